@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every map and every knob of the kernel side: key, value, size, who reads it. */
+#ifndef MEMCREST_MAPS_BPF_H
+#define MEMCREST_MAPS_BPF_H
+
+#include <linux/bpf.h>
+#include "../vmlinux/kernel.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "memcrest/abi/records.h"
+#include "memcrest/abi/state.h"
+
+/* Records that must never be lost to a flood of steps: OOM, victims, kills, lifecycle. Read by RingSource. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} critical SEC(".maps");
+
+/* Usage steps and program starts. Read by RingSource. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 2 << 20);
+} bulk SEC(".maps");
+
+/* css.serial_nr -> memcrest_entry. Entries go at rmdir. Read by userspace for peaks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct memcrest_entry);
+} entries SEC(".maps");
+
+/* Slot number -> memcrest_slot: the cache in front of `entries`. Userspace reads the peaks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MEMCREST_CACHE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct memcrest_slot);
+} slots SEC(".maps");
+
+/* MEMCREST_REC_* -> memcrest_counters. Read by userspace for every statement about loss. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MEMCREST_REC_TYPES);
+	__type(key, __u32);
+	__type(value, struct memcrest_counters);
+} counters SEC(".maps");
+
+/* 0 -> memcrest_stats. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct memcrest_stats);
+} stats SEC(".maps");
+
+/* Knobs, set before load. */
+const volatile __u64 step_pages = 0;            /* distance between levels; 0: max(1 MiB, limit / 128) */
+const volatile __u64 floor_pages = 256;         /* 1 MiB in pages: the smallest automatic quantum */
+const volatile __u32 page_shift = 12;
+const volatile __u32 own_tgid = 0;              /* the agent: its own growth never makes it write a record */
+const volatile __u32 max_steps_per_window = 2000; /* per memory cgroup and 100 ms */
+const volatile __u32 bulk_wake_bytes = 256 << 10;
+const volatile bool have_rdonly_cast = false;   /* bpf_rdonly_cast is there: typed loads through any pointer */
+const volatile bool capture_stacks = true;
+const volatile bool count_charges = false;      /* tests and benchmarks only: costs an add per charge */
+
+/* Address of the kernel's memory controller, learnt once by on_init; 0: memory cgroups cannot be told apart. */
+__u64 memory_subsystem = 0;
+/* Its index in css_set.subsys, for userspace to show. */
+__u64 memory_subsystem_id = 0;
+
+#define MEMCREST_WINDOW_NS 100000000ULL
+
+#endif

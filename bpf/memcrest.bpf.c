@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The one object of the kernel side. The program files are joined here by inclusion rather than by the static linker:
+ * bpftool 7.1 cannot link a weak kfunc that two objects use (docs/adr/0003).
+ */
+#include "maps.bpf.h"
+
+#include "programs/charge_fexit.bpf.c"
+#include "programs/charge_tracepoint.bpf.c"
+#include "programs/init.bpf.c"
+#include "programs/lifecycle.bpf.c"
+#include "programs/oom.bpf.c"
+#include "programs/signal.bpf.c"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * State that lives in BPF maps and is read by both sides: the table of memory cgroups, the per-CPU cache in front of
+ * it, and the counters that prove what was lost.
+ */
+#ifndef MEMCREST_ABI_STATE_H
+#define MEMCREST_ABI_STATE_H
+
+#include "records.h"
+
+/* Slots of the per-CPU cache. A power of two; a node with more busy memory cgroups per CPU than this pays a hash
+ * look-up per charge, never a wrong result. */
+#define MEMCREST_CACHE_SLOTS 256
+
+/* Per-CPU, direct-mapped: what the hot path needs to return early. Sizes in pages. */
+struct memcrest_slot {
+	__u64 serial; /* css.serial_nr, 0 when empty */
+	__u64 next;   /* usage at or above: a step up */
+	__u64 floor;  /* usage below: a step down */
+	__u64 peak;   /* highest usage that this CPU saw */
+};
+
+/* Shared, one per memory cgroup, keyed by css.serial_nr. Sizes in pages. */
+struct memcrest_entry {
+	__u64 cgroup_id;
+	__u64 next;
+	__u64 floor;
+	__u64 peak;
+	__u64 quantum;
+	__u64 limit;          /* as of the last crossing, to notice a changed memory.max */
+	__u64 window_start_ns; /* rate limit: start of the current window */
+	__u64 window_steps;
+	__u64 suppressed;   /* steps left out since the last record */
+	__u64 last_wake_ns; /* when a step of this cgroup last woke the reader */
+};
+
+/* Per CPU and record type: attempted == submitted + dropped_full + dropped_throttle, always. */
+struct memcrest_counters {
+	__u64 attempted;
+	__u64 submitted;
+	__u64 dropped_full;     /* the ring had no room */
+	__u64 dropped_throttle; /* more steps per window than allowed */
+};
+
+/* Per CPU, not tied to a record type. */
+struct memcrest_stats {
+	__u64 seq;
+	__u64 charges;     /* calls that reached the level compare; counted only when count_charges is set */
+	__u64 misses;      /* of these, calls that left the fast path */
+	__u64 table_full;  /* memory cgroups that could not be entered in the table: blind spots */
+	__u64 not_memcg;   /* hook arguments that were no memory cgroup after all */
+};
+
+#endif

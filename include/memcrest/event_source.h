@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where events come from: ring buffers, a recording, a test's vector.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "memcrest/event.h"
+
+namespace memcrest {
+
+// What is known to be missing, in records. Grows only.
+struct LossCount {
+  std::uint64_t critical = 0;   // OOM, victims, kills, lifecycle
+  std::uint64_t bulk = 0;       // steps and program starts lost to a full ring or queue
+  std::uint64_t throttled = 0;  // steps left out by the rate limit
+  std::uint64_t invalid = 0;    // records that the decoder refused
+  std::uint64_t untracked = 0;  // memory cgroups for which the table had no room, counted per attempt
+  bool operator==(const LossCount&) const = default;
+};
+
+class EventSource {
+ public:
+  virtual ~EventSource() = default;
+
+  enum class Status { kMore, kEnd };
+
+  // Appends what is there to `out`, ordered by time within one call, after waiting at most `timeout` for something.
+  // kEnd: nothing will come any more. One thread at a time.
+  virtual Status poll(std::chrono::milliseconds timeout, std::vector<Event>& out) = 0;
+
+  // May be called from any thread.
+  [[nodiscard]] virtual LossCount loss() const = 0;
+};
+
+}  // namespace memcrest

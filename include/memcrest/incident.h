@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// One thing that a person asks about, with its evidence. Plain values; the JSON form is docs/incident.schema.json.
+// Optional means "not known", never zero.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace memcrest {
+
+enum class IncidentKind { kOom, kBurst, kKill, kChargeFailure };
+enum class Scope { kMemcg, kAncestor, kHost, kCpuset, kMempolicy };
+enum class Runtime { kDocker, kContainerd, kCrio, kPodman, kSystemd, kNone, kUnknown };
+
+[[nodiscard]] const char* to_string(IncidentKind kind);
+[[nodiscard]] const char* to_string(Scope scope);
+[[nodiscard]] const char* to_string(Runtime runtime);
+
+struct Host {
+  std::string name;
+  std::string kernel;
+  std::string boot_id;
+};
+
+struct Container {
+  Runtime runtime = Runtime::kUnknown;
+  std::string id;     // full, empty when there is none
+  std::string name;   // empty: unknown, see unknown_reason
+  std::string image;  // empty: unknown
+  std::map<std::string, std::string> labels;
+  std::string unknown_reason;             // why name or image is missing; empty when nothing is
+  std::optional<std::uint32_t> init_pid;  // host pid of the main process, when the runtime told it
+};
+
+struct CgroupRef {
+  std::uint64_t id = 0;
+  std::string path;  // inside the memory hierarchy; empty: unknown
+};
+
+struct Limit {
+  std::optional<std::uint64_t> bytes;
+  std::string kind;         // the file: "memory.max", "memory.limit_in_bytes"; "host" for the machine's own memory
+  std::string cgroup_path;  // whose limit; empty for the host
+};
+
+struct Trigger {
+  std::uint32_t pid = 0;
+  std::uint32_t tid = 0;
+  std::string comm;
+  std::uint32_t container_pid = 0;
+};
+
+struct Victim {
+  std::uint32_t pid = 0;
+  std::uint32_t container_pid = 0;
+  std::string comm;
+  std::string cmdline;  // one line, empty when unknown
+  std::uint32_t uid = 0;
+  std::int32_t oom_score_adj = 0;
+  std::uint64_t anon_bytes = 0;
+  std::uint64_t file_bytes = 0;
+  std::uint64_t shmem_bytes = 0;
+  std::uint64_t swap_bytes = 0;
+  std::uint64_t pagetable_bytes = 0;
+  bool main_process = false;  // the container's first process: its death ends the container
+};
+
+struct Contributor {
+  std::uint32_t pid = 0;
+  std::string comm;
+  std::uint64_t bytes = 0;
+  double share = 0;  // 0..1 of the growth that steps saw
+};
+
+enum class BurstEnd { kFell, kLevelled, kKilled, kRemoved, kOpen };
+[[nodiscard]] const char* to_string(BurstEnd end);
+
+struct Burst {
+  std::uint64_t start_boot_ns = 0;
+  std::int64_t start_unix_ns = 0;
+  double duration_ms = 0;  // from the base to the peak
+  std::uint64_t base_bytes = 0;
+  std::uint64_t peak_bytes = 0;
+  bool peak_exact = false;  // the kernel's own watermark; otherwise at most one quantum too low
+  std::uint64_t growth_bytes = 0;
+  double slope_bytes_per_s = 0;
+  double above_half_ms = 0;  // how long usage stood above base + growth / 2
+  BurstEnd end = BurstEnd::kOpen;
+  double end_uncertainty_ms = 0;  // the fall lies this much before its time at most; 0 when a hook saw it
+  std::vector<Contributor> contributors;
+  std::vector<std::uint64_t> shape;  // usage at 16 even points from before the start to the end, for a sparkline
+};
+
+struct SamplerView {
+  std::string name;
+  std::uint64_t interval_ms = 0;
+  std::uint64_t typical_seen_bytes = 0;  // median over the phase of the last value it would have shown
+  double chance_seen = 0;                // 0..1 that a sample fell where usage was above base + growth / 2
+};
+
+struct Evidence {
+  std::string charge_tier;
+  std::string oom_tier;
+  std::uint64_t lost_critical = 0;
+  std::uint64_t lost_bulk = 0;
+  bool complete = false;  // nothing lost and no gap
+  std::vector<std::string> gaps;
+};
+
+struct Incident {
+  IncidentKind kind = IncidentKind::kOom;
+  std::string id;
+  std::uint64_t boot_ns = 0;
+  std::int64_t unix_ns = 0;
+  Host host;
+  Container container;
+  CgroupRef cgroup;
+  Scope scope = Scope::kMemcg;
+  Limit limit;
+  std::optional<std::uint64_t> usage_bytes;  // of the cgroup whose limit it is
+  std::optional<std::uint64_t> peak_bytes;   // of `cgroup`, since it exists
+  std::optional<Trigger> trigger;
+  std::vector<Victim> victims;
+  std::optional<Burst> burst;
+  std::vector<SamplerView> samplers;
+  Evidence evidence;
+};
+
+}  // namespace memcrest

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "util/result.h"
+
+#include <cstring>
+
+namespace memcrest {
+
+std::string Error::message() const {
+  std::string text = operation;
+  if (!object.empty()) {
+    text += ' ';
+    text += object;
+  }
+  if (code != 0) {
+    text += ": ";
+    text += std::strerror(code);
+    if (!detail.empty()) {
+      text += " (" + detail + ")";
+    }
+  } else if (!detail.empty()) {
+    text += ": " + detail;
+  }
+  return text;
+}
+
+Error Error::within(std::string outer_operation, std::string outer_object) const {
+  return Error{std::move(outer_operation), std::move(outer_object), 0, message()};
+}
+
+std::unexpected<Error> fail_errno(std::string operation, std::string object) {
+  const int code = errno;
+  return fail(std::move(operation), std::move(object), code);
+}
+
+}  // namespace memcrest
