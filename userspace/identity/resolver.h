@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a cgroup id to a container's name. Look-ups start when a cgroup appears and run on a thread of their own, so a
+// slow runtime never stalls the collector. Removed cgroups stay known for a while (tombstones).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "identity/cgroup_tree.h"
+#include "memcrest/clock.h"
+#include "memcrest/incident.h"
+
+namespace memcrest {
+
+struct ResolverSettings {
+  // Docker's API socket. Empty: do not ask.
+  std::string docker_socket = "/var/run/docker.sock";
+  std::chrono::milliseconds api_timeout{2000};  // for one whole request, connect to last byte
+  std::chrono::minutes tombstone_age{10};
+  std::size_t max_known = 65536;  // cgroups kept, tombstones included; the oldest tombstones go first
+};
+
+struct Identity {
+  bool known = false;    // the cgroup's path is known
+  bool pending = false;  // a runtime is being asked; `container` holds what the path tells
+  CgroupRef cgroup;
+  Container container;
+};
+
+class Resolver {
+ public:
+  Resolver(CgroupTree tree, const Clock& clock, ResolverSettings settings);
+  ~Resolver();  // stops the thread; waits no longer than one request's time-out
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+
+  // All cgroups that exist now. Call once, after lifecycle hooks are attached, so that none slips between.
+  void scan();
+  // Any thread; never blocks on a runtime.
+  void appeared(std::uint64_t cgroup_id, const std::string& path);
+  void removed(std::uint64_t cgroup_id);
+  // What is known now. An id never seen is looked for in the tree once (rate-limited), then stays unknown.
+  [[nodiscard]] Identity find(std::uint64_t cgroup_id);
+  // As find, but waits at most `limit` for a pending look-up.
+  [[nodiscard]] Identity wait(std::uint64_t cgroup_id, std::chrono::milliseconds limit);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace memcrest

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds bursts in steps and samples, per memory cgroup. Pure: events and time in, findings out.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "memcrest/event.h"
+#include "memcrest/incident.h"
+
+namespace memcrest {
+
+struct BurstSettings {
+  std::optional<std::uint64_t> min_bytes;  // unset: max(16 MiB, 5 % of the cgroup's limit)
+  std::chrono::nanoseconds window{1'000'000'000};
+  std::size_t max_cgroups = 16384;  // the longest quiet one is forgotten first
+};
+
+struct BurstFinding {
+  std::uint64_t cgroup_id = 0;
+  std::uint64_t end_ns = 0;
+  std::optional<std::uint64_t> limit_bytes;  // own limit of the cgroup at the last step
+  std::uint64_t watermark_bytes = 0;         // the kernel's highest usage as of the last step
+  bool steps_missing = false;                // steps of this cgroup were throttled during the burst
+  Burst burst;                               // start_unix_ns is left 0: the caller knows the wall clock
+  std::vector<SamplerView> samplers;
+};
+
+class BurstDetector {
+ public:
+  explicit BurstDetector(BurstSettings settings);
+  ~BurstDetector();
+  BurstDetector(const BurstDetector&) = delete;
+  BurstDetector& operator=(const BurstDetector&) = delete;
+
+  void step(const StepEvent& event);
+  void sample(const SampleEvent& event);
+  // Time passes: a rise that makes no new peak for a window has levelled out.
+  void advance(std::uint64_t now_ns);
+  // Bursts that have ended since the last call, in order of their end.
+  [[nodiscard]] std::vector<BurstFinding> take();
+
+  // The rise of this cgroup that ended in a kill at `time_ns`, whatever its size as long as it reached one quantum and
+  // the peak lies within one window of the kill (or it is the burst under way). Ends it; nullopt when there was none.
+  [[nodiscard]] std::optional<BurstFinding> cut(std::uint64_t cgroup_id, std::uint64_t time_ns);
+  // The cgroup is gone: a burst under way ends as kRemoved and can be taken.
+  void removed(std::uint64_t cgroup_id, std::uint64_t time_ns);
+
+  // Cgroups worth a look at their usage file now: a burst is open, or a step came within the last window.
+  [[nodiscard]] std::vector<std::uint64_t> active(std::uint64_t now_ns) const;
+
+ private:
+  struct Track;
+  Track& track(std::uint64_t cgroup_id, std::uint64_t now_ns);
+  BurstSettings settings_;
+  std::map<std::uint64_t, std::unique_ptr<Track>> tracks_;
+  std::vector<BurstFinding> ended_;
+};
+
+}  // namespace memcrest

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Joins the records of one OOM (the killer's start, every victim, every SIGKILL it sent) into one finding, and finds
+// whose limit was hit. Pure: events and time in, findings out.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "memcrest/event.h"
+#include "memcrest/incident.h"
+
+namespace memcrest {
+
+struct OomSettings {
+  std::chrono::milliseconds settle{20};         // single victim: how long to wait for siblings
+  std::chrono::milliseconds group_settle{200};  // memory.oom.group: after the last victim
+};
+
+struct OomFinding {
+  std::uint64_t time_ns = 0;             // of the first record
+  Scope scope = Scope::kMemcg;           // relative to the victim's cgroup
+  std::uint64_t victim_cgroup_id = 0;    // of the first victim
+  std::optional<MemcgState> hit;         // whose limit it was; unset for the host
+  std::optional<MemcgState> own;         // the victim's own cgroup
+  std::optional<TaskInfo> trigger;
+  bool group_kill = false;
+  std::vector<VictimEvent> victims;      // each process once, in order; chain only in the first
+  std::vector<TaskInfo> siblings;        // killed with a victim since they share its memory (CLONE_VM)
+  std::optional<OomEvent> control;       // what only oom_kill_process shows
+  std::vector<std::string> gaps;         // what could not be known
+};
+
+class OomAssembler {
+ public:
+  explicit OomAssembler(OomSettings settings = {});
+
+  void feed(const OomEvent& event);
+  void feed(const VictimEvent& event);
+  void feed(const KillEvent& event);
+  // First sight of a cgroup's OOM counter, to tell later which one was raised.
+  // Findings that nothing more can join, in order.
+  [[nodiscard]] std::vector<OomFinding> take(std::uint64_t now_ns);
+  // When `take` is next worth a call; nullopt: nothing is open.
+  [[nodiscard]] std::optional<std::uint64_t> deadline() const;
+
+ private:
+  struct Open {
+    OomFinding finding;
+    std::uint64_t last_ns = 0;
+  };
+  void locate(OomFinding& finding, const VictimEvent& event);
+  OomSettings settings_;
+  std::vector<Open> open_;
+  std::map<std::uint64_t, std::uint64_t> oom_counts_;  // serial -> last seen memory.events.local "oom"
+  std::map<ProcessKey, std::uint64_t> seen_;           // victims already told -> time
+};
+
+}  // namespace memcrest
