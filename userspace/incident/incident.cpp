@@ -1,1 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
+// The words of the incident's enumerations: they are part of the JSON contract and never change meaning.
+#include "memcrest/incident.h"
+
+namespace memcrest {
+
+// The return after each switch is for values that no enumerator has: they can only come from a corrupt cast.
+
+const char* to_string(IncidentKind kind) {
+  switch (kind) {
+    case IncidentKind::kOom:
+      return "oom";
+    case IncidentKind::kBurst:
+      return "burst";
+    case IncidentKind::kKill:
+      return "kill";
+    case IncidentKind::kChargeFailure:
+      return "charge_failure";
+  }
+  return "oom";
+}
+
+const char* to_string(Scope scope) {
+  switch (scope) {
+    case Scope::kMemcg:
+      return "memcg";
+    case Scope::kAncestor:
+      return "ancestor";
+    case Scope::kHost:
+      return "host";
+    case Scope::kCpuset:
+      return "cpuset";
+    case Scope::kMempolicy:
+      return "mempolicy";
+  }
+  return "memcg";
+}
+
+const char* to_string(Runtime runtime) {
+  switch (runtime) {
+    case Runtime::kDocker:
+      return "docker";
+    case Runtime::kContainerd:
+      return "containerd";
+    case Runtime::kCrio:
+      return "cri-o";
+    case Runtime::kPodman:
+      return "podman";
+    case Runtime::kSystemd:
+      return "systemd";
+    case Runtime::kNone:
+      return "none";
+    case Runtime::kUnknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+const char* to_string(BurstEnd end) {
+  switch (end) {
+    case BurstEnd::kFell:
+      return "fell";
+    case BurstEnd::kLevelled:
+      return "levelled";
+    case BurstEnd::kKilled:
+      return "killed";
+    case BurstEnd::kRemoved:
+      return "removed";
+    case BurstEnd::kOpen:
+      return "open";
+  }
+  return "open";
+}
+
+}  // namespace memcrest
