@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The EventSource over the kernel's ring buffers. The callback checks, copies and queues; nothing else.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "memcrest/event_source.h"
+#include "probe/kallsyms.h"
+#include "probe/loader.h"
+
+namespace memcrest {
+
+class RingSource final : public EventSource {
+ public:
+  // `oom_function`: where mem_cgroup_out_of_memory lies, to tell a memory cgroup's OOM by its stack.
+  [[nodiscard]] static Result<std::unique_ptr<RingSource>> open(std::unique_ptr<LoadedProbe> probe,
+                                                                std::optional<AddressRange> oom_function);
+  ~RingSource() override;
+
+  Status poll(std::chrono::milliseconds timeout, std::vector<Event>& out) override;
+  [[nodiscard]] LossCount loss() const override;
+  [[nodiscard]] LoadedProbe& probe();
+
+ private:
+  struct Impl;
+  explicit RingSource(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace memcrest
