@@ -73,7 +73,7 @@ std::optional<pid_t> owner_of(std::string_view name) {
 
 bool is_old(const std::string& dir) {
   struct stat info {};
-  return ::stat(dir.c_str(), &info) == 0 && ::time(nullptr) - info.st_ctime > kStaleAfterSeconds;
+  return ::stat(dir.c_str(), &info) == 0 && ::time(nullptr) - info.st_mtime > kStaleAfterSeconds;
 }
 
 void remove_stale(const std::string& parent_dir) {
@@ -178,7 +178,11 @@ RunFigures figures_v1(const std::string& dir) {
   RunFigures figures;
   figures.usage_bytes = number_in(dir + "/memory.usage_in_bytes");
   figures.peak_bytes = number_in(dir + "/memory.max_usage_in_bytes");
+  // The limit on memory and swap together is met first when there is no swap to go to.
   figures.limit_hits = number_in(dir + "/memory.failcnt");
+  if (const auto both = number_in(dir + "/memory.memsw.failcnt"); both && figures.limit_hits) {
+    *figures.limit_hits += *both;
+  }
   figures.kernel_bytes = number_in(dir + "/memory.kmem.usage_in_bytes");
   if (const auto text = read_file(dir + "/memory.oom_control")) {
     figures.oom_kills = keyed_number(*text, "oom_kill");
