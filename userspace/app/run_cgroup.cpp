@@ -178,7 +178,7 @@ RunFigures figures_v1(const std::string& dir) {
   RunFigures figures;
   figures.usage_bytes = number_in(dir + "/memory.usage_in_bytes");
   figures.peak_bytes = number_in(dir + "/memory.max_usage_in_bytes");
-  // The limit on memory and swap together is met first when there is no swap to go to.
+  // The limit on memory and swap together is met first when both are the same; recent kernels do not count that.
   figures.limit_hits = number_in(dir + "/memory.failcnt");
   if (const auto both = number_in(dir + "/memory.memsw.failcnt"); both && figures.limit_hits) {
     *figures.limit_hits += *both;
