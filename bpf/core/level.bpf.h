@@ -166,20 +166,35 @@ static __noinline int charged_slow(void *ctx, __u64 memcg, __u64 serial, __u64 u
 {
 	struct memcrest_slot *slot = slot_of(serial);
 	struct memcrest_entry *entry, *evicted;
+	struct memcrest_stats *self;
 	__u64 up = memcg;
 
 	if (!slot)
 		return 0;
+	/* On kernels from 7.2 on an LRU page may belong to an object cgroup instead. */
+	if (!is_memcg(memcg)) {
+		self = own_stats();
+		if (self)
+			__sync_fetch_and_add(&self->not_memcg, 1);
+		return 0;
+	}
 	if (slot->serial && slot->serial != serial) {
 		evicted = bpf_map_lookup_elem(&entries, &slot->serial);
 		if (evicted && slot->peak > evicted->peak)
 			evicted->peak = slot->peak;
 	}
+	if (slot->serial != serial)
+		slot->peak = 0;
+	/* The root has no limit, and its counter is only the sum of all others: never a step of its own. */
+	if (!memcg_parent(memcg)) {
+		slot->serial = serial;
+		slot->next = ~0ULL;
+		slot->floor = 0;
+		return 0;
+	}
 	entry = check_levels(ctx, memcg, serial, usage, 0);
 	if (!entry)
 		return 0;
-	if (slot->serial != serial)
-		slot->peak = 0;
 	slot->serial = serial;
 	slot->next = entry->next;
 	slot->floor = entry->floor;

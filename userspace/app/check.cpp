@@ -1,1 +1,117 @@
 // SPDX-License-Identifier: Apache-2.0
+// `memcrest check`: what this kernel and these privileges allow, hook by hook.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/exit_codes.h"
+#include "app/verbs.h"
+#include "identity/cgroup_tree.h"
+#include "probe/features.h"
+#include "util/text.h"
+
+namespace memcrest {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+bool supported(const Features& features, const Result<CgroupTree>& tree) {
+  return tree.has_value() && features.can_load() && features.charge.name != "none" && features.oom.name != "none";
+}
+
+Json tier_json(const Tier& tier) {
+  return {{"name", tier.name}, {"programs", tier.programs}, {"misses", tier.misses}};
+}
+
+std::string as_json(const Features& features, const Result<CgroupTree>& tree) {
+  Json out;
+  out["schema"] = "memcrest.check.v1";
+  out["version"] = MEMCREST_VERSION;
+  out["supported"] = supported(features, tree);
+  out["kernel"] = to_valid_utf8(features.kernel);
+  out["machine"] = to_valid_utf8(features.machine);
+  out["btf"] = features.btf;
+  out["btf_error"] = features.btf ? Json() : Json(to_valid_utf8(features.btf_error));
+  out["lockdown"] = to_valid_utf8(features.lockdown);
+  out["typed_loads"] = features.rdonly_cast;
+  out["cgroup_version"] = tree ? Json(tree->version()) : Json();
+  out["cgroup_mount"] = tree ? Json(to_valid_utf8(tree->mount_point())) : Json();
+  out["charge_tier"] = tier_json(features.charge);
+  out["oom_tier"] = tier_json(features.oom);
+  out["hooks"] = Json::array();
+  for (const Hook& hook : features.hooks) {
+    out["hooks"].push_back({{"name", hook.program},
+                            {"kind", hook.kind},
+                            {"target", hook.target},
+                            {"state", to_string(hook.state)},
+                            {"reason", to_valid_utf8(hook.reason)},
+                            {"shows", hook.purpose}});
+  }
+  out["capabilities"] = Json::array();
+  for (const CapabilityStatus& one : features.capabilities) {
+    out["capabilities"].push_back(
+        {{"name", one.name}, {"held", one.held}, {"required", one.required}, {"consequence", one.consequence}});
+  }
+  return out.dump();
+}
+
+std::string padded(std::string text, std::size_t width) {
+  text.resize(std::max(text.size(), width), ' ');
+  return text;
+}
+
+void print_tier(const char* label, const Tier& tier) {
+  std::cout << padded(label, 14) << tier.name << "\n";
+  for (const std::string& miss : tier.misses) {
+    std::cout << padded("", 14) << "misses: " << miss << "\n";
+  }
+}
+
+void print(const Features& features, const Result<CgroupTree>& tree) {
+  std::cout << padded("kernel", 14) << escape_terminal(features.kernel + " " + features.machine) << "\n";
+  std::cout << padded("BTF", 14) << (features.btf ? "yes" : escape_terminal(features.btf_error)) << "\n";
+  std::cout << padded("lockdown", 14) << escape_terminal(features.lockdown) << "\n";
+  std::cout << padded("cgroup", 14)
+            << (tree ? "v" + std::to_string(tree->version()) + " at " + escape_terminal(tree->mount_point())
+                     : escape_terminal(tree.error().message()))
+            << "\n";
+  print_tier("charges", features.charge);
+  print_tier("oom", features.oom);
+  std::cout << "\nhooks\n";
+  for (const Hook& hook : features.hooks) {
+    std::cout << "  " << padded(to_string(hook.state), 11) << padded(hook.kind + "/" + hook.target, 32)
+              << hook.purpose;
+    if (!hook.reason.empty()) {
+      std::cout << " (" << escape_terminal(hook.reason) << ")";
+    }
+    std::cout << "\n";
+  }
+  std::cout << "\ncapabilities\n";
+  for (const CapabilityStatus& one : features.capabilities) {
+    std::cout << "  " << padded(one.held ? "held" : one.required ? "MISSING" : "absent", 11)
+              << padded(one.name, 18) << (one.held ? "" : "without it: " + one.consequence) << "\n";
+  }
+  std::cout << "\n"
+            << (supported(features, tree) ? "memcrest watch works here.\n"
+                                          : "memcrest watch does not work here, or it could not be tested.\n");
+}
+
+}  // namespace
+
+int check(const CheckOptions& options) {
+  const SystemRoot root;
+  const auto tree = CgroupTree::open(root);
+  const Features features = probe_features(root);
+  if (options.json) {
+    std::cout << as_json(features, tree) << "\n";
+  } else {
+    print(features, tree);
+  }
+  std::cout << std::flush;
+  if (!std::cout) {
+    std::cerr << "memcrest: standard output could not be written\n";
+    return kExitOutput;
+  }
+  return supported(features, tree) ? kExitOk : kExitUnsupported;
+}
+
+}  // namespace memcrest

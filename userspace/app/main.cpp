@@ -1,2 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
-int main() { return 0; }
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <iostream>
+
+#include "app/exit_codes.h"
+#include "app/options.h"
+#include "app/run_child.h"
+#include "app/verbs.h"
+
+namespace {
+
+// A standard stream that is closed would be taken by the next file that we open, and written to by mistake. The
+// stand-ins close on exec, so that a command sees its streams as they were. Returns whether stdout was open.
+bool fill_standard_streams() {
+  bool stdout_open = true;
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (fcntl(fd, F_GETFD) >= 0) {
+      continue;
+    }
+    stdout_open = stdout_open && fd != STDOUT_FILENO;
+    if (open("/dev/null", O_RDWR | O_CLOEXEC) < 0) {
+      _exit(memcrest::kExitFailure);
+    }
+  }
+  return stdout_open;
+}
+
+int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bool stdout_open) {
+  using memcrest::Verb;
+  if (!stdout_open && options.verb != Verb::kRun) {
+    std::cerr << "memcrest: standard output is closed\n";
+    return memcrest::kExitOutput;
+  }
+  switch (options.verb) {
+    case Verb::kWatch:
+      return memcrest::watch(options.watch);
+    case Verb::kRun:
+      return memcrest::run(options.run, *signals);
+    case Verb::kCheck:
+      return memcrest::check(options.check);
+    case Verb::kVersion:
+      std::cout << "memcrest " MEMCREST_VERSION << std::endl;
+      return std::cout ? memcrest::kExitOk : memcrest::kExitOutput;
+  }
+  return memcrest::kExitUsage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const bool stdout_open = fill_standard_streams();
+  try {
+    const memcrest::ParsedOptions parsed = memcrest::parse_options(argc, argv);
+    if (!parsed.options) {
+      return parsed.exit_code;
+    }
+    if (parsed.options->verb != memcrest::Verb::kRun) {
+      return dispatch(*parsed.options, nullptr, stdout_open);
+    }
+    auto signals = memcrest::RunSignals::open();
+    if (!signals) {
+      std::cerr << "memcrest: " << signals.error().message() << "\n";
+      return memcrest::kExitRunFailed;
+    }
+    return dispatch(*parsed.options, &*signals, stdout_open);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "memcrest: %s\n", error.what());
+    return memcrest::kExitFailure;
+  }
+}

@@ -1,1 +1,191 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "app/options.h"
+
+#include <CLI/CLI.hpp>
+#include <bit>
+#include <cstdlib>
+
+#include "app/exit_codes.h"
+#include "util/text.h"
+#include "util/units.h"
+
+namespace memcrest {
+namespace {
+
+constexpr std::uint64_t kMaxSize = 1ULL << 46U;  // 64 TiB
+constexpr std::uint64_t kPage = 4096;
+
+// Binds an option to a size; the error of a bad one names the option and the accepted forms.
+template <typename Target>
+CLI::Option* add_size(CLI::App& app, const std::string& name, Target& target, std::uint64_t least, std::uint64_t most,
+                      const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&target, least, most, name](const std::string& text) {
+            const auto size = parse_size(text);
+            if (!size) {
+              throw CLI::ValidationError(name, size.error().message());
+            }
+            if (*size < least || *size > most) {
+              throw CLI::ValidationError(
+                  name, "must lie between " + format_size(least) + " and " + format_size(most));
+            }
+            target = *size;
+          },
+          help)
+      ->type_name("SIZE");
+}
+
+template <typename Target>
+CLI::Option* add_duration(CLI::App& app, const std::string& name, Target& target, std::chrono::nanoseconds least,
+                          std::chrono::nanoseconds most, const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&target, least, most, name](const std::string& text) {
+            const auto duration = parse_duration(text);
+            if (!duration) {
+              throw CLI::ValidationError(name, duration.error().message());
+            }
+            if (*duration < least || *duration > most) {
+              throw CLI::ValidationError(
+                  name, "must lie between " + format_duration(least) + " and " + format_duration(most));
+            }
+            target = *duration;
+          },
+          help)
+      ->type_name("DURATION");
+}
+
+void add_ring(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& help) {
+  app.add_option_function<std::string>(
+         name,
+         [&target, name](const std::string& text) {
+           const auto size = parse_size(text);
+           if (!size || !std::has_single_bit(*size) || *size < kPage || *size > (1ULL << 30U)) {
+             throw CLI::ValidationError(name, "must be a power of two between 4 KiB and 1 GiB");
+           }
+           target = *size;
+         },
+         help)
+      ->type_name("SIZE")
+      ->group("Advanced");
+}
+
+void add_trace(CLI::App& app, TraceOptions& trace) {
+  using namespace std::chrono_literals;
+  add_size(app, "--step", trace.step_bytes, kPage, kMaxSize,
+           "Growth between two records of a cgroup (default: limit / 128, at least 1 MiB)")
+      ->group("Detection");
+  add_size(app, "--burst-min", trace.burst_min_bytes, kPage, kMaxSize,
+           "Smallest rise that is a burst (default: 5 % of the limit, at least 16 MiB)")
+      ->group("Detection");
+  add_duration(app, "--burst-window", trace.burst_window, 1ms, 1h, "Time within which it must rise (default: 1s)")
+      ->group("Detection");
+  app.add_option("--docker-socket", trace.docker_socket,
+                 "Docker's API socket; an empty value asks nobody (default: $DOCKER_HOST or /var/run/docker.sock)")
+      ->type_name("PATH")
+      ->group("Containers");
+  add_ring(app, "--critical-ring", trace.critical_ring_bytes, "Ring buffer for OOM, kill and lifecycle records");
+  add_ring(app, "--bulk-ring", trace.bulk_ring_bytes, "Ring buffer for usage steps");
+  app.add_option("--disable-hook", trace.disabled_hooks, "Do without this program (names: memcrest check); repeatable")
+      ->type_name("NAME")
+      ->group("Advanced");
+}
+
+void check_trace(const TraceOptions& trace) {
+  if (trace.step_bytes && trace.burst_min_bytes && *trace.burst_min_bytes < *trace.step_bytes) {
+    throw CLI::ValidationError("--burst-min", "is smaller than --step: such a burst could not be seen");
+  }
+}
+
+CLI::App* add_watch(CLI::App& app, WatchOptions& options) {
+  CLI::App* verb = app.add_subcommand("watch", "Print each OOM kill and each burst of memory the moment it happens");
+  verb->add_flag("--json", options.json, "One JSON object per incident on stdout (docs/incident.md)");
+  verb->add_option("--container", options.containers, "Only this container: its name or its id (or the id's start)")
+      ->type_name("NAME-OR-ID")
+      ->group("Containers");
+  add_duration(*verb, "--duration", options.duration, std::chrono::milliseconds(1), std::chrono::hours(24 * 365),
+               "Stop after this time");
+  verb->add_option("--fail-on", options.fail_on, "End with exit code 4 if one was seen (oom: a kill; burst: either)")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, FailOn>{{"oom", FailOn::kOom}, {"burst", FailOn::kBurst}}))
+      ->type_name("oom|burst");
+  add_trace(*verb, options.trace);
+  verb->footer(
+      "Examples:\n"
+      "  memcrest watch\n"
+      "  memcrest watch --container web --json > incidents.jsonl\n"
+      "  memcrest watch --duration 10m --fail-on oom");
+  return verb;
+}
+
+CLI::App* add_run(CLI::App& app, RunOptions& options) {
+  CLI::App* verb = app.add_subcommand("run", "Run a command in a memory cgroup of its own and report what it needed");
+  add_size(*verb, "--memory,-m", options.memory_bytes, 64 * kPage, kMaxSize, "Memory limit (default: none)");
+  add_size(*verb, "--swap", options.swap_bytes, 0, kMaxSize, "Swap on top of --memory (default: the kernel's)");
+  verb->add_flag("--json", options.json, "The report as one JSON object");
+  verb->add_option("--output,-o", options.output, "Write the report to this file instead of standard error")
+      ->type_name("FILE");
+  verb->add_option("command", options.command, "The command and its arguments, after --")->required();
+  verb->positionals_at_end();
+  add_trace(*verb, options.trace);
+  verb->footer(
+      "Exit code: the command's own; 128 + n when signal n ended it; 125 when memcrest itself failed,\n"
+      "126 when the command cannot be run, 127 when it was not found.\n"
+      "Examples:\n"
+      "  memcrest run -- make -j8\n"
+      "  memcrest run --memory 256m --swap 0 -- python3 app.py");
+  return verb;
+}
+
+}  // namespace
+
+std::string default_docker_socket() {
+  constexpr std::string_view kUnix = "unix://";
+  const char* host = std::getenv("DOCKER_HOST");  // NOLINT(concurrency-mt-unsafe): before any thread
+  if (host != nullptr && std::string_view(host).starts_with(kUnix)) {
+    return std::string(host).substr(kUnix.size());
+  }
+  return "/var/run/docker.sock";
+}
+
+ParsedOptions parse_options(int argc, char** argv) {
+  Options options;
+  options.watch.trace.docker_socket = options.run.trace.docker_socket = default_docker_socket();
+  CLI::App app("memcrest tells why a container ran out of memory, and shows the burst that did it.", "memcrest");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "memcrest " MEMCREST_VERSION);
+  const CLI::App* watch = add_watch(app, options.watch);
+  const CLI::App* run = add_run(app, options.run);
+  CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
+  check->add_flag("--json", options.check.json, "As one JSON object");
+  check->footer("Exit code: 0 when watch works here, 3 when it does not.");
+  app.add_subcommand("version", "Print the version");
+  app.footer(
+      "Exit codes: 0 fine, 1 failure, 2 wrong command line, 3 not supported here, 4 --fail-on matched,\n"
+      "5 standard output could not be written.\n"
+      "Example: memcrest watch");
+  try {
+    app.parse(argc, argv);
+    check_trace(options.watch.trace);
+    check_trace(options.run.trace);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {
+      return {std::nullopt, app.exit(error)};
+    }
+    std::cerr << "memcrest: " << escape_terminal(error.what()) << "\nTry 'memcrest --help'.\n";
+    return {std::nullopt, kExitUsage};
+  }
+  if (watch->parsed()) {
+    options.verb = Verb::kWatch;
+  } else if (run->parsed()) {
+    options.verb = Verb::kRun;
+  } else if (check->parsed()) {
+    options.verb = Verb::kCheck;
+  }
+  return {std::move(options), kExitOk};
+}
+
+}  // namespace memcrest

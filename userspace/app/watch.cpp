@@ -1,1 +1,161 @@
 // SPDX-License-Identifier: Apache-2.0
+// `memcrest watch`: incidents to stdout as they happen; banner, log and summary to stderr.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+
+#include "app/exit_codes.h"
+#include "app/output.h"
+#include "app/session.h"
+#include "app/signals.h"
+#include "app/verbs.h"
+#include "export/json.h"
+#include "util/text.h"
+#include "util/units.h"
+#include "view/text.h"
+
+namespace memcrest {
+namespace {
+
+constexpr int kDrainMs = 2000;
+
+TextStyle terminal_style() {
+  TextStyle style;
+  const char* no_color = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): nothing here sets it
+  const char* term = std::getenv("TERM");          // NOLINT(concurrency-mt-unsafe)
+  const bool dumb = term == nullptr || std::strcmp(term, "dumb") == 0;
+  style.color = isatty(STDOUT_FILENO) == 1 && !dumb && (no_color == nullptr || *no_color == '\0');
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    style.columns = std::max<std::size_t>(size.ws_col, 60);
+  }
+  return style;
+}
+
+bool matches(const Container& container, const std::vector<std::string>& wanted) {
+  return wanted.empty() || std::ranges::any_of(wanted, [&](const std::string& one) {
+           // Docker's rule: a name in full, an id by any part that it starts with.
+           return container.name == one || (!container.id.empty() && container.id.starts_with(one));
+         });
+}
+
+std::string plural(std::uint64_t count, const char* one, const char* many) {
+  return std::to_string(count) + " " + (count == 1 ? one : many);
+}
+
+class Watch {
+ public:
+  explicit Watch(const WatchOptions& options)
+      : options_(options), style_(terminal_style()), output_(STDOUT_FILENO) {}
+
+  int run();
+
+ private:
+  void tell(const Incident& incident);
+  void banner(const Session& session, const CgroupTree& tree) const;
+  void summary(Session& session, std::chrono::nanoseconds elapsed) const;
+
+  const WatchOptions& options_;
+  TextStyle style_;
+  Output output_;
+  std::uint64_t ooms_ = 0;
+  std::uint64_t killed_ = 0;
+  std::uint64_t bursts_ = 0;
+  std::uint64_t filtered_ = 0;
+  std::uint64_t incomplete_ = 0;
+};
+
+void Watch::tell(const Incident& incident) {
+  if (!matches(incident.container, options_.containers)) {
+    ++filtered_;
+    return;
+  }
+  if (incident.kind == IncidentKind::kOom) {
+    ++ooms_;
+    killed_ += incident.victims.size();
+  } else if (incident.kind == IncidentKind::kBurst) {
+    ++bursts_;
+  }
+  incomplete_ += incident.evidence.complete ? 0 : 1;
+  output_.write(options_.json ? to_json(incident) + "\n" : to_text(incident, style_));
+}
+
+void Watch::banner(const Session& session, const CgroupTree& tree) const {
+  std::cerr << "memcrest: watching · " << describe_tiers(session.features()) << " · cgroup v" << tree.version()
+            << " · kernel " << escape_terminal(session.features().kernel) << "\n";
+  for (const Tier* tier : {&session.features().charge, &session.features().oom}) {
+    for (const std::string& miss : tier->misses) {
+      std::cerr << "memcrest: note: " << miss << "\n";
+    }
+  }
+  std::cerr << std::flush;
+}
+
+void Watch::summary(Session& session, std::chrono::nanoseconds elapsed) const {
+  std::cerr << "memcrest: seen " << plural(ooms_, "OOM", "OOMs") << " (" << plural(killed_, "process", "processes")
+            << " killed), " << plural(bursts_, "burst", "bursts") << " in " << format_duration(elapsed);
+  if (filtered_ > 0) {
+    std::cerr << "; " << filtered_ << " of other containers not shown";
+  }
+  if (incomplete_ > 0) {
+    std::cerr << "; " << incomplete_ << " with incomplete evidence";
+  }
+  if (output_.dropped() > 0) {
+    std::cerr << "; " << output_.dropped() << " could not be written";
+  }
+  std::cerr << "; lost: " << describe_loss(session.collector().loss()) << std::endl;
+}
+
+int Watch::run() {
+  using std::chrono::steady_clock;
+  const auto tree = CgroupTree::open(SystemRoot{});
+  if (!tree) {
+    std::cerr << "memcrest: " << escape_terminal(tree.error().message()) << "\n";
+    return kExitUnsupported;
+  }
+  auto session = Session::open(options_.trace, *tree, [this](const Incident& incident) { tell(incident); });
+  if (!session) {
+    std::cerr << "memcrest: " << escape_terminal(session.error().error.message()) << "\n";
+    return session.error().exit_code;
+  }
+  banner(**session, *tree);
+
+  const auto begin = steady_clock::now();
+  while (!stop_requested() && output_.error() == 0) {
+    auto longest = std::chrono::milliseconds(100);
+    if (options_.duration) {
+      const auto left = *options_.duration - (steady_clock::now() - begin);
+      if (left <= std::chrono::nanoseconds::zero()) {
+        break;
+      }
+      longest = std::min(longest, std::chrono::ceil<std::chrono::milliseconds>(left));
+    }
+    if ((*session)->collector().turn(longest) == EventSource::Status::kEnd) {
+      break;
+    }
+  }
+  ignore_result((*session)->collector().turn(std::chrono::milliseconds(0)));
+  (*session)->collector().finish();
+  output_.close(kDrainMs);
+  summary(**session, steady_clock::now() - begin);
+  if (const int error = output_.error(); error != 0) {
+    std::cerr << "memcrest: standard output could not be written: " << std::strerror(error) << "\n";
+    return kExitOutput;
+  }
+  const bool matched = (options_.fail_on != FailOn::kNothing && ooms_ > 0) ||
+                       (options_.fail_on == FailOn::kBurst && bursts_ > 0);
+  return matched ? kExitMatched : kExitOk;
+}
+
+}  // namespace
+
+int watch(const WatchOptions& options) {
+  install_stop_signals();
+  return Watch(options).run();
+}
+
+}  // namespace memcrest

@@ -1,1 +1,417 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "collector/collector.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace memcrest {
+namespace {
+
+constexpr std::uint64_t kMillisecond = 1'000'000;
+// How often the usage of an active cgroup is read where no hook shows memory being given back.
+constexpr std::uint64_t kSampleNs = 5 * kMillisecond;
+// What a burst already told explains of its ancestors' bursts is remembered this long.
+constexpr std::uint64_t kToldNs = 10'000 * kMillisecond;
+// How finely it is known when something was lost.
+constexpr std::uint64_t kLossNs = 100 * kMillisecond;
+constexpr std::size_t kMaxTold = 1024;
+constexpr std::size_t kMaxWaiting = 4096;
+constexpr std::size_t kMaxCut = 1024;
+
+bool is_below(const std::string& child, const std::string& parent) {
+  return parent == "/" || (child.size() > parent.size() && child.starts_with(parent) && child[parent.size()] == '/');
+}
+
+std::string parent_path(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+std::string incident_id(const Host& host, std::uint64_t boot_ns, std::uint64_t cgroup_id, std::uint32_t pid) {
+  char text[96];
+  std::snprintf(text, sizeof(text), "%.8s-%llx-%llx-%x", host.boot_id.c_str(),
+                static_cast<unsigned long long>(boot_ns), static_cast<unsigned long long>(cgroup_id), pid);
+  return text;
+}
+
+LossCount difference(const LossCount& now, const LossCount& before) {
+  LossCount out;
+  out.critical = now.critical - before.critical;
+  out.bulk = now.bulk - before.bulk;
+  out.throttled = now.throttled - before.throttled;
+  out.invalid = now.invalid - before.invalid;
+  out.untracked = now.untracked - before.untracked;
+  return out;
+}
+
+// The container's first process: pid 1 of its namespace, or the one that the runtime names (shared pid namespace).
+bool is_main(const Victim& victim, const Container& container) {
+  if (container.id.empty()) {
+    return false;
+  }
+  return container.init_pid ? *container.init_pid == victim.pid : victim.container_pid == 1 && victim.pid != 1;
+}
+
+Victim victim_of(const VictimEvent& event, std::string cmdline) {
+  Victim out;
+  out.pid = event.task.process.tgid;
+  out.container_pid = event.task.ns_tgid;
+  out.comm = event.task.comm;
+  out.cmdline = std::move(cmdline);
+  out.uid = event.task.uid;
+  out.oom_score_adj = event.oom_score_adj;
+  out.anon_bytes = event.anon_bytes;
+  out.file_bytes = event.file_bytes;
+  out.shmem_bytes = event.shmem_bytes;
+  out.swap_bytes = event.swap_bytes;
+  out.pagetable_bytes = event.pagetable_bytes;
+  return out;
+}
+
+}  // namespace
+
+Collector::Collector(EventSource& source, Resolver& resolver, const CgroupTree& tree, const Clock& clock,
+                     SystemRoot root, CollectorSettings settings, Sink sink)
+    : source_(source),
+      resolver_(resolver),
+      tree_(tree),
+      clock_(clock),
+      settings_(std::move(settings)),
+      sink_(std::move(sink)),
+      processes_(std::move(root)),
+      sampler_(tree, resolver, clock),
+      bursts_(settings_.bursts),
+      ooms_(settings_.ooms) {}
+
+EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
+  batch_.clear();
+  const auto status = source_.poll(wait_time(longest), batch_);
+  for (const Event& event : batch_) {
+    handle(event);
+  }
+  totals_.events += batch_.size();
+  if (!settings_.falls_are_seen) {
+    sample_active();
+  }
+  const std::uint64_t now = clock_.boot_ns();
+  note_loss(now);
+  // OOMs first: the rise that led to one belongs to it and not to a burst of its own.
+  collect_ooms(now);
+  bursts_.advance(now);
+  collect_bursts();
+  release(now, false);
+  return status;
+}
+
+void Collector::finish() {
+  collect_ooms(~0ULL);
+  bursts_.advance(clock_.boot_ns());
+  collect_bursts();
+  release(clock_.boot_ns(), true);
+}
+
+std::chrono::milliseconds Collector::wait_time(std::chrono::milliseconds longest) const {
+  const std::uint64_t now = clock_.boot_ns();
+  std::uint64_t wait = static_cast<std::uint64_t>(longest.count()) * kMillisecond;
+  if (const auto deadline = ooms_.deadline()) {
+    wait = std::min(wait, *deadline > now ? *deadline - now : 0);
+  }
+  if (!bursts_.active(now).empty()) {
+    wait = std::min(wait, settings_.falls_are_seen ? 10 * kSampleNs : kSampleNs);
+  }
+  if (!waiting_.empty()) {
+    wait = std::min(wait, 2 * kMillisecond);
+  }
+  // Rounded up: a wait of 0.4 ms must not become a busy loop.
+  return std::chrono::milliseconds((wait + kMillisecond - 1) / kMillisecond);
+}
+
+void Collector::handle(const Event& event) {
+  std::visit([this](const auto& typed) { on(typed); }, event);
+}
+
+void Collector::on(const StepEvent& event) {
+  ++totals_.steps;
+  bursts_.step(event);
+  if (!event.foreign) {
+    processes_.seen(event.task);
+  }
+}
+
+void Collector::on(const SampleEvent& event) { bursts_.sample(event); }
+void Collector::on(const ExecEvent& event) { processes_.started(event); }
+void Collector::on(const ThrottleEvent& /*event*/) {}  // counted by the source's loss
+void Collector::on(const ExitEvent& /*event*/) {}      // for the exit judge
+void Collector::on(const OomEvent& event) { ooms_.feed(event); }
+void Collector::on(const KillEvent& event) { ooms_.feed(event); }
+
+void Collector::on(const VictimEvent& event) {
+  // While the victim still lives: after this its memory falls, and its command line goes.
+  processes_.seen(event.task);
+  for (const MemcgState& memcg : event.chain.entries) {
+    auto rise = bursts_.cut(memcg.cgroup_id, event.time_ns);
+    if (rise && cut_.size() < kMaxCut) {
+      cut_.insert_or_assign(memcg.cgroup_id, std::move(*rise));
+    }
+  }
+  ooms_.feed(event);
+}
+
+void Collector::on(const CgroupEvent& event) {
+  if (event.created) {
+    bursts_.created(event.cgroup_id, event.time_ns);
+    if (event.path_cut) {
+      return;  // a cut path would name the wrong cgroup: let the resolver look for the id itself
+    }
+    resolver_.appeared(event.cgroup_id, event.path);
+    return;
+  }
+  bursts_.removed(event.cgroup_id, event.time_ns);
+  sampler_.forget(event.cgroup_id);
+  resolver_.removed(event.cgroup_id);
+}
+
+void Collector::sample_active() {
+  const std::uint64_t now = clock_.boot_ns();
+  if (now - last_sample_ns_ < kSampleNs) {
+    return;
+  }
+  const auto active = bursts_.active(now);
+  if (active.empty()) {
+    return;
+  }
+  last_sample_ns_ = now;
+  std::vector<SampleEvent> samples;
+  sampler_.sample(active, samples);
+  for (const SampleEvent& sample : samples) {
+    bursts_.sample(sample);
+  }
+}
+
+void Collector::collect_ooms(std::uint64_t now_ns) {
+  for (const OomFinding& finding : ooms_.take(now_ns)) {
+    tell_oom(finding);
+  }
+  if (!ooms_.deadline()) {
+    cut_.clear();
+  }
+}
+
+void Collector::collect_bursts() {
+  std::vector<std::pair<BurstFinding, Identity>> ended;
+  for (BurstFinding& finding : bursts_.take()) {
+    const std::uint64_t id = finding.cgroup_id;
+    ended.emplace_back(std::move(finding), resolver_.find(id));
+  }
+  // Innermost first, so that an ancestor knows what was told below it.
+  std::stable_sort(ended.begin(), ended.end(), [](const auto& a, const auto& b) {
+    return std::ranges::count(a.second.cgroup.path, '/') > std::ranges::count(b.second.cgroup.path, '/');
+  });
+  for (const auto& [finding, identity] : ended) {
+    if (!told_below(identity.cgroup.path, finding)) {
+      tell_burst(finding, identity);
+    }
+  }
+}
+
+bool Collector::told_below(const std::string& path, const BurstFinding& finding) const {
+  return !path.empty() && std::ranges::any_of(told_, [&](const Told& told) {
+    return is_below(told.path, path) && told.end_ns >= finding.burst.start_boot_ns &&
+           told.start_ns <= finding.end_ns && told.growth_bytes >= finding.burst.growth_bytes / 2;
+  });
+}
+
+Incident Collector::begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id) {
+  Incident out;
+  out.kind = kind;
+  out.boot_ns = boot_ns;
+  out.unix_ns = unix_of(boot_ns);
+  out.host = settings_.host;
+  const Identity identity = resolver_.find(cgroup_id);
+  out.container = identity.container;
+  out.cgroup = identity.cgroup;
+  out.cgroup.id = cgroup_id;
+  return out;
+}
+
+void Collector::tell_oom(const OomFinding& finding) {
+  Incident incident = begin(IncidentKind::kOom, finding.time_ns, finding.victim_cgroup_id);
+  const std::uint32_t first_pid = finding.victims.empty() ? 0 : finding.victims.front().task.process.tgid;
+  incident.id = incident_id(settings_.host, finding.time_ns, finding.victim_cgroup_id, first_pid);
+  incident.scope = finding.scope;
+  incident.limit = limit_of(finding, incident);
+  if (finding.hit) {
+    incident.usage_bytes = finding.hit->usage_bytes;
+  }
+  if (finding.own) {
+    incident.peak_bytes = finding.own->watermark_bytes;
+  }
+  if (finding.trigger) {
+    incident.trigger = Trigger{finding.trigger->process.tgid, finding.trigger->tid, finding.trigger->comm,
+                               finding.trigger->ns_tgid};
+  }
+  for (const VictimEvent& victim : finding.victims) {
+    incident.victims.push_back(victim_of(victim, processes_.cmdline(victim.task)));
+  }
+  for (const TaskInfo& sibling : finding.siblings) {
+    VictimEvent event;
+    event.task = sibling;
+    incident.victims.push_back(victim_of(event, processes_.cmdline(sibling)));
+  }
+  std::uint64_t from_ns = finding.time_ns;
+  // The rise of the cgroup that was full tells the story; its own cgroup's where that one was not followed.
+  auto rise = finding.hit ? cut_.find(finding.hit->cgroup_id) : cut_.end();
+  if (rise == cut_.end()) {
+    rise = cut_.find(finding.victim_cgroup_id);
+  }
+  if (rise != cut_.end()) {
+    incident.burst = rise->second.burst;
+    incident.burst->start_unix_ns = unix_of(incident.burst->start_boot_ns);
+    incident.samplers = rise->second.samplers;
+    from_ns = incident.burst->start_boot_ns;
+    if (rise->second.steps_missing) {
+      incident.evidence.gaps.emplace_back("steps of this cgroup were left out by the rate limit");
+    }
+  }
+  incident.evidence.gaps.insert(incident.evidence.gaps.end(), finding.gaps.begin(), finding.gaps.end());
+  ++totals_.ooms;
+  totals_.victims += incident.victims.size();
+  hold(std::move(incident), from_ns);
+}
+
+void Collector::tell_burst(const BurstFinding& finding, const Identity& identity) {
+  Incident incident = begin(IncidentKind::kBurst, finding.end_ns, finding.cgroup_id);
+  incident.id = incident_id(settings_.host, finding.burst.start_boot_ns, finding.cgroup_id, 0);
+  incident.limit = nearest_limit(incident.cgroup.path, finding.limit_bytes);
+  incident.peak_bytes = finding.watermark_bytes;
+  incident.burst = finding.burst;
+  incident.burst->start_unix_ns = unix_of(finding.burst.start_boot_ns);
+  incident.samplers = finding.samplers;
+  if (finding.steps_missing) {
+    incident.evidence.gaps.emplace_back("steps of this cgroup were left out by the rate limit");
+  }
+  ++totals_.bursts;
+  told_.push_back({identity.cgroup.path, finding.burst.start_boot_ns, finding.end_ns, finding.burst.growth_bytes});
+  while (told_.size() > kMaxTold || (!told_.empty() && told_.front().end_ns + kToldNs < finding.end_ns)) {
+    told_.pop_front();
+  }
+  const std::uint64_t from_ns = finding.burst.start_boot_ns;
+  hold(std::move(incident), from_ns);
+}
+
+Limit Collector::limit_of(const OomFinding& finding, const Incident& incident) const {
+  if (!finding.hit) {
+    return {settings_.host_memory_bytes, "host", {}};
+  }
+  Limit out{finding.hit->limit_bytes, tree_.limit_file(), {}};
+  if (finding.hit->cgroup_id == incident.cgroup.id) {
+    out.cgroup_path = incident.cgroup.path;
+  } else if (const Identity hit = resolver_.find(finding.hit->cgroup_id); hit.known) {
+    out.cgroup_path = hit.cgroup.path;
+  } else if (!finding.victims.empty()) {
+    // Its name ends the path of one of the victim's ancestors.
+    std::string path = incident.cgroup.path;
+    for (const MemcgState& memcg : finding.victims.front().chain.entries) {
+      if (memcg.cgroup_id == finding.hit->cgroup_id) {
+        out.cgroup_path = path;
+        break;
+      }
+      path = parent_path(path);
+    }
+  }
+  return out;
+}
+
+Limit Collector::nearest_limit(const std::string& path, std::optional<std::uint64_t> own) const {
+  Limit out{own, tree_.limit_file(), path};
+  for (std::string up = path; up.size() > 1;) {
+    up = parent_path(up);
+    const auto limit = tree_.read_number(up, tree_.limit_file());
+    if (limit && *limit && (!out.bytes || **limit < *out.bytes)) {
+      out.bytes = *limit;
+      out.cgroup_path = up;
+    }
+  }
+  return out;
+}
+
+void Collector::hold(Incident incident, std::uint64_t evidence_from_ns) {
+  waiting_.push_back({std::move(incident), clock_.boot_ns(), evidence_from_ns});
+}
+
+void Collector::release(std::uint64_t now_ns, bool all) {
+  const auto wait_ns = static_cast<std::uint64_t>(settings_.identity_wait.count()) * kMillisecond;
+  std::vector<Waiting> still;
+  for (Waiting& one : waiting_) {
+    const Identity identity = all && now_ns - one.since_ns < wait_ns
+                                  ? resolver_.wait(one.incident.cgroup.id, std::chrono::milliseconds(200))
+                                  : resolver_.find(one.incident.cgroup.id);
+    if (identity.pending && !all && now_ns - one.since_ns < wait_ns && waiting_.size() < kMaxWaiting) {
+      still.push_back(std::move(one));
+      continue;
+    }
+    one.incident.container = identity.container;
+    if (identity.known) {
+      one.incident.cgroup.path = identity.cgroup.path;
+    }
+    if (identity.pending && one.incident.container.unknown_reason.empty()) {
+      one.incident.container.unknown_reason = "the container runtime has not answered yet";
+    }
+    for (Victim& victim : one.incident.victims) {
+      victim.main_process = is_main(victim, one.incident.container);
+    }
+    add_evidence(one.incident, one.evidence_from_ns);
+    sink_(one.incident);
+  }
+  waiting_ = std::move(still);
+}
+
+void Collector::note_loss(std::uint64_t now_ns) {
+  if (now_ns - last_loss_ns_ < kLossNs) {
+    return;
+  }
+  last_loss_ns_ = now_ns;
+  const LossCount now = source_.loss();
+  if (loss_history_.empty() || !(loss_history_.back().second == now)) {
+    loss_history_.emplace_back(now_ns, now);
+  }
+  // Enough to say what was lost during the longest burst that anybody asks about.
+  while (loss_history_.size() > 4096) {
+    loss_history_.pop_front();
+  }
+}
+
+void Collector::add_evidence(Incident& incident, std::uint64_t from_ns) const {
+  Evidence& evidence = incident.evidence;
+  evidence.charge_tier = settings_.charge_tier;
+  evidence.oom_tier = settings_.oom_tier;
+  LossCount before;
+  for (const auto& [time, count] : loss_history_) {
+    if (time >= from_ns) {
+      break;
+    }
+    before = count;
+  }
+  const LossCount lost = difference(source_.loss(), before);
+  evidence.lost_critical = lost.critical + lost.invalid;
+  evidence.lost_bulk = lost.bulk;
+  if (lost.untracked > 0) {
+    evidence.gaps.emplace_back("more memory cgroups than the kernel-side table holds: some were not followed");
+  }
+  if (settings_.charge_tier == "none") {
+    evidence.gaps.emplace_back("no charge hook on this kernel: growth before the kill was not seen");
+  }
+  if (incident.cgroup.path.empty()) {
+    evidence.gaps.emplace_back("the path of the cgroup is not known");
+  }
+  if (incident.container.name.empty() && !incident.container.id.empty()) {
+    evidence.gaps.emplace_back("the container's name is not known: " + incident.container.unknown_reason);
+  }
+  evidence.complete = evidence.gaps.empty() && evidence.lost_critical == 0 && evidence.lost_bulk == 0;
+}
+
+std::int64_t Collector::unix_of(std::uint64_t boot_ns) const {
+  return clock_.unix_ns() - static_cast<std::int64_t>(clock_.boot_ns() - boot_ns);
+}
+
+}  // namespace memcrest

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "event/decoder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+
+#include "memcrest/abi/records.h"
+
+namespace memcrest {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+template <typename Record>
+Record make(std::uint16_t type) {
+  Record record;
+  std::memset(&record, 0, sizeof(record));
+  record.h.type = type;
+  record.h.abi = MEMCREST_ABI_VERSION;
+  record.h.size = sizeof(record);
+  record.h.time_ns = 42;
+  return record;
+}
+
+template <typename Record>
+std::span<const std::byte> bytes_of(const Record& record) {
+  return {reinterpret_cast<const std::byte*>(&record), sizeof(record)};
+}
+
+std::string error_of(std::span<const std::byte> bytes) {
+  const auto event = decode(bytes);
+  return event ? "decoded" : event.error().message();
+}
+
+TEST(Decoder, Step) {
+  auto record = make<memcrest_step>(MEMCREST_REC_STEP);
+  record.cgroup_id = 77;
+  record.usage_bytes = 4096;
+  record.limit_bytes = MEMCREST_NO_LIMIT;
+  record.flags = MEMCREST_STEP_UP | MEMCREST_STEP_ANCESTOR;
+  record.user_frames = 2;
+  record.user_stack[0] = 0xa;
+  record.user_stack[1] = 0xb;
+  record.task.tgid = 5;
+  std::memcpy(record.task.comm, "0123456789abcdef", 16);  // no closing NUL
+  const auto event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  const auto& step = std::get<StepEvent>(*event);
+  EXPECT_EQ(step.time_ns, 42U);
+  EXPECT_EQ(step.cgroup_id, 77U);
+  EXPECT_FALSE(step.limit_bytes);
+  EXPECT_TRUE(step.up);
+  EXPECT_FALSE(step.down);
+  EXPECT_TRUE(step.ancestor);
+  EXPECT_FALSE(step.foreign);
+  EXPECT_EQ(step.task.comm, "0123456789abcdef");
+  EXPECT_THAT(step.user_stack, ElementsAre(0xa, 0xb));
+  EXPECT_TRUE(step.kernel_stack.empty());
+}
+
+TEST(Decoder, VictimWithChain) {
+  auto record = make<memcrest_victim>(MEMCREST_REC_VICTIM);
+  record.anon_bytes = 1 << 20;
+  record.chain.used = 2;
+  record.chain.total = 3;
+  record.chain.entry[0].limit_bytes = 64 << 20;
+  record.chain.entry[1].limit_bytes = MEMCREST_NO_LIMIT;
+  record.chain.entry[0].flags = MEMCREST_MEMCG_OOM_GROUP;
+  std::strcpy(record.chain.entry[0].name, "leaf");
+  record.kernel_frames = 1;
+  record.kernel_stack[0] = 0xffff0000;
+  const auto event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  const auto& victim = std::get<VictimEvent>(*event);
+  ASSERT_EQ(victim.chain.entries.size(), 2U);
+  EXPECT_EQ(victim.chain.total, 3U);
+  EXPECT_EQ(victim.chain.entries[0].limit_bytes, 64U << 20U);
+  EXPECT_TRUE(victim.chain.entries[0].oom_group);
+  EXPECT_EQ(victim.chain.entries[0].name, "leaf");
+  EXPECT_FALSE(victim.chain.entries[1].limit_bytes);
+  EXPECT_THAT(victim.kernel_stack, ElementsAre(0xffff0000));
+  EXPECT_FALSE(victim.memcg_oom);
+}
+
+TEST(Decoder, ChainLongerThanItsFieldIsCut) {
+  auto record = make<memcrest_oom>(MEMCREST_REC_OOM);
+  record.chain.used = 4000000000U;
+  const auto event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<OomEvent>(*event).chain.entries.size(), static_cast<std::size_t>(MEMCREST_CHAIN_LEN));
+}
+
+TEST(Decoder, OomConstraints) {
+  auto record = make<memcrest_oom>(MEMCREST_REC_OOM);
+  record.constraint = MEMCREST_CONSTRAINT_MEMCG;
+  record.order = -1;
+  record.total_bytes = MEMCREST_UNKNOWN;
+  const auto event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<OomEvent>(*event).constraint, Constraint::kMemcg);
+  EXPECT_EQ(std::get<OomEvent>(*event).order, -1);
+  EXPECT_FALSE(std::get<OomEvent>(*event).total_bytes);
+  record.constraint = 9;
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("constraint"));
+}
+
+TEST(Decoder, ExecKillThrottleExit) {
+  auto exec = make<memcrest_exec>(MEMCREST_REC_EXEC);
+  exec.cmdline_len = 5;
+  exec.cmdline_total = 900;
+  std::memcpy(exec.cmdline, "a\0b\0c", 5);
+  auto event = decode(bytes_of(exec));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<ExecEvent>(*event).cmdline, std::string("a\0b\0c", 5));
+  EXPECT_TRUE(std::get<ExecEvent>(*event).cmdline_cut);
+  exec.cmdline_len = MEMCREST_CMDLINE_LEN + 1;
+  EXPECT_THAT(error_of(bytes_of(exec)), HasSubstr("command line"));
+
+  auto kill = make<memcrest_kill>(MEMCREST_REC_KILL);
+  kill.flags = MEMCREST_KILL_KERNEL;
+  event = decode(bytes_of(kill));
+  ASSERT_TRUE(event);
+  EXPECT_TRUE(std::get<KillEvent>(*event).from_kernel);
+  EXPECT_FALSE(std::get<KillEvent>(*event).to_group);
+
+  auto throttle = make<memcrest_throttle>(MEMCREST_REC_THROTTLE);
+  throttle.window_ns = 5;
+  event = decode(bytes_of(throttle));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<ThrottleEvent>(*event).window_ns, 5U);
+
+  auto exit = make<memcrest_exit>(MEMCREST_REC_EXIT);
+  exit.exit_code = 9;
+  event = decode(bytes_of(exit));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<ExitEvent>(*event).exit_code, 9);
+}
+
+TEST(Decoder, Cgroup) {
+  auto record = make<memcrest_cgroup>(MEMCREST_REC_CGROUP);
+  record.op = MEMCREST_CGROUP_MKDIR;
+  record.path_len = 7;
+  std::memcpy(record.path, "/docker", 7);
+  auto event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  EXPECT_TRUE(std::get<CgroupEvent>(*event).created);
+  EXPECT_EQ(std::get<CgroupEvent>(*event).path, "/docker");
+  EXPECT_FALSE(std::get<CgroupEvent>(*event).path_cut);
+  record.path_len = MEMCREST_PATH_LEN - 1;
+  event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  EXPECT_TRUE(std::get<CgroupEvent>(*event).path_cut);
+  record.path_len = MEMCREST_PATH_LEN;
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("path"));
+  record.path_len = 1;
+  record.op = 3;
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("operation"));
+}
+
+TEST(Decoder, RefusesWhatIsNotARecord) {
+  auto record = make<memcrest_step>(MEMCREST_REC_STEP);
+  EXPECT_THAT(error_of({}), HasSubstr("shorter"));
+  EXPECT_THAT(error_of(bytes_of(record).first(31)), HasSubstr("shorter"));
+  EXPECT_THAT(error_of(bytes_of(record).first(100)), HasSubstr("size field"));
+  record.h.abi = 999;
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("ABI version 999"));
+  record = make<memcrest_step>(200);
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("unknown type 200"));
+  record = make<memcrest_step>(MEMCREST_REC_KILL);
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("kill record"));
+  record = make<memcrest_step>(MEMCREST_REC_STEP);
+  record.user_frames = MEMCREST_USER_FRAMES + 1;
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("frames"));
+}
+
+// Any bytes give an event or an error, and touch nothing outside (ASan looks).
+TEST(Decoder, SurvivesRandomBytes) {
+  std::mt19937_64 random(20261122);
+  const std::size_t sizes[] = {sizeof(memcrest_step),   sizeof(memcrest_exec),   sizeof(memcrest_throttle),
+                               sizeof(memcrest_oom),    sizeof(memcrest_victim), sizeof(memcrest_kill),
+                               sizeof(memcrest_cgroup), sizeof(memcrest_exit)};
+  int decoded = 0;
+  for (int round = 0; round < 20000; ++round) {
+    const std::size_t type = random() % std::size(sizes);
+    std::vector<std::byte> bytes(sizes[type]);
+    for (std::byte& one : bytes) {
+      one = static_cast<std::byte>(random());
+    }
+    memcrest_header header{};
+    header.type = static_cast<std::uint16_t>(type + 1);
+    header.abi = MEMCREST_ABI_VERSION;
+    header.size = static_cast<std::uint32_t>(bytes.size());
+    std::memcpy(bytes.data(), &header, sizeof(header));
+    decoded += decode(bytes) ? 1 : 0;
+  }
+  EXPECT_GT(decoded, 0);
+}
+
+}  // namespace
+}  // namespace memcrest

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line as plain structs, one per verb.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace memcrest {
+
+// What watch and run share.
+struct TraceOptions {
+  std::optional<std::uint64_t> step_bytes;
+  std::optional<std::uint64_t> burst_min_bytes;
+  std::chrono::nanoseconds burst_window{1'000'000'000};
+  std::string docker_socket;  // empty: no look-ups
+  std::uint64_t critical_ring_bytes = 1U << 20U;
+  std::uint64_t bulk_ring_bytes = 2U << 20U;
+  std::vector<std::string> disabled_hooks;
+};
+
+enum class FailOn { kNothing, kOom, kBurst };
+
+struct WatchOptions {
+  TraceOptions trace;
+  bool json = false;
+  std::vector<std::string> containers;
+  std::optional<std::chrono::nanoseconds> duration;
+  FailOn fail_on = FailOn::kNothing;
+};
+
+struct RunOptions {
+  TraceOptions trace;
+  bool json = false;
+  std::string output;  // file for the report; empty: standard error
+  std::optional<std::uint64_t> memory_bytes;
+  std::optional<std::uint64_t> swap_bytes;
+  std::vector<std::string> command;
+};
+
+struct CheckOptions {
+  bool json = false;
+};
+
+enum class Verb { kWatch, kRun, kCheck, kVersion };
+
+struct Options {
+  Verb verb = Verb::kVersion;
+  WatchOptions watch;
+  RunOptions run;
+  CheckOptions check;
+};
+
+struct ParsedOptions {
+  std::optional<Options> options;  // unset: end at once with exit_code (help was printed, or an error)
+  int exit_code = 0;
+};
+
+// Prints help to stdout and errors to stderr by itself.
+[[nodiscard]] ParsedOptions parse_options(int argc, char** argv);
+
+// Where Docker's socket is by default: DOCKER_HOST when it names a unix socket, else the usual place.
+[[nodiscard]] std::string default_docker_socket();
+
+}  // namespace memcrest

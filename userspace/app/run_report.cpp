@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/run_report.h"
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "export/json.h"
+#include "util/text.h"
+#include "util/units.h"
+
+namespace memcrest {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kMaxBurstLines = 5;
+
+Json number(const std::optional<std::uint64_t>& value) { return value ? Json(*value) : Json(); }
+
+bool oom_killed(const RunReport& report) {
+  return report.figures.oom_kills.value_or(0) > 0 ||
+         std::ranges::any_of(report.incidents, [](const auto& one) { return one.kind == IncidentKind::kOom; });
+}
+
+std::string command_line(const std::vector<std::string>& command) {
+  std::string raw;
+  for (const std::string& part : command) {
+    raw += part;
+    raw += '\0';
+  }
+  return join_cmdline(raw);
+}
+
+std::string burst_line(const Burst& burst) {
+  return format_size(burst.base_bytes) + " → " + format_size(burst.peak_bytes) + " in " +
+         format_duration(std::chrono::nanoseconds(static_cast<std::int64_t>(burst.duration_ms * 1e6)));
+}
+
+std::string exit_text(const RunReport& report) {
+  const std::string after = " after " + format_duration(report.duration);
+  if (!report.exit.signalled()) {
+    return "exit code " + std::to_string(report.exit.code()) + after;
+  }
+  const char* name = sigabbrev_np(report.exit.signal());
+  return "killed by SIG" + std::string(name != nullptr ? name : std::to_string(report.exit.signal())) +
+         " (exit code " + std::to_string(report.exit.code()) + ")" + after;
+}
+
+std::string peak_text(const RunReport& report) {
+  if (!report.figures.peak_bytes) {
+    return "not known: this kernel keeps no peak of a cgroup";
+  }
+  std::string out = format_size(*report.figures.peak_bytes) + " exact, the kernel's own mark";
+  if (report.cache_at_peak_bytes && *report.cache_at_peak_bytes >= *report.figures.peak_bytes / 50) {
+    out += "; about " + format_size(*report.cache_at_peak_bytes) + " of it page cache";
+  }
+  return out;
+}
+
+std::string survive_text(const RunReport& report) {
+  if (const auto least = smallest_limit(report)) {
+    return "a limit of " + format_size(*least) + " (" + std::to_string(*least) + " bytes), with no headroom" +
+           (*least < report.figures.peak_bytes ? ", by dropping page cache" : "");
+  }
+  if (oom_killed(report)) {
+    return "more than " + (report.limits.memory ? format_size(*report.limits.memory) : std::string("it had")) +
+           ": it did not survive this run";
+  }
+  return "not known";
+}
+
+std::string oom_text(const RunReport& report) {
+  if (!oom_killed(report)) {
+    return report.figures.limit_hits.value_or(0) > 0
+               ? "none; the limit was reached " + std::to_string(*report.figures.limit_hits) + " times"
+               : "none";
+  }
+  std::string out;
+  for (const Incident& incident : report.incidents) {
+    for (const Victim& victim : incident.victims) {
+      out += (out.empty() ? "" : ", ") + ("killed " + victim.comm + "[" + std::to_string(victim.pid) + "] with " +
+                                          format_size(victim.anon_bytes) + " anon");
+    }
+  }
+  return out.empty() ? std::to_string(report.figures.oom_kills.value_or(0)) + " processes killed" : out;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> smallest_limit(const RunReport& report) {
+  if (oom_killed(report) || !report.figures.peak_bytes) {
+    return std::nullopt;
+  }
+  const std::uint64_t cache = std::min(report.cache_at_peak_bytes.value_or(0), *report.figures.peak_bytes);
+  return *report.figures.peak_bytes - cache;
+}
+
+std::string to_json(const RunReport& report) {
+  Json out;
+  out["schema"] = "memcrest.run.v1";
+  out["command"] = Json::array();
+  for (const std::string& part : report.command) {
+    out["command"].push_back(to_valid_utf8(part));
+  }
+  out["exit_code"] = report.exit.code();
+  out["signal"] = report.exit.signalled() ? Json(report.exit.signal()) : Json();
+  out["duration_ms"] = std::chrono::duration<double, std::milli>(report.duration).count();
+  out["limit_bytes"] = number(report.limits.memory);
+  out["swap_limit_bytes"] = number(report.limits.swap);
+  out["peak_bytes"] = number(report.figures.peak_bytes);
+  out["cache_at_peak_bytes"] = number(report.cache_at_peak_bytes);
+  out["smallest_limit_bytes"] = number(smallest_limit(report));
+  out["oom_kills"] = number(report.figures.oom_kills);
+  out["limit_hits"] = number(report.figures.limit_hits);
+  out["left_behind"] = report.left_behind;
+  out["tiers"] = report.tiers.empty() ? Json() : Json(report.tiers);
+  out["no_hooks_reason"] = report.no_hooks_reason.empty() ? Json() : Json(to_valid_utf8(report.no_hooks_reason));
+  out["lost"] = report.lost;
+  out["incidents"] = Json::array();
+  for (const Incident& incident : report.incidents) {
+    out["incidents"].push_back(Json::parse(to_json(incident)));
+  }
+  return out.dump();
+}
+
+std::string to_text(const RunReport& report, std::size_t columns) {
+  std::string out;
+  const auto line = [&](const char* label, const std::string& text) {
+    std::string head = "  " + std::string(label);
+    head.resize(13, ' ');
+    out += truncate_columns(head + escape_terminal(text), columns) + "\n";
+  };
+  out += truncate_columns("memcrest run: " + escape_terminal(command_line(report.command)), columns) + "\n";
+  line("ended", exit_text(report));
+  line("peak", peak_text(report));
+  std::size_t bursts = 0;
+  for (const Incident& incident : report.incidents) {
+    if (incident.burst && ++bursts <= kMaxBurstLines) {
+      line(bursts == 1 ? "grew" : "", burst_line(*incident.burst));
+    }
+  }
+  if (bursts > kMaxBurstLines) {
+    line("", "+ " + std::to_string(bursts - kMaxBurstLines) + " more bursts");
+  } else if (bursts == 0 && !report.tiers.empty()) {
+    line("grew", "no burst");
+  }
+  line("oom", oom_text(report));
+  line("survives", survive_text(report));
+  if (report.left_behind > 0) {
+    line("left", std::to_string(report.left_behind) + " processes still run in its cgroup, which goes when they end");
+  }
+  line("evidence", report.tiers.empty() ? "the kernel's counters only; no hooks: " + report.no_hooks_reason
+                                        : report.tiers + " · lost: " + report.lost);
+  return out;
+}
+
+}  // namespace memcrest

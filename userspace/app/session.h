@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The path of the data put together for one verb: source, resolver, collector, in the order of their lifetimes.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "app/options.h"
+#include "collector/collector.h"
+#include "memcrest/clock.h"
+#include "probe/features.h"
+#include "probe/ring_source.h"
+
+namespace memcrest {
+
+class Session {
+ public:
+  struct Failure {
+    Error error;
+    int exit_code;
+  };
+
+  // Hooks are attached when this returns; what exists already is being looked up.
+  [[nodiscard]] static std::expected<std::unique_ptr<Session>, Failure> open(const TraceOptions& options,
+                                                                             const CgroupTree& tree,
+                                                                             Collector::Sink sink);
+
+  [[nodiscard]] Collector& collector() { return *collector_; }
+  [[nodiscard]] const Features& features() const { return features_; }
+  [[nodiscard]] RingSource& source() { return *source_; }
+  [[nodiscard]] Resolver& resolver() { return *resolver_; }
+
+ private:
+  Session() = default;
+  SystemClock clock_;
+  SystemRoot root_;
+  Features features_;
+  std::unique_ptr<CgroupTree> tree_;
+  std::unique_ptr<RingSource> source_;
+  std::unique_ptr<Resolver> resolver_;
+  std::unique_ptr<Collector> collector_;
+};
+
+// "charges lru+state · oom mark_victim", and what these tiers miss, for banners and reports.
+[[nodiscard]] std::string describe_tiers(const Features& features);
+
+// "nothing", or each kind of loss with its number.
+[[nodiscard]] std::string describe_loss(const LossCount& loss);
+
+}  // namespace memcrest

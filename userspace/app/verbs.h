@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs: each takes its options and returns the program's exit code.
+#pragma once
+
+#include "app/options.h"
+#include "app/run_child.h"
+
+namespace memcrest {
+
+[[nodiscard]] int watch(const WatchOptions& options);
+// `signals` was opened first thing in main: the command gets the signal mask that we were started with.
+[[nodiscard]] int run(const RunOptions& options, RunSignals& signals);
+[[nodiscard]] int check(const CheckOptions& options);
+
+}  // namespace memcrest

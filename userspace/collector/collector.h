@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// The middle of the path: events from a source, through identity and the detectors, to finished incidents. One
+// thread calls turn(); only the resolver works beside it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collector/process_table.h"
+#include "collector/usage_sampler.h"
+#include "identity/cgroup_tree.h"
+#include "identity/resolver.h"
+#include "incident/burst_detector.h"
+#include "incident/oom_assembler.h"
+#include "memcrest/clock.h"
+#include "memcrest/event_source.h"
+#include "memcrest/incident.h"
+#include "util/system_root.h"
+
+namespace memcrest {
+
+struct CollectorSettings {
+  BurstSettings bursts;
+  OomSettings ooms;
+  std::string charge_tier;
+  std::string oom_tier;
+  Host host;
+  std::optional<std::uint64_t> host_memory_bytes;
+  std::chrono::milliseconds identity_wait{2500};  // how long an incident waits for its container's name
+  bool falls_are_seen = false;  // the charge tier shows memory being given back: no sampling of usage
+};
+
+struct Totals {
+  std::uint64_t ooms = 0;
+  std::uint64_t victims = 0;
+  std::uint64_t bursts = 0;
+  std::uint64_t steps = 0;
+  std::uint64_t events = 0;
+};
+
+class Collector {
+ public:
+  using Sink = std::function<void(const Incident&)>;
+
+  Collector(EventSource& source, Resolver& resolver, const CgroupTree& tree, const Clock& clock, SystemRoot root,
+            CollectorSettings settings, Sink sink);
+
+  // Waits at most `longest` for something to happen, handles it and emits what is finished.
+  EventSource::Status turn(std::chrono::milliseconds longest);
+  // Emits what is still open or waits for a name. Call once, last.
+  void finish();
+
+  [[nodiscard]] const Totals& totals() const { return totals_; }
+  [[nodiscard]] LossCount loss() const { return source_.loss(); }
+
+ private:
+  struct Waiting {
+    Incident incident;
+    std::uint64_t since_ns = 0;
+    std::uint64_t evidence_from_ns = 0;
+  };
+  struct Told {  // a burst already emitted, to keep an ancestor from telling it again
+    std::string path;
+    std::uint64_t start_ns = 0;
+    std::uint64_t end_ns = 0;
+    std::uint64_t growth_bytes = 0;
+  };
+
+  void handle(const Event& event);
+  void on(const StepEvent& event);
+  void on(const SampleEvent& event);
+  void on(const ExecEvent& event);
+  void on(const ThrottleEvent& event);
+  void on(const OomEvent& event);
+  void on(const VictimEvent& event);
+  void on(const KillEvent& event);
+  void on(const CgroupEvent& event);
+  void on(const ExitEvent& event);
+  void sample_active();
+  void collect_bursts();
+  void collect_ooms(std::uint64_t now_ns);
+  void tell_oom(const OomFinding& finding);
+  void tell_burst(const BurstFinding& finding, const Identity& identity);
+  [[nodiscard]] Incident begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id);
+  [[nodiscard]] Limit limit_of(const OomFinding& finding, const Incident& incident) const;
+  [[nodiscard]] Limit nearest_limit(const std::string& path, std::optional<std::uint64_t> own) const;
+  [[nodiscard]] bool told_below(const std::string& path, const BurstFinding& finding) const;
+  void hold(Incident incident, std::uint64_t evidence_from_ns);
+  void release(std::uint64_t now_ns, bool all);
+  void note_loss(std::uint64_t now_ns);
+  void add_evidence(Incident& incident, std::uint64_t from_ns) const;
+  [[nodiscard]] std::int64_t unix_of(std::uint64_t boot_ns) const;
+  [[nodiscard]] std::chrono::milliseconds wait_time(std::chrono::milliseconds longest) const;
+
+  EventSource& source_;
+  Resolver& resolver_;
+  const CgroupTree& tree_;
+  const Clock& clock_;
+  CollectorSettings settings_;
+  Sink sink_;
+  ProcessTable processes_;
+  UsageSampler sampler_;
+  BurstDetector bursts_;
+  OomAssembler ooms_;
+  std::vector<Event> batch_;
+  std::vector<Waiting> waiting_;
+  std::deque<Told> told_;
+  // Rises cut at the moment of a kill, by cgroup, until the OOM's finding is complete.
+  std::map<std::uint64_t, BurstFinding> cut_;
+  std::deque<std::pair<std::uint64_t, LossCount>> loss_history_;
+  std::uint64_t last_sample_ns_ = 0;
+  std::uint64_t last_loss_ns_ = 0;
+  Totals totals_;
+};
+
+}  // namespace memcrest
