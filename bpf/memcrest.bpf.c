@@ -12,4 +12,18 @@
 #include "programs/oom.bpf.c"
 #include "programs/signal.bpf.c"
 
+/* Nothing reads this: it puts the records into the object's BTF, where tests/bpf compares their layout. */
+union memcrest_records {
+	struct memcrest_step step;
+	struct memcrest_exec exec;
+	struct memcrest_throttle throttle;
+	struct memcrest_oom oom;
+	struct memcrest_victim victim;
+	struct memcrest_kill kill;
+	struct memcrest_cgroup cgroup;
+	struct memcrest_exit exit;
+	struct memcrest_stats stats;
+};
+const union memcrest_records *memcrest_records __attribute__((unused));
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel side for real: hooks attached to this kernel, programs in memory cgroups of their own, and what comes out
+// of the ring buffers compared with the kernel's own counters. Needs root.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <functional>
+
+#include "app/run_cgroup.h"
+#include "app/run_child.h"
+#include "probe/kallsyms.h"
+#include "probe/ring_source.h"
+
+namespace memcrest {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::Contains;
+using testing::Field;
+using testing::Gt;
+
+constexpr std::uint64_t kMiB = 1U << 20U;
+constexpr const char* kHog = MEMCREST_HOG;
+
+class ProbeTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) {
+      GTEST_SKIP() << "needs root";
+    }
+    auto opened = CgroupTree::open(SystemRoot{});
+    ASSERT_TRUE(opened) << opened.error().message();
+    tree_.emplace(std::move(*opened));
+    auto signals = RunSignals::open();
+    ASSERT_TRUE(signals) << signals.error().message();
+    signals_.emplace(std::move(*signals));
+  }
+
+  // The cgroup first: it forks its guard, which must not inherit BPF descriptors.
+  void open(RunLimits limits, LoadSettings settings = {}) {
+    auto made = RunCgroup::create(*tree_, limits);
+    ASSERT_TRUE(made) << made.error().message();
+    cgroup_.emplace(std::move(*made));
+    attach(settings);
+  }
+
+  void attach(LoadSettings settings) {
+    features_ = probe_features(SystemRoot{});
+    auto probe = LoadedProbe::load(settings, features_);
+    ASSERT_TRUE(probe) << probe.error().message();
+    LoadedProbe& loaded = **probe;
+    auto source = RingSource::open(std::move(*probe), find_kernel_function("/proc", "mem_cgroup_out_of_memory"));
+    ASSERT_TRUE(source) << source.error().message();
+    source_ = std::move(*source);
+    const auto attached = loaded.attach(features_);
+    ASSERT_TRUE(attached) << attached.error().message();
+  }
+
+  // Runs to the end without reading the rings.
+  RunExit run(const std::vector<std::string>& arguments) {
+    std::vector<std::string> argv{kHog};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    auto child = RunChild::spawn(cgroup_->dir(), cgroup_->version(), argv, *signals_);
+    EXPECT_TRUE(child) << child.error().error.message();
+    pid_ = static_cast<std::uint32_t>(child->pid());
+    EXPECT_TRUE(child->wait_for(*signals_, 60s));
+    return child->exit().value_or(RunExit{});
+  }
+
+  void drain() {
+    for (int i = 0; i < 5; ++i) {
+      ignore_result(source_->poll(20ms, events_));
+    }
+  }
+
+  template <typename T>
+  std::vector<T> all(const std::function<bool(const T&)>& want = [](const T&) { return true; }) const {
+    std::vector<T> out;
+    for (const Event& event : events_) {
+      if (const auto* typed = std::get_if<T>(&event); typed != nullptr && want(*typed)) {
+        out.push_back(*typed);
+      }
+    }
+    return out;
+  }
+
+  std::vector<StepEvent> own_steps() const {
+    return all<StepEvent>([&](const StepEvent& step) { return step.cgroup_id == cgroup_->id(); });
+  }
+
+  void expect_counters_add_up() const {
+    const RecordCounters counters = source_->probe().counters();
+    for (std::size_t type = 0; type < counters.size(); ++type) {
+      const memcrest_counters& one = counters[type];
+      EXPECT_EQ(one.attempted, one.submitted + one.dropped_full + one.dropped_throttle) << "record type " << type;
+    }
+  }
+
+  std::optional<CgroupTree> tree_;
+  std::optional<RunSignals> signals_;
+  std::optional<RunCgroup> cgroup_;
+  Features features_;
+  std::unique_ptr<RingSource> source_;
+  std::vector<Event> events_;
+  std::uint32_t pid_ = 0;
+};
+
+TEST_F(ProbeTest, EveryLevelOfARiseIsSeenOnce) {
+  open({});
+  ASSERT_EQ(run({"anon", "64m", "--no-thp"}).code(), 0);
+  drain();
+  const auto steps = own_steps();
+  std::uint64_t last = 0;
+  std::size_t ups = 0;
+  for (const StepEvent& step : steps) {
+    EXPECT_EQ(step.quantum_bytes, kMiB);
+    EXPECT_FALSE(step.limit_bytes);
+    if (!step.up) {
+      continue;
+    }
+    ++ups;
+    if (last != 0) {
+      // No level skipped: a batch of pages is smaller than a quantum.
+      EXPECT_LE(step.usage_bytes / kMiB, last / kMiB + 1);
+    }
+    last = step.usage_bytes;
+  }
+  EXPECT_GE(ups, 62U);
+  const std::uint64_t peak = cgroup_->figures().peak_bytes.value();
+  EXPECT_GE(peak, 64 * kMiB);
+  EXPECT_LE(last, peak);
+  EXPECT_LT(peak - last, kMiB);
+  expect_counters_add_up();
+}
+
+TEST_F(ProbeTest, AStepSaysWhoAndFromWhere) {
+  open({});
+  ASSERT_EQ(run({"anon", "16m", "--no-thp"}).code(), 0);
+  drain();
+  EXPECT_THAT(own_steps(), Contains(AllOf(Field(&StepEvent::foreign, false),
+                                          Field(&StepEvent::user_stack, testing::SizeIs(Gt(0U))),
+                                          Field(&StepEvent::kernel_stack, testing::SizeIs(Gt(2U))),
+                                          testing::ResultOf([](const StepEvent& s) { return s.task.process.tgid; },
+                                                            pid_),
+                                          testing::ResultOf([](const StepEvent& s) { return s.task.comm; }, "hog"))));
+}
+
+TEST_F(ProbeTest, HugePagesMakeStepsToo) {
+  open({});
+  ASSERT_EQ(run({"anon", "64m", "--thp"}).code(), 0);
+  drain();
+  const auto steps = own_steps();
+  ASSERT_FALSE(steps.empty());
+  EXPECT_GE(std::ranges::max(steps, {}, &StepEvent::usage_bytes).usage_bytes, 62 * kMiB);
+}
+
+TEST_F(ProbeTest, AVictimIsDescribedInFull) {
+  open({.memory = 32 * kMiB, .swap = std::nullopt});
+  EXPECT_EQ(run({"anon", "64m", "--no-thp"}).code(), 128 + SIGKILL);
+  drain();
+  const auto victims = all<VictimEvent>([&](const VictimEvent& v) { return v.task.process.tgid == pid_; });
+  ASSERT_FALSE(victims.empty());
+  const VictimEvent& victim = victims.front();
+  EXPECT_EQ(victim.task.comm, "hog");
+  EXPECT_EQ(victim.task.cgroup_id, cgroup_->id());
+  EXPECT_EQ(victim.trigger.process.tgid, pid_);
+  EXPECT_GT(victim.anon_bytes, 28 * kMiB);
+  EXPECT_LE(victim.anon_bytes, 32 * kMiB);
+  EXPECT_GT(victim.pagetable_bytes, 0U);
+  EXPECT_EQ(victim.memcg_oom, std::optional(true));
+  ASSERT_GE(victim.chain.entries.size(), 2U);
+  const MemcgState& own = victim.chain.entries.front();
+  EXPECT_EQ(own.cgroup_id, cgroup_->id());
+  EXPECT_EQ(own.limit_bytes, 32 * kMiB);
+  EXPECT_GT(own.usage_bytes, 31 * kMiB);
+  EXPECT_LE(own.usage_bytes, 32 * kMiB);
+  EXPECT_GE(own.oom_events, 1U);
+  EXPECT_EQ(cgroup_->path().substr(cgroup_->path().rfind('/') + 1), own.name);
+  EXPECT_FALSE(victim.chain.entries.back().limit_bytes);
+  EXPECT_EQ(victim.chain.total, victim.chain.entries.size());
+
+  const auto started = all<ExecEvent>([&](const ExecEvent& e) { return e.task.process == victim.task.process; });
+  ASSERT_EQ(started.size(), 1U);
+  EXPECT_TRUE(started.front().cmdline.ends_with(std::string("anon\00064m\0--no-thp\0", 18)));
+  EXPECT_THAT(all<KillEvent>(), Contains(AllOf(Field(&KillEvent::from_kernel, true),
+                                               testing::ResultOf(
+                                                   [](const KillEvent& k) { return k.target.process.tgid; }, pid_))));
+  EXPECT_THAT(all<ExitEvent>(), Contains(AllOf(Field(&ExitEvent::exit_code, SIGKILL),
+                                               testing::ResultOf(
+                                                   [](const ExitEvent& e) { return e.task.process.tgid; }, pid_))));
+}
+
+TEST_F(ProbeTest, AnAncestorsLimitIsFollowedToo) {
+  open({.memory = 32 * kMiB, .swap = std::nullopt});
+  const std::string child = cgroup_->dir() + "/child";
+  if (cgroup_->version() == 2) {
+    ASSERT_TRUE(write_file(cgroup_->dir() + "/cgroup.subtree_control", "+memory"));
+  }
+  ASSERT_EQ(::mkdir(child.c_str(), 0755), 0);
+  struct stat info {};
+  ASSERT_EQ(::stat(child.c_str(), &info), 0);
+  auto hog = RunChild::spawn(child, cgroup_->version(), {kHog, "anon", "64m", "--no-thp"}, *signals_);
+  ASSERT_TRUE(hog);
+  ASSERT_TRUE(hog->wait_for(*signals_, 60s));
+  EXPECT_EQ(hog->exit()->code(), 128 + SIGKILL);
+  drain();
+  EXPECT_THAT(own_steps(), Contains(Field(&StepEvent::ancestor, true)));
+  const auto victims = all<VictimEvent>();
+  ASSERT_FALSE(victims.empty());
+  ASSERT_GE(victims.front().chain.entries.size(), 3U);
+  EXPECT_EQ(victims.front().chain.entries[0].cgroup_id, info.st_ino);
+  EXPECT_FALSE(victims.front().chain.entries[0].limit_bytes);
+  EXPECT_EQ(victims.front().chain.entries[0].oom_events, 0U);
+  EXPECT_EQ(victims.front().chain.entries[1].cgroup_id, cgroup_->id());
+  EXPECT_GE(victims.front().chain.entries[1].oom_events, 1U);
+  ::rmdir(child.c_str());
+}
+
+TEST_F(ProbeTest, CgroupsComeAndGoWithTheirPath) {
+  open({});
+  const std::string child = cgroup_->dir() + "/x";
+  if (cgroup_->version() == 2) {
+    ASSERT_TRUE(write_file(cgroup_->dir() + "/cgroup.subtree_control", "+memory"));
+  }
+  ASSERT_EQ(::mkdir(child.c_str(), 0755), 0);
+  ASSERT_EQ(::rmdir(child.c_str()), 0);
+  drain();
+  const auto changes = all<CgroupEvent>([&](const CgroupEvent& e) { return e.path == cgroup_->path() + "/x"; });
+  ASSERT_EQ(changes.size(), 2U);
+  EXPECT_TRUE(changes[0].created);
+  EXPECT_EQ(changes[0].parent_id, cgroup_->id());
+  EXPECT_FALSE(changes[1].created);
+  EXPECT_EQ(changes[0].cgroup_id, changes[1].cgroup_id);
+}
+
+TEST_F(ProbeTest, ASigkillNamesItsSender) {
+  open({});
+  auto child = RunChild::spawn(cgroup_->dir(), cgroup_->version(), {kHog, "sleep", "60000"}, *signals_);
+  ASSERT_TRUE(child);
+  ::kill(child->pid(), SIGKILL);
+  ASSERT_TRUE(child->wait_for(*signals_, 10s));
+  drain();
+  const auto kills = all<KillEvent>([&](const KillEvent& k) {
+    return k.target.process.tgid == static_cast<std::uint32_t>(child->pid());
+  });
+  ASSERT_EQ(kills.size(), 1U);
+  EXPECT_FALSE(kills[0].from_kernel);
+  EXPECT_EQ(kills[0].sender.process.tgid, static_cast<std::uint32_t>(::getpid()));
+  EXPECT_EQ(kills[0].target.cgroup_id, cgroup_->id());
+}
+
+// A ring of one page and a level per page (so a step per batch of 64): most cannot be kept. Nothing of that may touch the OOM's records.
+TEST_F(ProbeTest, LossIsCountedAndSparesTheCriticalRing) {
+  LoadSettings settings;
+  settings.step_bytes = 4096;
+  settings.bulk_ring_bytes = 4096;
+  settings.max_steps_per_window = 1U << 30U;
+  open({.memory = 32 * kMiB, .swap = std::nullopt}, settings);
+  EXPECT_EQ(run({"anon", "64m", "--no-thp"}).code(), 128 + SIGKILL);
+  expect_counters_add_up();
+  const RecordCounters counters = source_->probe().counters();
+  EXPECT_GT(counters[MEMCREST_REC_STEP].dropped_full, 100U);
+  EXPECT_EQ(counters[MEMCREST_REC_VICTIM].dropped_full, 0U);
+  EXPECT_EQ(source_->loss().critical, 0U);
+  EXPECT_GE(source_->loss().bulk, counters[MEMCREST_REC_STEP].dropped_full);
+  drain();
+  EXPECT_EQ(all<VictimEvent>([&](const VictimEvent& v) { return v.task.process.tgid == pid_; }).size(), 1U);
+}
+
+TEST_F(ProbeTest, TheRateLimitSaysSo) {
+  LoadSettings settings;
+  settings.step_bytes = 4096;
+  settings.max_steps_per_window = 10;
+  open({}, settings);
+  ASSERT_EQ(run({"anon", "16m", "--no-thp"}).code(), 0);
+  drain();
+  expect_counters_add_up();
+  EXPECT_GT(source_->loss().throttled, 40U);
+  const auto throttles =
+      all<ThrottleEvent>([&](const ThrottleEvent& t) { return t.cgroup_id == cgroup_->id(); });
+  ASSERT_FALSE(throttles.empty());
+  EXPECT_EQ(throttles.front().steps_per_window, 10U);
+  // The next record after a gap carries how much is missing.
+  ASSERT_EQ(run({"anon", "1m", "--no-thp"}).code(), 0);
+  drain();
+  EXPECT_THAT(own_steps(), Contains(Field(&StepEvent::suppressed, Gt(0U))));
+}
+
+TEST_F(ProbeTest, ADisabledHookLowersTheTier) {
+  LoadSettings settings;
+  settings.disabled = {"on_mod_memcg_state", "on_page_counter_try_charge", "on_signal_generate"};
+  open({.memory = 32 * kMiB, .swap = std::nullopt}, settings);
+  EXPECT_EQ(features_.charge.name, "lru");
+  EXPECT_FALSE(features_.oom.misses.empty());
+  EXPECT_EQ(run({"anon", "64m", "--no-thp"}).code(), 128 + SIGKILL);
+  drain();
+  EXPECT_FALSE(own_steps().empty());
+  EXPECT_EQ(all<VictimEvent>().size(), 1U);
+  EXPECT_TRUE(all<KillEvent>().empty());
+}
+
+}  // namespace
+}  // namespace memcrest
