@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# What the scripts share. Sourced; sets $root to the project's directory.
+# shellcheck disable=SC2034
+root=$(cd "$(dirname "$0")/.." && pwd -P)
+
+say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+# packages GROUP...: names from packages.txt.
+packages() {
+  for group in "$@"; do
+    awk -v group="$group" '
+      /^\[/ { active = ($0 == "[" group "]"); known = known || active; next }
+      /^#/ || /^$/ { next }
+      active { print $1 }
+      END { exit !known }' "$root/scripts/packages.txt" || die "no package group '$group' in packages.txt"
+  done
+}
+
+missing_packages() {
+  for package in $(packages "$@"); do
+    # shellcheck disable=SC2016
+    case $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) in
+      installed) ;;
+      *) printf '%s\n' "$package" ;;
+    esac
+  done
+}
+
+# need_packages GROUP...: installs what is missing when we are root, else says what to install.
+need_packages() {
+  command -v dpkg-query >/dev/null 2>&1 || {
+    say "not a Debian system: the tools of scripts/packages.txt must be there already"
+    return 0
+  }
+  missing=$(missing_packages "$@" | tr '\n' ' ')
+  [ -n "$missing" ] || return 0
+  is_root || die "missing packages; as root: apt-get install $missing"
+  say "installing $missing"
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt_install $missing
+}
+
+apt_install() {
+  # The package lists may be old or absent: fetch them only when it fails without.
+  apt-get -q -y --no-install-recommends install "$@" >&2 && return 0
+  apt-get -q update >&2 && apt-get -q -y --no-install-recommends install "$@" >&2
+}
+
+jobs() { nproc 2>/dev/null || echo 2; }
+
+# configure_and_build PRESET [TARGET]...
+configure_and_build() {
+  preset=$1
+  shift
+  set -- "$preset" ${1:+--target} "$@"
+  shift
+  launcher=
+  if command -v ccache >/dev/null 2>&1; then
+    launcher=ccache
+  fi
+  (cd "$root" && cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher" \
+    -DCMAKE_C_COMPILER_LAUNCHER="$launcher" && cmake --build "build/$preset" --parallel "$(jobs)" "$@")
+}
