@@ -100,7 +100,7 @@ class RunCgroupTest : public testing::Test {
 
 TEST_F(RunCgroupTest, IsMadeWithItsLimitsAndRemoved) {
   auto cgroup = make({.memory = 32 * kMiB, .swap = 8 * kMiB});
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat(cgroup.dir().c_str(), &info), 0);
   EXPECT_EQ(cgroup.id(), info.st_ino);
   EXPECT_THAT(cgroup.path(), HasSubstr("/memcrest-run-" + std::to_string(::getpid()) + "-"));

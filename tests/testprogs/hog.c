@@ -23,27 +23,27 @@
 enum { kMaxThreads = 64, kUsage = 2, kFailed = 1 };
 
 static const char kHelp[] =
-    "usage: hog MODE\n"
-    "  anon SIZE [OPTION]...     touch SIZE of anonymous memory, then let go of it\n"
-    "  tmpfs DIR SIZE [OPTION].. write SIZE into DIR/hog and leave it there\n"
-    "  readfile FILE             read FILE to its end (page cache)\n"
-    "  makefile FILE SIZE        write SIZE into FILE and drop it from the page cache\n"
-    "  fork N [OPTION]...        start N processes, as far as the pids limit lets us, then end them\n"
-    "  child MODE...             run MODE in a child; exit 0 however it ends\n"
-    "  clone-vm SIZE [OPTION]... like anon, beside a process that shares the memory (CLONE_VM)\n"
-    "  name BYTES MODE...        take BYTES as the process name (\\xNN, \\n, \\e, \\\\ are understood), then run MODE\n"
-    "  exec BYTES MODE...        the same for the first word of the command line\n"
-    "  loop N MODE...            run MODE N times\n"
-    "  sleep MS | exit CODE | signal NUMBER\n"
-    "options:\n"
-    "  --hold MS       keep the memory so long after the last touch (0.5 is fine)\n"
-    "  --thp, --no-thp ask for huge pages, or for none\n"
-    "  --threads N     N threads share SIZE\n"
-    "  --rate MIB      MiB per second\n"
-    "  --repeat N      do it N times\n"
-    "  --pause MS      wait so long between two times\n"
-    "  --verbose       say when memory is touched\n"
-    "SIZE is a number with k, m or g (binary).\n";
+	"usage: hog MODE\n"
+	"  anon SIZE [OPTION]...     touch SIZE of anonymous memory, then let go of it\n"
+	"  tmpfs DIR SIZE [OPTION].. write SIZE into DIR/hog and leave it there\n"
+	"  readfile FILE             read FILE to its end (page cache)\n"
+	"  makefile FILE SIZE        write SIZE into FILE and drop it from the page cache\n"
+	"  fork N [OPTION]...        start N processes, as far as the pids limit lets us, then end them\n"
+	"  child MODE...             run MODE in a child; exit 0 however it ends\n"
+	"  clone-vm SIZE [OPTION]... like anon, beside a process that shares the memory (CLONE_VM)\n"
+	"  name BYTES MODE...        take BYTES as the process name (\\xNN, \\n, \\e, \\\\ are understood), then run MODE\n"
+	"  exec BYTES MODE...        the same for the first word of the command line\n"
+	"  loop N MODE...            run MODE N times\n"
+	"  sleep MS | exit CODE | signal NUMBER\n"
+	"options:\n"
+	"  --hold MS       keep the memory so long after the last touch (0.5 is fine)\n"
+	"  --thp, --no-thp ask for huge pages, or for none\n"
+	"  --threads N     N threads share SIZE\n"
+	"  --rate MIB      MiB per second\n"
+	"  --repeat N      do it N times\n"
+	"  --pause MS      wait so long between two times\n"
+	"  --verbose       say when memory is touched\n"
+	"SIZE is a number with k, m or g (binary).\n";
 
 struct options {
 	double hold_ms;
@@ -107,10 +107,20 @@ static size_t to_size(const char *text)
 	if (end == text)
 		die(kUsage, "not a size: %s", text);
 	switch (*end) {
-	case 'k': case 'K': shift = 10; break;
-	case 'm': case 'M': shift = 20; break;
-	case 'g': case 'G': shift = 30; break;
-	default: break;
+	case 'k':
+	case 'K':
+		shift = 10;
+		break;
+	case 'm':
+	case 'M':
+		shift = 20;
+		break;
+	case 'g':
+	case 'G':
+		shift = 30;
+		break;
+	default:
+		break;
 	}
 	if (shift)
 		end++;
@@ -478,10 +488,10 @@ static const struct {
 	const char *name;
 	int (*run)(char **argv);
 } kModes[] = {
-	{ "anon", mode_anon },       { "tmpfs", mode_tmpfs },   { "readfile", mode_readfile },
+	{ "anon", mode_anon },         { "tmpfs", mode_tmpfs }, { "readfile", mode_readfile },
 	{ "makefile", mode_makefile }, { "fork", mode_fork },   { "child", mode_child },
 	{ "clone-vm", mode_clone_vm }, { "name", mode_name },   { "exec", mode_exec },
-	{ "loop", mode_loop },       { "sleep", mode_sleep },   { "exit", mode_exit },
+	{ "loop", mode_loop },         { "sleep", mode_sleep }, { "exit", mode_exit },
 	{ "signal", mode_signal },
 };
 

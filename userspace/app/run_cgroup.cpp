@@ -72,7 +72,7 @@ std::optional<pid_t> owner_of(std::string_view name) {
 }
 
 bool is_old(const std::string& dir) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(dir.c_str(), &info) == 0 && ::time(nullptr) - info.st_mtime > kStaleAfterSeconds;
 }
 
@@ -136,7 +136,7 @@ Result<std::string> choose_v2_parent(const CgroupTree& tree) {
 }
 
 Result<std::uint64_t> inode_of(const std::string& dir) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(dir.c_str(), &info) != 0) {
     return fail_errno("stat", dir);
   }

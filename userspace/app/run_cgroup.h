@@ -30,8 +30,9 @@ struct RunFigures {
   std::optional<std::uint64_t> usage_bytes;
   std::optional<std::uint64_t> peak_bytes;  // exact, since the cgroup exists; v2 has it from 5.19 on
   std::optional<std::uint64_t> swap_bytes;
-  std::optional<std::uint64_t> oom_kills;   // processes killed
-  std::optional<std::uint64_t> limit_hits;  // charges that met the limit (v1 failcnt of memory and memsw, v2 events max)
+  std::optional<std::uint64_t> oom_kills;  // processes killed
+  std::optional<std::uint64_t>
+      limit_hits;  // charges that met the limit (v1 failcnt of memory and memsw, v2 events max)
   // memory.stat, this cgroup and those below it
   std::optional<std::uint64_t> anon_bytes;
   std::optional<std::uint64_t> file_bytes;  // page cache, shmem included

@@ -16,8 +16,8 @@ namespace memcrest {
 namespace {
 
 // SIGTSTP, SIGTTIN and SIGTTOU keep their effect: the terminal stops the whole group, memcrest with it.
-constexpr std::array kForwarded = {SIGINT,  SIGQUIT, SIGTERM,  SIGHUP,  SIGUSR1, SIGUSR2,
-                                   SIGALRM, SIGCONT, SIGWINCH, SIGPWR,  SIGURG};
+constexpr std::array kForwarded = {SIGINT,  SIGQUIT, SIGTERM,  SIGHUP, SIGUSR1, SIGUSR2,
+                                   SIGALRM, SIGCONT, SIGWINCH, SIGPWR, SIGURG};
 
 // What the child could not do, as it goes through the pipe to the parent.
 struct ChildFailure {
@@ -103,8 +103,7 @@ siginfo_t to_siginfo(const signalfd_siginfo& raw) {
 
 void reap_orphans(pid_t main_child) {
   siginfo_t info{};
-  while (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 &&
-         info.si_pid != main_child) {
+  while (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 && info.si_pid != main_child) {
     ::waitpid(info.si_pid, nullptr, WNOHANG);
     info = {};
   }
@@ -115,7 +114,7 @@ void reap_orphans(pid_t main_child) {
 Result<RunSignals> RunSignals::open() {
   RunSignals made;
   for (int number = 1; number < NSIG; ++number) {
-    struct sigaction action {};
+    struct sigaction action{};
     made.ignored_[static_cast<std::size_t>(number)] =
         ::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
   }
@@ -157,7 +156,7 @@ std::vector<siginfo_t> RunSignals::take() {
 void RunSignals::restore_for_exec() const {
   for (int number = 1; number < NSIG; ++number) {
     if (number != SIGKILL && number != SIGSTOP) {
-      struct sigaction action {};
+      struct sigaction action{};
       action.sa_handler = ignored_[static_cast<std::size_t>(number)] ? SIG_IGN : SIG_DFL;
       ::sigaction(number, &action, nullptr);  // the two numbers that libc keeps for itself refuse, which is right
     }
