@@ -48,6 +48,11 @@ enum {
 	NR_MM_COUNTERS = 4,
 };
 
+enum oom_constraint {
+	CONSTRAINT_NONE = 0,
+	CONSTRAINT_MEMCG = 3,
+};
+
 struct cgroup_subsys;
 
 struct kernfs_node {
@@ -165,7 +170,7 @@ struct oom_control {
 	int order;
 	unsigned long totalpages;
 	struct task_struct *chosen;
-	unsigned int constraint;
+	enum oom_constraint constraint;
 };
 
 #pragma clang attribute pop

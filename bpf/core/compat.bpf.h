@@ -79,18 +79,23 @@ static __always_inline __u64 rss_pages(struct mm_struct *mm, int kind)
 	return pages > 0 ? pages : 0;
 }
 
-/* The pid in the innermost namespace: struct pid ends in one struct upid per level. */
-static __always_inline __u32 innermost_nr(struct pid *pid)
+/*
+ * The pid in the innermost namespace: struct pid ends in one struct upid per level. Its address is read as a number,
+ * since the verifier of 6.1 refuses to add a variable to a typed pointer.
+ */
+static __always_inline __u32 innermost_nr(struct task_struct *task)
 {
 	struct upid in = {};
+	__u64 pid = 0;
 	__u32 level;
 
+	bpf_core_read(&pid, sizeof(pid), &task->thread_pid);
 	if (!pid)
 		return 0;
-	level = pid->level;
+	level = LOAD_AT(struct pid, pid, level);
 	bpf_probe_read_kernel(&in, sizeof(in),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid));
+			      (void *)(pid + bpf_core_field_offset(struct pid, numbers) +
+				       level * (__u64)bpf_core_type_size(struct upid)));
 	return in.nr;
 }
 

@@ -23,7 +23,7 @@ static __always_inline void fill_task(struct memcrest_task *out, struct task_str
 
 	out->tgid = task->tgid;
 	out->tid = task->pid;
-	out->ns_tgid = innermost_nr(leader->thread_pid);
+	out->ns_tgid = innermost_nr(leader);
 	out->uid = task->real_cred->uid.val;
 	out->start_time_ns = leader->start_boottime;
 	out->cgroup_id = id_of_css(memory_css_of_task(task));

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `memcrest check`: what this kernel and these privileges allow, hook by hook.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -108,7 +111,7 @@ int check(const CheckOptions& options) {
   }
   std::cout << std::flush;
   if (!std::cout) {
-    std::cerr << "memcrest: standard output could not be written\n";
+    spdlog::error("standard output could not be written");
     return kExitOutput;
   }
   return supported(features, tree) ? kExitOk : kExitUnsupported;

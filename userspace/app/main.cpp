@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -32,7 +34,7 @@ bool fill_standard_streams() {
 int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bool stdout_open) {
   using memcrest::Verb;
   if (!stdout_open && options.verb != Verb::kRun) {
-    std::cerr << "memcrest: standard output is closed\n";
+    spdlog::error("standard output is closed");
     return memcrest::kExitOutput;
   }
   switch (options.verb) {
@@ -54,6 +56,9 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
 int main(int argc, char** argv) {
   const bool stdout_open = fill_standard_streams();
   try {
+    // Everything that is not an incident goes to stderr, one line each, marked as ours.
+    spdlog::set_default_logger(spdlog::stderr_logger_mt("memcrest"));
+    spdlog::set_pattern("memcrest: %v");
     const memcrest::ParsedOptions parsed = memcrest::parse_options(argc, argv);
     if (!parsed.options) {
       return parsed.exit_code;
@@ -63,7 +68,7 @@ int main(int argc, char** argv) {
     }
     auto signals = memcrest::RunSignals::open();
     if (!signals) {
-      std::cerr << "memcrest: " << signals.error().message() << "\n";
+      spdlog::error("{}", signals.error().message());
       return memcrest::kExitRunFailed;
     }
     return dispatch(*parsed.options, &*signals, stdout_open);

@@ -3,12 +3,12 @@
 // hooks, where they can be had, add bursts and the story of a kill.
 #include <fcntl.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <iostream>
 #include <mutex>
 #include <thread>
 
@@ -111,7 +111,7 @@ bool write_all(int fd, const std::string& text) {
 }
 
 int failed(const Error& error) {
-  std::cerr << "memcrest: " << escape_terminal(error.message()) << std::endl;
+  spdlog::error("{}", escape_terminal(error.message()));
   return kExitRunFailed;
 }
 
@@ -177,7 +177,7 @@ int run(const RunOptions& options, RunSignals& signals) {
   }
   const auto removed = cgroup->remove();
   if (!removed) {
-    std::cerr << "memcrest: " << escape_terminal(removed.error().message()) << std::endl;
+    spdlog::warn("{}", escape_terminal(removed.error().message()));
   } else if (*removed == RunCgroup::Removal::kInUse) {
     report.left_behind = cgroup->members().size();
   }

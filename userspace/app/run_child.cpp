@@ -161,7 +161,7 @@ void RunSignals::restore_for_exec() const {
       ::sigaction(number, &action, nullptr);  // the two numbers that libc keeps for itself refuse, which is right
     }
   }
-  ::sigprocmask(SIG_SETMASK, &original_mask_, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &original_mask_, nullptr);
 }
 
 bool RunExit::signalled() const { return WIFSIGNALED(status); }

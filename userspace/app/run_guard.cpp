@@ -77,7 +77,7 @@ bool listen(int pipe, std::string& dir) {
   set_dispositions(SIG_IGN);
   sigset_t none;
   sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   if (::chdir("/") != 0 || ::dup2(pipe, STDIN_FILENO) < 0) {
     ::_exit(1);
   }
@@ -158,7 +158,7 @@ void RunGuard::dismiss() {
 std::vector<std::string> child_cgroups(const std::string& dir) {
   std::vector<std::string> names;
   const std::unique_ptr<DIR, CloseDir> listing(::opendir(dir.c_str()));
-  while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
+  while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {  // NOLINT(concurrency-mt-unsafe)
     const std::string_view name = entry->d_name;
     if (entry->d_type == DT_DIR && name != "." && name != "..") {
       names.emplace_back(name);

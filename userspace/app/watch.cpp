@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // `memcrest watch`: incidents to stdout as they happen; banner, log and summary to stderr.
+#include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <iostream>
 
 #include "app/exit_codes.h"
 #include "app/output.h"
@@ -85,41 +85,41 @@ void Watch::tell(const Incident& incident) {
 }
 
 void Watch::banner(const Session& session, const CgroupTree& tree) const {
-  std::cerr << "memcrest: watching · " << describe_tiers(session.features()) << " · cgroup v" << tree.version()
-            << " · kernel " << escape_terminal(session.features().kernel) << "\n";
+  spdlog::info("watching · {} · cgroup v{} · kernel {}", describe_tiers(session.features()), tree.version(),
+               escape_terminal(session.features().kernel));
   for (const Tier* tier : {&session.features().charge, &session.features().oom}) {
     for (const std::string& miss : tier->misses) {
-      std::cerr << "memcrest: note: " << miss << "\n";
+      spdlog::info("note: {}", miss);
     }
   }
-  std::cerr << std::flush;
 }
 
 void Watch::summary(Session& session, std::chrono::nanoseconds elapsed) const {
-  std::cerr << "memcrest: seen " << plural(ooms_, "OOM", "OOMs") << " (" << plural(killed_, "process", "processes")
-            << " killed), " << plural(bursts_, "burst", "bursts") << " in " << format_duration(elapsed);
+  std::string text = fmt::format("seen {} ({} killed), {} in {}", plural(ooms_, "OOM", "OOMs"),
+                                 plural(killed_, "process", "processes"), plural(bursts_, "burst", "bursts"),
+                                 format_duration(elapsed));
   if (filtered_ > 0) {
-    std::cerr << "; " << filtered_ << " of other containers not shown";
+    text += fmt::format("; {} of other containers not shown", filtered_);
   }
   if (incomplete_ > 0) {
-    std::cerr << "; " << incomplete_ << " with incomplete evidence";
+    text += fmt::format("; {} with incomplete evidence", incomplete_);
   }
   if (output_.dropped() > 0) {
-    std::cerr << "; " << output_.dropped() << " could not be written";
+    text += fmt::format("; {} could not be written", output_.dropped());
   }
-  std::cerr << "; lost: " << describe_loss(session.collector().loss()) << std::endl;
+  spdlog::info("{}; lost: {}", text, describe_loss(session.collector().loss()));
 }
 
 int Watch::run() {
   using std::chrono::steady_clock;
   const auto tree = CgroupTree::open(SystemRoot{});
   if (!tree) {
-    std::cerr << "memcrest: " << escape_terminal(tree.error().message()) << "\n";
+    spdlog::error("{}", escape_terminal(tree.error().message()));
     return kExitUnsupported;
   }
   auto session = Session::open(options_.trace, *tree, [this](const Incident& incident) { tell(incident); });
   if (!session) {
-    std::cerr << "memcrest: " << escape_terminal(session.error().error.message()) << "\n";
+    spdlog::error("{}", escape_terminal(session.error().error.message()));
     return session.error().exit_code;
   }
   banner(**session, *tree);
@@ -143,7 +143,7 @@ int Watch::run() {
   output_.close(kDrainMs);
   summary(**session, steady_clock::now() - begin);
   if (const int error = output_.error(); error != 0) {
-    std::cerr << "memcrest: standard output could not be written: " << std::strerror(error) << "\n";
+    spdlog::error("standard output could not be written: {}", std::strerror(error));
     return kExitOutput;
   }
   const bool matched = (options_.fail_on != FailOn::kNothing && ooms_ > 0) ||
