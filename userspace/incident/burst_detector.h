@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "memcrest/event.h"
@@ -25,8 +26,10 @@ struct BurstFinding {
   std::uint64_t end_ns = 0;
   std::optional<std::uint64_t> limit_bytes;  // own limit of the cgroup at the last step
   std::uint64_t watermark_bytes = 0;         // the kernel's highest usage as of the last step
-  bool steps_missing = false;                // steps of this cgroup were throttled during the burst
-  Burst burst;                               // start_unix_ns is left 0: the caller knows the wall clock
+  // The watermark rose during this burst: read once more now, it is the burst's exact peak.
+  bool watermark_rose = false;
+  bool steps_missing = false;  // steps of this cgroup were throttled during the burst
+  Burst burst;                 // start_unix_ns is left 0: the caller knows the wall clock
   std::vector<SamplerView> samplers;
 };
 
@@ -37,6 +40,8 @@ class BurstDetector {
   BurstDetector(const BurstDetector&) = delete;
   BurstDetector& operator=(const BurstDetector&) = delete;
 
+  // A cgroup was seen being made: it starts from nothing. Without this, its first step is only a base line.
+  void created(std::uint64_t cgroup_id, std::uint64_t time_ns);
   void step(const StepEvent& event);
   void sample(const SampleEvent& event);
   // Time passes: a rise that makes no new peak for a window has levelled out.
@@ -55,9 +60,13 @@ class BurstDetector {
 
  private:
   struct Track;
-  Track& track(std::uint64_t cgroup_id, std::uint64_t now_ns);
+  Track& track(std::uint64_t cgroup_id);
+  void forget_quietest();
+  void settle(Track& one, bool sampled);
+
   BurstSettings settings_;
   std::map<std::uint64_t, std::unique_ptr<Track>> tracks_;
+  std::set<std::uint64_t> active_;  // ids of tracks that may be active; pruned by advance()
   std::vector<BurstFinding> ended_;
 };
 

@@ -1,1 +1,250 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "incident/oom_assembler.h"
+
+#include <algorithm>
+
+namespace memcrest {
+namespace {
+
+constexpr std::uint64_t kMillisecond = 1'000'000;
+// oom_kill_process and the mark_victim that it leads to follow each other within the same call.
+constexpr std::uint64_t kSameCallNs = 1000 * kMillisecond;
+// A process that was marked twice is the same death; a pid with the same start time cannot come back later than this.
+constexpr std::uint64_t kToldNs = 600'000 * kMillisecond;
+constexpr std::size_t kMaxTold = 16384;
+constexpr std::size_t kMaxControls = 64;
+constexpr std::size_t kMaxCounts = 65536;
+// Charges are made in batches of 64 pages, and one that failed is taken back before the killer runs: at that moment
+// usage stands below the limit by up to a batch for each thread that is trying, and one for each CPU's stock.
+constexpr std::uint64_t kBatchBytes = 64 * 4096;
+constexpr std::uint64_t kThreads = 8;
+
+std::uint64_t slack(std::uint64_t limit) { return std::min(std::max(kThreads * kBatchBytes, limit / 64), limit / 2); }
+
+bool is_full(const MemcgState& memcg) {
+  return memcg.limit_bytes && memcg.usage_bytes + slack(*memcg.limit_bytes) >= *memcg.limit_bytes;
+}
+
+// Whether this victim dies with all others of its cgroup: memory.oom.group is set at or below the limit that was hit.
+bool is_group(const VictimEvent& event, const std::optional<MemcgState>& hit) {
+  for (const MemcgState& memcg : event.chain.entries) {
+    if (memcg.oom_group) {
+      return true;
+    }
+    if (hit && memcg.cgroup_id == hit->cgroup_id) {
+      return false;
+    }
+  }
+  return false;
+}
+
+const MemcgState* find_in(const MemcgChain& chain, std::uint64_t cgroup_id) {
+  const auto found = std::ranges::find(chain.entries, cgroup_id, &MemcgState::cgroup_id);
+  return found == chain.entries.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+OomAssembler::OomAssembler(OomSettings settings) : settings_(settings) {}
+
+void OomAssembler::feed(const OomEvent& event) {
+  if (controls_.size() >= kMaxControls) {
+    controls_.erase(controls_.begin());
+  }
+  controls_.push_back(event);
+}
+
+void OomAssembler::feed(const VictimEvent& event) {
+  if (known(event.task.process, event.time_ns)) {
+    return;
+  }
+  for (Open& open : open_) {
+    const bool same_call = open.finding.trigger && open.finding.trigger->tid == event.trigger.tid &&
+                           event.time_ns <= open.last_ns + settle_ns(open.finding);
+    if (open.finding.group_kill && same_call) {
+      open.finding.victims.push_back(event);
+      open.last_ns = std::max(open.last_ns, event.time_ns);
+      return;
+    }
+  }
+  OomFinding finding;
+  finding.time_ns = event.time_ns;
+  finding.victim_cgroup_id = event.task.cgroup_id;
+  finding.trigger = event.trigger;
+  if (!event.chain.entries.empty()) {
+    finding.own = event.chain.entries.front();
+  }
+  const auto control = std::ranges::find_if(controls_, [&](const OomEvent& one) {
+    return one.trigger.tid == event.trigger.tid && one.time_ns <= event.time_ns &&
+           event.time_ns - one.time_ns <= kSameCallNs;
+  });
+  if (control != controls_.end()) {
+    finding.time_ns = control->time_ns;
+    finding.control = std::move(*control);
+    controls_.erase(control);
+  }
+  locate(finding, event);
+  finding.group_kill = is_group(event, finding.hit);
+  finding.victims.push_back(event);
+  open_.push_back({std::move(finding), event.time_ns});
+}
+
+// CLONE_VM: the kernel also kills whoever shares the victim's memory, without marking it.
+void OomAssembler::feed(const KillEvent& event) {
+  if (!event.from_kernel) {
+    return;
+  }
+  for (Open& open : open_) {
+    const OomFinding& finding = open.finding;
+    if (!finding.trigger || finding.trigger->tid != event.sender.tid || event.time_ns < finding.time_ns ||
+        event.time_ns > open.last_ns + settle_ns(finding)) {
+      continue;
+    }
+    const auto same = [&](const auto& process) { return process == event.target.process; };
+    const bool victim =
+        std::ranges::any_of(finding.victims, [&](const VictimEvent& one) { return same(one.task.process); });
+    const bool sibling =
+        std::ranges::any_of(finding.siblings, [&](const TaskInfo& one) { return same(one.process); });
+    // In a group kill the SIGKILL of the next victim comes before its mark: only what stays unmarked is a sibling.
+    if (!victim && !sibling) {
+      open.finding.siblings.push_back(event.target);
+    }
+    return;
+  }
+}
+
+bool OomAssembler::known(const ProcessKey& process, std::uint64_t time_ns) {
+  if (told_.size() >= kMaxTold) {
+    std::erase_if(told_, [&](const auto& one) { return one.second + kToldNs < time_ns; });
+    if (told_.size() >= kMaxTold) {
+      told_.clear();
+    }
+  }
+  return !told_.emplace(process, time_ns).second;
+}
+
+void OomAssembler::locate(OomFinding& finding, const VictimEvent& event) {
+  const auto scope_of = [&](const MemcgState& hit) {
+    return hit.cgroup_id == event.task.cgroup_id ? Scope::kMemcg : Scope::kAncestor;
+  };
+  if (!finding.control) {
+    locate_by_counters(finding, event);
+  } else {
+    const OomEvent& control = *finding.control;
+    switch (control.constraint) {
+      case Constraint::kMemcg: {
+        const MemcgState* hit = find_in(event.chain, control.memcg_id);
+        hit = hit != nullptr ? hit : find_in(control.chain, control.memcg_id);
+        if (hit != nullptr) {
+          finding.hit = *hit;
+          finding.scope = scope_of(*hit);
+        } else {
+          finding.scope = Scope::kAncestor;
+          finding.gaps.emplace_back("the cgroup whose limit was hit could not be read");
+        }
+        break;
+      }
+      case Constraint::kCpuset:
+        finding.scope = Scope::kCpuset;
+        break;
+      case Constraint::kMemoryPolicy:
+        finding.scope = Scope::kMempolicy;
+        break;
+      case Constraint::kNone:
+        finding.scope = Scope::kHost;
+        break;
+    }
+  }
+  if (oom_counts_.size() + event.chain.entries.size() > kMaxCounts) {
+    oom_counts_.clear();
+  }
+  for (const MemcgState& memcg : event.chain.entries) {
+    oom_counts_[memcg.serial] = memcg.oom_events;
+  }
+}
+
+bool OomAssembler::raised(const MemcgState& memcg) const {
+  const auto before = oom_counts_.find(memcg.serial);
+  return memcg.oom_events > (before == oom_counts_.end() ? 0 : before->second);
+}
+
+// Without oom_control: walk from the victim's cgroup upwards to the limit that is full.
+void OomAssembler::locate_by_counters(OomFinding& finding, const VictimEvent& event) {
+  if (event.memcg_oom && !*event.memcg_oom) {
+    finding.scope = Scope::kHost;
+    return;
+  }
+  const MemcgState* full = nullptr;
+  const MemcgState* full_and_raised = nullptr;
+  const MemcgState* guess = nullptr;
+  double guess_ratio = 0;
+  for (const MemcgState& memcg : event.chain.entries) {
+    if (!memcg.limit_bytes) {
+      continue;
+    }
+    if (is_full(memcg)) {
+      full = full == nullptr ? &memcg : full;
+      full_and_raised = full_and_raised == nullptr && raised(memcg) ? &memcg : full_and_raised;
+    }
+    const double ratio = static_cast<double>(memcg.usage_bytes) /
+                             static_cast<double>(std::max<std::uint64_t>(*memcg.limit_bytes, 1)) +
+                         (raised(memcg) ? 1000 : 0);
+    if (guess == nullptr || ratio > guess_ratio) {
+      guess = &memcg;
+      guess_ratio = ratio;
+    }
+  }
+  const MemcgState* hit = full_and_raised != nullptr ? full_and_raised : full;
+  if (hit == nullptr && event.memcg_oom) {
+    hit = guess;
+    finding.gaps.emplace_back("no limit was full at the kill: the one that was hit is inferred");
+  }
+  if (hit == nullptr) {
+    finding.scope = Scope::kHost;
+    if (!event.memcg_oom) {
+      finding.gaps.emplace_back("host scope is inferred: no memory cgroup of the victim was full");
+    }
+    if (event.memcg_oom) {
+      finding.scope = Scope::kMemcg;
+    }
+    return;
+  }
+  finding.hit = *hit;
+  finding.scope = hit->cgroup_id == event.task.cgroup_id ? Scope::kMemcg : Scope::kAncestor;
+}
+
+std::uint64_t OomAssembler::settle_ns(const OomFinding& finding) const {
+  return static_cast<std::uint64_t>((finding.group_kill ? settings_.group_settle : settings_.settle).count()) *
+         kMillisecond;
+}
+
+std::vector<OomFinding> OomAssembler::take(std::uint64_t now_ns) {
+  std::vector<OomFinding> out;
+  std::vector<Open> still;
+  for (Open& open : open_) {
+    if (now_ns < open.last_ns + settle_ns(open.finding)) {
+      still.push_back(std::move(open));
+      continue;
+    }
+    std::erase_if(open.finding.siblings, [&](const TaskInfo& sibling) {
+      return std::ranges::any_of(open.finding.victims, [&](const VictimEvent& one) {
+        return one.task.process == sibling.process;
+      });
+    });
+    out.push_back(std::move(open.finding));
+  }
+  open_ = std::move(still);
+  std::erase_if(controls_, [&](const OomEvent& one) { return one.time_ns + kSameCallNs < now_ns; });
+  return out;
+}
+
+std::optional<std::uint64_t> OomAssembler::deadline() const {
+  std::optional<std::uint64_t> out;
+  for (const Open& open : open_) {
+    const std::uint64_t at = open.last_ns + settle_ns(open.finding);
+    out = out ? std::min(*out, at) : at;
+  }
+  return out;
+}
+
+}  // namespace memcrest

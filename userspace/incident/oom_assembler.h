@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -17,8 +16,8 @@
 namespace memcrest {
 
 struct OomSettings {
-  std::chrono::milliseconds settle{20};         // single victim: how long to wait for siblings
-  std::chrono::milliseconds group_settle{200};  // memory.oom.group: after the last victim
+  std::chrono::milliseconds settle{5};        // single victim: how long to wait for siblings
+  std::chrono::milliseconds group_settle{50};  // memory.oom.group: after the last victim
 };
 
 struct OomFinding {
@@ -29,7 +28,7 @@ struct OomFinding {
   std::optional<MemcgState> own;         // the victim's own cgroup
   std::optional<TaskInfo> trigger;
   bool group_kill = false;
-  std::vector<VictimEvent> victims;      // each process once, in order; chain only in the first
+  std::vector<VictimEvent> victims;      // each process once, in order
   std::vector<TaskInfo> siblings;        // killed with a victim since they share its memory (CLONE_VM)
   std::optional<OomEvent> control;       // what only oom_kill_process shows
   std::vector<std::string> gaps;         // what could not be known
@@ -42,7 +41,6 @@ class OomAssembler {
   void feed(const OomEvent& event);
   void feed(const VictimEvent& event);
   void feed(const KillEvent& event);
-  // First sight of a cgroup's OOM counter, to tell later which one was raised.
   // Findings that nothing more can join, in order.
   [[nodiscard]] std::vector<OomFinding> take(std::uint64_t now_ns);
   // When `take` is next worth a call; nullopt: nothing is open.
@@ -53,11 +51,17 @@ class OomAssembler {
     OomFinding finding;
     std::uint64_t last_ns = 0;
   };
+  [[nodiscard]] bool known(const ProcessKey& process, std::uint64_t time_ns);
   void locate(OomFinding& finding, const VictimEvent& event);
+  void locate_by_counters(OomFinding& finding, const VictimEvent& event);
+  [[nodiscard]] bool raised(const MemcgState& memcg) const;
+  [[nodiscard]] std::uint64_t settle_ns(const OomFinding& finding) const;
+
   OomSettings settings_;
   std::vector<Open> open_;
+  std::vector<OomEvent> controls_;                    // not yet met by a victim
   std::map<std::uint64_t, std::uint64_t> oom_counts_;  // serial -> last seen memory.events.local "oom"
-  std::map<ProcessKey, std::uint64_t> seen_;           // victims already told -> time
+  std::map<ProcessKey, std::uint64_t> told_;           // victims -> time
 };
 
 }  // namespace memcrest

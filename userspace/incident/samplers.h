@@ -17,4 +17,8 @@ namespace memcrest {
                                                      std::uint64_t end_ns, std::uint64_t base_bytes,
                                                      std::uint64_t peak_bytes);
 
+// How long usage stood above `bytes` within [start_ns, end_ns), in nanoseconds.
+[[nodiscard]] std::uint64_t time_above(const UsageHistory& history, std::uint64_t start_ns, std::uint64_t end_ns,
+                                       std::uint64_t bytes);
+
 }  // namespace memcrest
