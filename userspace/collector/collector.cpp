@@ -14,6 +14,8 @@ constexpr std::uint64_t kSampleNs = 5 * kMillisecond;
 constexpr std::uint64_t kToldNs = 10'000 * kMillisecond;
 // How finely it is known when something was lost.
 constexpr std::uint64_t kLossNs = 100 * kMillisecond;
+// A burst is held back so long for one further inside to end as well. OOMs are not.
+constexpr std::uint64_t kBurstDelayNs = 25 * kMillisecond;
 constexpr std::size_t kMaxTold = 1024;
 constexpr std::size_t kMaxWaiting = 4096;
 constexpr std::size_t kMaxCut = 1024;
@@ -50,6 +52,20 @@ bool is_main(const Victim& victim, const Container& container) {
     return false;
   }
   return container.init_pid ? *container.init_pid == victim.pid : victim.container_pid == 1 && victim.pid != 1;
+}
+
+// The watermark never falls: where it rose during a burst it is that burst's peak, unless a later one went higher.
+void set_exact_peak(BurstFinding& finding, std::uint64_t watermark) {
+  Burst& burst = finding.burst;
+  if (watermark < burst.peak_bytes || watermark > burst.peak_bytes + finding.quantum_bytes) {
+    return;
+  }
+  burst.peak_bytes = watermark;
+  burst.peak_exact = true;
+  burst.growth_bytes = burst.peak_bytes - std::min(burst.base_bytes, burst.peak_bytes);
+  if (burst.duration_ms > 0) {
+    burst.slope_bytes_per_s = static_cast<double>(burst.growth_bytes) * 1e3 / burst.duration_ms;
+  }
 }
 
 Victim victim_of(const VictimEvent& event, std::string cmdline) {
@@ -98,7 +114,7 @@ EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   // OOMs first: the rise that led to one belongs to it and not to a burst of its own.
   collect_ooms(now);
   bursts_.advance(now);
-  collect_bursts();
+  collect_bursts(now, false);
   release(now, false);
   return status;
 }
@@ -106,7 +122,7 @@ EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
 void Collector::finish() {
   collect_ooms(~0ULL);
   bursts_.advance(clock_.boot_ns());
-  collect_bursts();
+  collect_bursts(clock_.boot_ns(), true);
   release(clock_.boot_ns(), true);
 }
 
@@ -119,7 +135,7 @@ std::chrono::milliseconds Collector::wait_time(std::chrono::milliseconds longest
   if (!bursts_.active(now).empty()) {
     wait = std::min(wait, settings_.falls_are_seen ? 10 * kSampleNs : kSampleNs);
   }
-  if (!waiting_.empty()) {
+  if (!waiting_.empty() || !ended_.empty()) {
     wait = std::min(wait, 2 * kMillisecond);
   }
   // Rounded up: a wait of 0.4 ms must not become a busy loop.
@@ -151,6 +167,9 @@ void Collector::on(const VictimEvent& event) {
   for (const MemcgState& memcg : event.chain.entries) {
     auto rise = bursts_.cut(memcg.cgroup_id, event.time_ns);
     if (rise && cut_.size() < kMaxCut) {
+      if (rise->watermark_rose) {
+        set_exact_peak(*rise, memcg.watermark_bytes);
+      }
       cut_.insert_or_assign(memcg.cgroup_id, std::move(*rise));
     }
   }
@@ -197,28 +216,59 @@ void Collector::collect_ooms(std::uint64_t now_ns) {
   }
 }
 
-void Collector::collect_bursts() {
-  std::vector<std::pair<BurstFinding, Identity>> ended;
+void Collector::collect_bursts(std::uint64_t now_ns, bool all) {
   for (BurstFinding& finding : bursts_.take()) {
-    const std::uint64_t id = finding.cgroup_id;
-    ended.emplace_back(std::move(finding), resolver_.find(id));
+    sharpen_peak(finding);
+    std::string path = resolver_.find(finding.cgroup_id).cgroup.path;
+    ended_.push_back({std::move(finding), std::move(path), now_ns});
   }
-  // Innermost first, so that an ancestor knows what was told below it.
-  std::stable_sort(ended.begin(), ended.end(), [](const auto& a, const auto& b) {
-    return std::ranges::count(a.second.cgroup.path, '/') > std::ranges::count(b.second.cgroup.path, '/');
-  });
-  for (const auto& [finding, identity] : ended) {
-    if (!told_below(identity.cgroup.path, finding)) {
-      tell_burst(finding, identity);
+  // Innermost first, and each a little late: usage counts upwards, so a burst in a container is one in all its
+  // ancestors too, and those may notice the end a moment earlier.
+  std::ranges::stable_sort(ended_, std::ranges::greater{},
+                           [](const Ended& one) { return std::ranges::count(one.path, '/'); });
+  std::vector<Ended> still;
+  for (Ended& one : ended_) {
+    if (!all && now_ns - one.since_ns < kBurstDelayNs) {
+      still.push_back(std::move(one));
+    } else if (!told_below(one)) {
+      told_.push_back({one.path, one.finding.burst.start_boot_ns, one.finding.end_ns, one.finding.burst.growth_bytes});
+      tell_burst(one.finding);
     }
+  }
+  ended_ = std::move(still);
+  while (told_.size() > kMaxTold || (!told_.empty() && told_.front().end_ns + kToldNs < now_ns)) {
+    told_.pop_front();
   }
 }
 
-bool Collector::told_below(const std::string& path, const BurstFinding& finding) const {
-  return !path.empty() && std::ranges::any_of(told_, [&](const Told& told) {
-    return is_below(told.path, path) && told.end_ns >= finding.burst.start_boot_ns &&
-           told.start_ns <= finding.end_ns && told.growth_bytes >= finding.burst.growth_bytes / 2;
-  });
+bool Collector::told_below(const Ended& ended) const {
+  const Burst& burst = ended.finding.burst;
+  const auto explains = [&](const std::string& path, std::uint64_t start_ns, std::uint64_t end_ns,
+                            std::uint64_t growth_bytes) {
+    return is_below(path, ended.path) && end_ns >= burst.start_boot_ns && start_ns <= ended.finding.end_ns &&
+           growth_bytes >= burst.growth_bytes / 2;
+  };
+  return !ended.path.empty() &&
+         (std::ranges::any_of(told_,
+                              [&](const Told& one) {
+                                return explains(one.path, one.start_ns, one.end_ns, one.growth_bytes);
+                              }) ||
+          std::ranges::any_of(ended_, [&](const Ended& one) {
+            return explains(one.path, one.finding.burst.start_boot_ns, one.finding.end_ns,
+                            one.finding.burst.growth_bytes);
+          }));
+}
+
+// Steps know the peak to one quantum; the kernel's watermark knows it to the page, if it is this burst's.
+void Collector::sharpen_peak(BurstFinding& finding) const {
+  if (!finding.watermark_rose) {
+    return;
+  }
+  const Identity identity = resolver_.find(finding.cgroup_id);
+  const auto peak = tree_.read_number(identity.cgroup.path, tree_.peak_file());
+  if (peak && *peak) {
+    set_exact_peak(finding, **peak);
+  }
 }
 
 Incident Collector::begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id) {
@@ -279,11 +329,11 @@ void Collector::tell_oom(const OomFinding& finding) {
   hold(std::move(incident), from_ns);
 }
 
-void Collector::tell_burst(const BurstFinding& finding, const Identity& identity) {
+void Collector::tell_burst(const BurstFinding& finding) {
   Incident incident = begin(IncidentKind::kBurst, finding.end_ns, finding.cgroup_id);
   incident.id = incident_id(settings_.host, finding.burst.start_boot_ns, finding.cgroup_id, 0);
   incident.limit = nearest_limit(incident.cgroup.path, finding.limit_bytes);
-  incident.peak_bytes = finding.watermark_bytes;
+  incident.peak_bytes = std::max(finding.watermark_bytes, finding.burst.peak_bytes);
   incident.burst = finding.burst;
   incident.burst->start_unix_ns = unix_of(finding.burst.start_boot_ns);
   incident.samplers = finding.samplers;
@@ -291,10 +341,6 @@ void Collector::tell_burst(const BurstFinding& finding, const Identity& identity
     incident.evidence.gaps.emplace_back("steps of this cgroup were left out by the rate limit");
   }
   ++totals_.bursts;
-  told_.push_back({identity.cgroup.path, finding.burst.start_boot_ns, finding.end_ns, finding.burst.growth_bytes});
-  while (told_.size() > kMaxTold || (!told_.empty() && told_.front().end_ns + kToldNs < finding.end_ns)) {
-    told_.pop_front();
-  }
   const std::uint64_t from_ns = finding.burst.start_boot_ns;
   hold(std::move(incident), from_ns);
 }

@@ -71,6 +71,11 @@ class Collector {
     std::uint64_t end_ns = 0;
     std::uint64_t growth_bytes = 0;
   };
+  struct Ended {  // a burst not told yet
+    BurstFinding finding;
+    std::string path;
+    std::uint64_t since_ns = 0;
+  };
 
   void handle(const Event& event);
   void on(const StepEvent& event);
@@ -83,14 +88,15 @@ class Collector {
   void on(const CgroupEvent& event);
   void on(const ExitEvent& event);
   void sample_active();
-  void collect_bursts();
+  void collect_bursts(std::uint64_t now_ns, bool all);
   void collect_ooms(std::uint64_t now_ns);
   void tell_oom(const OomFinding& finding);
-  void tell_burst(const BurstFinding& finding, const Identity& identity);
+  void tell_burst(const BurstFinding& finding);
+  void sharpen_peak(BurstFinding& finding) const;
   [[nodiscard]] Incident begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id);
   [[nodiscard]] Limit limit_of(const OomFinding& finding, const Incident& incident) const;
   [[nodiscard]] Limit nearest_limit(const std::string& path, std::optional<std::uint64_t> own) const;
-  [[nodiscard]] bool told_below(const std::string& path, const BurstFinding& finding) const;
+  [[nodiscard]] bool told_below(const Ended& ended) const;
   void hold(Incident incident, std::uint64_t evidence_from_ns);
   void release(std::uint64_t now_ns, bool all);
   void note_loss(std::uint64_t now_ns);
@@ -111,6 +117,7 @@ class Collector {
   std::vector<Event> batch_;
   std::vector<Waiting> waiting_;
   std::deque<Told> told_;
+  std::vector<Ended> ended_;
   // Rises cut at the moment of a kill, by cgroup, until the OOM's finding is complete.
   std::map<std::uint64_t, BurstFinding> cut_;
   std::deque<std::pair<std::uint64_t, LossCount>> loss_history_;

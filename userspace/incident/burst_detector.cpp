@@ -135,6 +135,7 @@ BurstFinding BurstDetector::Track::finish(const Open& rise, std::uint64_t end_ns
   out.end_ns = end_ns;
   out.limit_bytes = limit_bytes;
   out.watermark_bytes = watermark;
+  out.quantum_bytes = quantum;
   out.watermark_rose = rise.watermark_at_start != 0 && watermark > rise.watermark_at_start;
   out.steps_missing = rise.steps_missing || (last_missing_ns != 0 && last_missing_ns >= rise.start_ns);
   Burst& burst = out.burst;

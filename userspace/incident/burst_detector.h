@@ -26,6 +26,7 @@ struct BurstFinding {
   std::uint64_t end_ns = 0;
   std::optional<std::uint64_t> limit_bytes;  // own limit of the cgroup at the last step
   std::uint64_t watermark_bytes = 0;         // the kernel's highest usage as of the last step
+  std::uint64_t quantum_bytes = 0;           // distance between levels: how far steps can be off
   // The watermark rose during this burst: read once more now, it is the burst's exact peak.
   bool watermark_rose = false;
   bool steps_missing = false;  // steps of this cgroup were throttled during the burst
