@@ -31,15 +31,18 @@ struct BurstDetector::Track {
     std::uint64_t progress_bytes = 0;
     std::uint64_t progress_ns = 0;
     std::uint64_t watermark_at_start = 0;
+    std::uint64_t least_bytes = 0;  // what made it a burst: trimming its foot must leave as much
     bool steps_missing = false;
   };
 
   explicit Track(std::uint64_t window) : window_ns(window), lows(window) {}
 
-  void add(UsagePoint point, const TaskInfo* task, bool blame);
+  void add(UsagePoint point);
+  void blame(const StepEvent& event);
   void open_if_risen(std::uint64_t least);
   [[nodiscard]] Open rise_from(const UsagePoint& lowest) const;
-  [[nodiscard]] BurstFinding finish(const Open& rise, std::uint64_t end_ns, BurstEnd end, std::uint64_t unsure_ns);
+  [[nodiscard]] Open without_foot(Open rise) const;
+  [[nodiscard]] BurstFinding finish(const Open& whole, std::uint64_t end_ns, BurstEnd end, std::uint64_t unsure_ns);
   [[nodiscard]] std::vector<std::uint64_t> shape(const Open& rise, std::uint64_t end_ns) const;
   [[nodiscard]] bool has_points() const { return !history.points().empty(); }
   [[nodiscard]] const UsagePoint& last() const { return history.points().back(); }
@@ -51,6 +54,7 @@ struct BurstDetector::Track {
   GrowthLedger ledger;
   std::optional<std::uint64_t> limit_bytes;
   std::uint64_t quantum = kMiB;
+  std::uint64_t told_bytes = 0;  // usage up to which the ledger says who
   std::uint64_t watermark = 0;
   std::uint64_t last_step_ns = 0;
   std::uint64_t last_missing_ns = 0;  // when steps were last left out
@@ -58,18 +62,24 @@ struct BurstDetector::Track {
   std::optional<Open> open;
 };
 
-void BurstDetector::Track::add(UsagePoint point, const TaskInfo* task, bool blame) {
+void BurstDetector::Track::add(UsagePoint point) {
   if (has_points()) {
     point.time_ns = std::max(point.time_ns, last().time_ns);
-    if (blame && point.usage_bytes > last().usage_bytes) {
-      ledger.add(point.time_ns, task, point.usage_bytes - last().usage_bytes);
-    }
   }
   if (!open) {
     ledger.forget_before(minus(point.time_ns, 2 * window_ns));
   }
+  told_bytes = std::min(told_bytes, point.usage_bytes);
   history.add(point);
   lows.add(last());
+}
+
+// A sample may see memory before the step that tells whose it is: growth waits for its step.
+void BurstDetector::Track::blame(const StepEvent& event) {
+  if (event.usage_bytes > told_bytes) {
+    ledger.add(last().time_ns, event.foreign ? nullptr : &event.task, event.usage_bytes - told_bytes);
+    told_bytes = event.usage_bytes;
+  }
 }
 
 // The rise that leads from the lowest point of the window to now. It starts where usage left the base by more than a
@@ -110,6 +120,7 @@ void BurstDetector::Track::open_if_risen(std::uint64_t least) {
   const UsagePoint lowest = lows.lowest();
   if (last().usage_bytes > lowest.usage_bytes && last().usage_bytes - lowest.usage_bytes >= least) {
     open = rise_from(lowest);
+    open->least_bytes = least;
     open->progress_bytes = open->peak_bytes;
     open->progress_ns = open->peak_ns;
   }
@@ -128,8 +139,27 @@ std::vector<std::uint64_t> BurstDetector::Track::shape(const Open& rise, std::ui
   return out;
 }
 
-BurstFinding BurstDetector::Track::finish(const Open& rise, std::uint64_t end_ns, BurstEnd end,
+// A burst often stands on a slow foot (a container's start-up before its program grows). It begins where the last
+// fifteen sixteenths of it begin, or its duration would say little.
+BurstDetector::Track::Open BurstDetector::Track::without_foot(Open rise) const {
+  const std::uint64_t foot = rise.base_bytes + (rise.peak_bytes - rise.base_bytes) / 16;
+  const auto& points = history.points();
+  auto at = std::ranges::lower_bound(points, rise.start_ns, {}, &UsagePoint::time_ns);
+  auto last_low = points.end();
+  for (; at != points.end() && at->time_ns < rise.peak_ns; ++at) {
+    last_low = at->usage_bytes <= foot ? at : last_low;
+  }
+  if (last_low == points.end() || rise.peak_bytes - last_low->usage_bytes < rise.least_bytes) {
+    return rise;
+  }
+  rise.base_bytes = std::max(rise.base_bytes, last_low->usage_bytes);
+  rise.start_ns = last_low->time_ns;
+  return rise;
+}
+
+BurstFinding BurstDetector::Track::finish(const Open& whole, std::uint64_t end_ns, BurstEnd end,
                                           std::uint64_t unsure_ns) {
+  const Open rise = without_foot(whole);
   BurstFinding out;
   out.cgroup_id = cgroup_id;
   out.end_ns = end_ns;
@@ -186,7 +216,7 @@ void BurstDetector::forget_quietest() {
 void BurstDetector::created(std::uint64_t cgroup_id, std::uint64_t time_ns) {
   Track& one = track(cgroup_id);
   if (!one.has_points()) {
-    one.add({time_ns, 0, false}, nullptr, false);
+    one.add({time_ns, 0, false});
     one.watermarks.emplace_back(time_ns, 1);  // any peak from here on is a new one
   }
 }
@@ -206,7 +236,13 @@ void BurstDetector::step(const StepEvent& event) {
       one.watermarks.pop_front();
     }
   }
-  one.add({event.time_ns, event.usage_bytes, false}, event.foreign ? nullptr : &event.task, true);
+  const bool base_line = !one.has_points();
+  one.add({event.time_ns, event.usage_bytes, false});
+  if (base_line) {
+    one.told_bytes = event.usage_bytes;
+  } else {
+    one.blame(event);
+  }
   active_.insert(event.cgroup_id);
   settle(one, false);
 }
@@ -216,7 +252,7 @@ void BurstDetector::sample(const SampleEvent& event) {
   if (found == tracks_.end() || !found->second->has_points()) {
     return;  // a sample alone is no base line: nothing says what came before
   }
-  found->second->add({event.time_ns, event.usage_bytes, true}, nullptr, true);
+  found->second->add({event.time_ns, event.usage_bytes, true});
   settle(*found->second, true);
 }
 
