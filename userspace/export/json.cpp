@@ -14,27 +14,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string text(const std::string& raw) {
-  return to_valid_utf8(raw);
-}
+std::string text(const std::string& raw) { return to_valid_utf8(raw); }
 
-Json text_or_null(const std::string& raw) {
-  return raw.empty() ? Json(nullptr) : Json(text(raw));
-}
+Json text_or_null(const std::string& raw) { return raw.empty() ? Json(nullptr) : Json(text(raw)); }
 
 template <typename T>
 Json number_or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-Json pid_or_null(std::uint32_t pid) {
-  return pid == 0 ? Json(nullptr) : Json(pid);
-}
+Json pid_or_null(std::uint32_t pid) { return pid == 0 ? Json(nullptr) : Json(pid); }
 
 // JSON has no NaN and no infinity.
-double finite(double value) {
-  return std::isfinite(value) ? value : 0;
-}
+double finite(double value) { return std::isfinite(value) ? value : 0; }
 
 Json container_json(const Container& container) {
   Json labels = Json::object();
@@ -104,8 +96,7 @@ Json burst_json(const std::optional<Burst>& burst) {
   json["base_bytes"] = burst->base_bytes;
   json["peak_bytes"] = burst->peak_bytes;
   json["growth_bytes"] = burst->growth_bytes;
-  json["slope_bytes_per_s"] =
-      std::isfinite(burst->slope_bytes_per_s) ? Json(burst->slope_bytes_per_s) : Json(nullptr);
+  json["slope_bytes_per_s"] = std::isfinite(burst->slope_bytes_per_s) ? Json(burst->slope_bytes_per_s) : Json(nullptr);
   json["contributors"] = std::move(contributors);
   json["peak_exact"] = burst->peak_exact;
   json["above_half_ms"] = finite(burst->above_half_ms);

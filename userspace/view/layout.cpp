@@ -49,9 +49,7 @@ std::string_view head_within(std::string_view text, std::size_t columns) {
 
 Layout::Layout(std::size_t columns, bool color) : columns_(std::max(columns, kMinColumns)), color_(color) {}
 
-std::size_t Layout::room() const {
-  return columns_ > used_ ? columns_ - used_ : 0;
-}
+std::size_t Layout::room() const { return columns_ > used_ ? columns_ - used_ : 0; }
 
 void Layout::append(std::string_view text, Tone tone) {
   if (text.empty()) {

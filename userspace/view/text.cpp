@@ -22,16 +22,23 @@ constexpr std::string_view kGap = "  ";
 
 std::string percent(double part) {
   const double value = std::isfinite(part) ? std::clamp(part, 0.0, 1e6) * 100 : 0;
+  // Rounding must not turn a small chance into none, nor a large one into certainty.
+  if ((value > 0 && value < 0.5) || (value >= 99.5 && value < 100)) {
+    return value < 0.5 ? "under 1 %" : "over 99 %";
+  }
   return std::to_string(static_cast<std::uint64_t>(std::round(value))) + " %";
 }
 
-std::string bytes(std::uint64_t value) {
-  return format_size(value);
-}
+std::string bytes(std::uint64_t value) { return format_size(value); }
 
 std::string milliseconds(double ms) {
   const double ns = std::isfinite(ms) ? std::clamp(ms * 1e6, 0.0, 9e18) : 0;
   return format_duration(std::chrono::nanoseconds(static_cast<std::int64_t>(ns)));
+}
+
+// "1 s", "10 s": a setting, not a measurement, so without the digits of one.
+std::string seconds(std::uint64_t ms) {
+  return ms % 1000 == 0 ? std::to_string(ms / 1000) + " s" : std::to_string(ms) + " ms";
 }
 
 std::string label(const Container& container, const std::string& key) {
@@ -177,14 +184,8 @@ void put_trigger(Layout& page, const Incident& incident) {
   page.piece("   ", "pid " + std::to_string(incident.trigger->pid) + ", whose allocation found no memory left");
 }
 
-void put_limit(Layout& page, const Incident& incident) {
+void put_owner_of_limit(Layout& page, const Incident& incident) {
   const std::string kind = incident.limit.kind.empty() ? "limit" : escape_terminal(incident.limit.kind);
-  page.row("limit");
-  if (incident.limit.bytes) {
-    page.piece("", bytes(*incident.limit.bytes), Tone::kBold);
-  } else if (incident.scope == Scope::kMemcg || incident.scope == Scope::kAncestor) {
-    page.piece("", incident.kind == IncidentKind::kBurst ? "none known" : "size unknown");
-  }
   switch (incident.scope) {
     case Scope::kMemcg:
       if (incident.limit.bytes || incident.kind != IncidentKind::kBurst) {
@@ -192,8 +193,9 @@ void put_limit(Layout& page, const Incident& incident) {
       }
       break;
     case Scope::kAncestor:
-      page.piece(kGap, kind + " of an ancestor, not of this " + noun(incident.container) + ":");
-      page.piece(" ", incident.limit.cgroup_path.empty() ? "path unknown" : escape_terminal(incident.limit.cgroup_path));
+      page.words(kGap, kind + " of an ancestor, not of this " + noun(incident.container) + ":");
+      page.piece(" ",
+                 incident.limit.cgroup_path.empty() ? "path unknown" : escape_terminal(incident.limit.cgroup_path));
       break;
     case Scope::kHost:
       page.words(kGap, "the machine's own memory was used up, no cgroup's limit");
@@ -205,11 +207,22 @@ void put_limit(Layout& page, const Incident& incident) {
       page.words(kGap, "the memory nodes that the memory policy allows were used up, no cgroup's limit");
       break;
   }
+}
+
+void put_limit(Layout& page, const Incident& incident) {
+  page.row("limit");
+  if (incident.limit.bytes) {
+    page.piece("", bytes(*incident.limit.bytes), Tone::kBold);
+  } else if (incident.scope == Scope::kMemcg || incident.scope == Scope::kAncestor) {
+    page.piece("", incident.kind == IncidentKind::kBurst ? "none known" : "size unknown");
+  }
+  put_owner_of_limit(page, incident);
   if (incident.usage_bytes) {
     page.piece("   ", "in use " + bytes(*incident.usage_bytes));
   }
-  if (incident.peak_bytes) {
-    page.piece("   ", "highest ever " + bytes(*incident.peak_bytes));
+  if (incident.peak_bytes && incident.peak_bytes != incident.usage_bytes) {
+    page.piece("   ",
+               std::string("highest ever of this ") + noun(incident.container) + " " + bytes(*incident.peak_bytes));
   }
 }
 
@@ -227,7 +240,7 @@ void put_contributors(Layout& page, const Burst& burst) {
   if (rest >= 0.01) {
     page.row("");
     page.piece("", percent(rest));
-    page.piece(kGap, shown == 0 ? "by processes that no step shows" : "others, or not seen by a step");
+    page.piece(kGap, shown == 0 ? "by processes that no step names" : "others, or not seen by a step");
   }
 }
 
@@ -275,12 +288,12 @@ void put_samplers(Layout& page, const Incident& incident) {
   for (const auto& sampler : incident.samplers) {
     page.row(first ? "samplers" : "");
     first = false;
-    const double interval_ms = static_cast<double>(std::min<std::uint64_t>(sampler.interval_ms, 1'000'000'000));
-    page.piece("", escape_terminal(sampler.name) + " (every " + milliseconds(interval_ms) + ")");
+    page.piece("", escape_terminal(sampler.name) + ", every " + seconds(sampler.interval_ms));
     std::string seen = "last showed about " + bytes(sampler.typical_seen_bytes);
     if (incident.limit.bytes && *incident.limit.bytes > 0 && incident.scope == Scope::kMemcg) {
-      seen += " (" + percent(static_cast<double>(sampler.typical_seen_bytes) /
-                             static_cast<double>(*incident.limit.bytes)) + ")";
+      seen += " (" +
+              percent(static_cast<double>(sampler.typical_seen_bytes) / static_cast<double>(*incident.limit.bytes)) +
+              ")";
     }
     page.piece(kGap, seen);
     page.piece(kGap, "chance to see the burst " + percent(sampler.chance_seen));
@@ -291,8 +304,8 @@ std::string loss_words(const Evidence& evidence) {
   if (evidence.lost_critical == 0 && evidence.lost_bulk == 0) {
     return "lost 0";
   }
-  return "lost records: " + std::to_string(evidence.lost_critical) + " critical, " + std::to_string(evidence.lost_bulk) +
-         " bulk";
+  return "lost records: " + std::to_string(evidence.lost_critical) + " critical, " +
+         std::to_string(evidence.lost_bulk) + " bulk";
 }
 
 void put_evidence(Layout& page, const Evidence& evidence) {

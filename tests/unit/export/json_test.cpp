@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export/json.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "support/event_builder.h"
+#include "util/text.h"
+
+namespace memcrest {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using namespace testing_support;  // NOLINT(google-build-using-namespace): literals
+
+nlohmann::ordered_json parsed(const Incident& incident) { return nlohmann::ordered_json::parse(to_json(incident)); }
+
+std::vector<std::string> keys(const nlohmann::ordered_json& object) {
+  std::vector<std::string> out;
+  for (const auto& [key, value] : object.items()) {
+    out.push_back(key);
+  }
+  return out;
+}
+
+// Every incident that a test makes, for the schema check that runs after this program.
+void record(const std::string& line) {
+  if (const char* path = std::getenv("MEMCREST_INCIDENT_LINES")) {
+    std::ofstream(path, std::ios::app) << line << '\n';
+  }
+}
+
+Incident empty_burst() {
+  Incident out;
+  out.kind = IncidentKind::kBurst;
+  out.id = "1";
+  out.container.runtime = Runtime::kNone;
+  out.burst = Burst{};
+  return out;
+}
+
+TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
+  const auto json = parsed(oom_incident());
+  EXPECT_THAT(keys(json),
+              ElementsAre("schema", "kind", "id", "time", "boot_time_ns", "host", "container", "cgroup", "scope",
+                          "limit", "usage_bytes", "peak_bytes", "trigger", "victims", "burst", "samplers", "evidence"));
+  EXPECT_THAT(keys(json["host"]), ElementsAre("name", "kernel", "boot_id"));
+  EXPECT_THAT(keys(json["container"]), ElementsAre("runtime", "id", "name", "image", "labels", "unknown_reason"));
+  EXPECT_THAT(keys(json["cgroup"]), ElementsAre("id", "path"));
+  EXPECT_THAT(keys(json["limit"]), ElementsAre("bytes", "kind", "cgroup_path"));
+  EXPECT_THAT(keys(json["trigger"]), ElementsAre("pid", "tid", "comm", "container_pid"));
+  EXPECT_THAT(keys(json["victims"][0]),
+              ElementsAre("pid", "container_pid", "comm", "cmdline", "uid", "oom_score_adj", "anon_bytes", "file_bytes",
+                          "shmem_bytes", "swap_bytes", "pagetable_bytes", "main_process"));
+  EXPECT_THAT(keys(json["burst"]),
+              ElementsAre("start", "duration_ms", "base_bytes", "peak_bytes", "growth_bytes", "slope_bytes_per_s",
+                          "contributors", "peak_exact", "above_half_ms", "end", "end_uncertainty_ms", "shape"));
+  EXPECT_THAT(keys(json["burst"]["contributors"][0]), ElementsAre("pid", "comm", "bytes", "share"));
+  EXPECT_THAT(keys(json["samplers"][0]), ElementsAre("name", "interval_ms", "typical_seen_bytes", "chance_seen"));
+  EXPECT_THAT(keys(json["evidence"]),
+              ElementsAre("charge_tier", "oom_tier", "lost_critical", "lost_bulk", "complete", "gaps"));
+}
+
+TEST(Json, CarriesTheValues) {
+  const Incident incident = oom_incident();
+  const auto json = parsed(incident);
+  EXPECT_EQ(json["schema"], "memcrest.incident.v1");
+  EXPECT_EQ(json["kind"], "oom");
+  EXPECT_EQ(json["time"], "2026-11-22T09:35:43.841000123Z");
+  EXPECT_EQ(json["boot_time_ns"], 1'234'567'890'123);
+  EXPECT_EQ(json["container"]["id"], incident.container.id);
+  EXPECT_EQ(json["container"]["unknown_reason"], nullptr);
+  EXPECT_EQ(json["container"]["labels"]["com.docker.compose.project"], "shop");
+  EXPECT_EQ(json["scope"], "memcg");
+  EXPECT_EQ(json["limit"]["bytes"], 2_GiB);
+  EXPECT_EQ(json["trigger"]["tid"], 5950);
+  EXPECT_EQ(json["victims"][0]["cmdline"], "python app.py");
+  EXPECT_EQ(json["victims"][0]["main_process"], true);
+  EXPECT_EQ(json["burst"]["start"], "2026-11-22T09:35:43.101000123Z");
+  EXPECT_EQ(json["burst"]["end"], "killed");
+  EXPECT_EQ(json["burst"]["shape"].size(), 16);
+  EXPECT_EQ(json["evidence"]["complete"], true);
+  record(to_json(incident));
+}
+
+TEST(Json, NullIsUnknownAndZeroIsZero) {
+  Incident incident = oom_incident();
+  incident.container = {};
+  incident.cgroup.path.clear();
+  incident.limit = {std::nullopt, "host", ""};
+  incident.scope = Scope::kHost;
+  incident.usage_bytes.reset();
+  incident.peak_bytes = 0;
+  incident.trigger.reset();
+  incident.burst.reset();
+  incident.samplers.clear();
+  incident.victims[0].container_pid = 0;
+  incident.victims[0].cmdline.clear();
+  const auto json = parsed(incident);
+  EXPECT_TRUE(json["container"]["id"].is_null());
+  EXPECT_TRUE(json["container"]["name"].is_null());
+  EXPECT_TRUE(json["container"]["labels"].is_object());
+  EXPECT_TRUE(json["cgroup"]["path"].is_null());
+  EXPECT_TRUE(json["limit"]["bytes"].is_null());
+  EXPECT_TRUE(json["limit"]["cgroup_path"].is_null());
+  EXPECT_TRUE(json["usage_bytes"].is_null());
+  EXPECT_EQ(json["peak_bytes"], 0);
+  EXPECT_TRUE(json["trigger"].is_null());
+  EXPECT_TRUE(json["burst"].is_null());
+  EXPECT_EQ(json["samplers"], nlohmann::ordered_json::array());
+  EXPECT_TRUE(json["victims"][0]["container_pid"].is_null());
+  EXPECT_TRUE(json["victims"][0]["cmdline"].is_null());
+  record(to_json(incident));
+}
+
+TEST(Json, LargestNumbersStayIntegers) {
+  Incident incident = oom_incident();
+  incident.boot_ns = incident.cgroup.id = std::numeric_limits<std::uint64_t>::max();
+  incident.limit.bytes = std::numeric_limits<std::uint64_t>::max();
+  incident.victims[0].oom_score_adj = -1000;
+  const std::string line = to_json(incident);
+  EXPECT_THAT(line, HasSubstr("\"boot_time_ns\":18446744073709551615,"));
+  EXPECT_THAT(line, HasSubstr("\"limit\":{\"bytes\":18446744073709551615,"));
+  EXPECT_THAT(line, HasSubstr("\"oom_score_adj\":-1000,"));
+  record(line);
+}
+
+TEST(Json, NumbersThatJsonLacksBecomeNullOrZero) {
+  Incident incident = empty_burst();
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const double infinite = std::numeric_limits<double>::infinity();
+  incident.burst->slope_bytes_per_s = nan;
+  incident.burst->duration_ms = infinite;
+  incident.burst->contributors = {{1, "x", 1, nan}};
+  incident.samplers = {{"docker stats", 1000, 0, infinite}};
+  const auto json = parsed(incident);
+  EXPECT_TRUE(json["burst"]["slope_bytes_per_s"].is_null());
+  EXPECT_EQ(json["burst"]["duration_ms"], 0);
+  EXPECT_EQ(json["burst"]["contributors"][0]["share"], 0);
+  EXPECT_EQ(json["samplers"][0]["chance_seen"], 0);
+  record(to_json(incident));
+}
+
+TEST(Json, HostileTextStaysOneValidPrintableLine) {
+  const std::string line = to_json(hostile_incident());
+  EXPECT_EQ(to_valid_utf8(line), line);
+  EXPECT_EQ(line.find('\n'), std::string::npos);
+  // Nothing in the line would be changed on its way to a terminal, except JSON's own backslashes.
+  for (const char* raw : {"\x1b", "\x7f", "\xc2\x85", "\xc2\x9b", "\xe2\x80\xa8", "\xe2\x80\xae"}) {
+    EXPECT_THAT(line, Not(HasSubstr(raw)));
+  }
+  const auto json = nlohmann::json::parse(line);
+  EXPECT_EQ(json["container"]["name"], to_valid_utf8(hostile_name()));
+  record(line);
+}
+
+TEST(Json, EscapesWhatEndsALineOrMovesATerminalAndNothingElse) {
+  Incident incident = oom_incident();
+  incident.container.name =
+      "a\xc2\x85\xe2\x80\xa9\x7f\xe2\x81\xa6\xd8\x9c z\xc3\xa9\xe6\x97\xa5\xf0\x9f\x90\xb3\xc2\xa0";
+  const std::string line = to_json(incident);
+  EXPECT_THAT(line,
+              HasSubstr("\"a\\u0085\\u2029\\u007f\\u2066\\u061c z\xc3\xa9\xe6\x97\xa5\xf0\x9f\x90\xb3\xc2\xa0\""));
+  EXPECT_EQ(nlohmann::json::parse(line)["container"]["name"], incident.container.name);
+}
+
+TEST(Json, LabelsThatDifferOnlyInInvalidBytesDoNotRepeatAKey) {
+  Incident incident = oom_incident();
+  incident.container.labels = {{"k\xfe", "first"}, {"k\xff", "second"}};
+  const auto json = parsed(incident);
+  EXPECT_EQ(json["container"]["labels"].size(), 1);
+  EXPECT_EQ(json["container"]["labels"]["k\xef\xbf\xbd"], "first");
+}
+
+TEST(Json, AnyBytesInANameAreValidJson) {
+  std::uint32_t state = 1;
+  for (int round = 0; round < 500; ++round) {
+    Incident incident = oom_incident();
+    incident.container.name.clear();
+    for (int i = 0; i < 40; ++i) {
+      state = state * 1664525U + 1013904223U;
+      incident.container.name += static_cast<char>(state >> 24U);
+    }
+    const std::string line = to_json(incident);
+    ASSERT_EQ(to_valid_utf8(line), line);
+    ASSERT_EQ(nlohmann::json::parse(line)["container"]["name"], to_valid_utf8(incident.container.name));
+  }
+}
+
+TEST(Json, EveryKindScopeRuntimeAndEndIsInTheSchema) {
+  using enum Scope;
+  using enum Runtime;
+  for (const auto kind :
+       {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill, IncidentKind::kChargeFailure}) {
+    for (const auto scope : {kMemcg, kAncestor, kHost, kCpuset, kMempolicy}) {
+      for (const auto runtime : {kDocker, kContainerd, kCrio, kPodman, kSystemd, Runtime::kNone, kUnknown}) {
+        Incident incident = oom_incident();
+        incident.kind = kind;
+        incident.scope = scope;
+        incident.container.runtime = runtime;
+        record(to_json(incident));
+      }
+    }
+  }
+  for (const auto end :
+       {BurstEnd::kFell, BurstEnd::kLevelled, BurstEnd::kKilled, BurstEnd::kRemoved, BurstEnd::kOpen}) {
+    Incident incident = empty_burst();
+    incident.burst->end = end;
+    record(to_json(incident));
+  }
+}
+
+}  // namespace
+}  // namespace memcrest
