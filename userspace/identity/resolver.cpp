@@ -1,1 +1,221 @@
 // SPDX-License-Identifier: Apache-2.0
+// One lock, one thread. The thread holds the lock except while it asks a runtime or reads the tree; callers never do
+// the former and do the latter only in scan().
+#include "identity/resolver.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <unordered_set>
+
+#include "identity/docker_api.h"
+#include "identity/inquiry.h"
+#include "identity/known_cgroups.h"
+
+namespace memcrest {
+namespace {
+
+using std::chrono::milliseconds;
+using SteadyClock = std::chrono::steady_clock;
+using TimePoint = SteadyClock::time_point;
+
+constexpr std::size_t kMaxSought = 4096;
+constexpr std::size_t kScanLimit = 65536;
+constexpr milliseconds kRescanInterval{500};
+
+std::vector<std::unique_ptr<ContainerSource>> make_sources(const ResolverSettings& settings) {
+  std::vector<std::unique_ptr<ContainerSource>> sources;
+  if (!settings.docker_socket.empty()) {
+    sources.push_back(std::make_unique<DockerApi>(settings.docker_socket, settings.api_timeout));
+  }
+  return sources;
+}
+
+}  // namespace
+
+struct Resolver::State {
+  State(CgroupTree cgroup_tree, const Clock& boot_clock, const ResolverSettings& settings)
+      : tree(std::move(cgroup_tree)),
+        clock(boot_clock),
+        known(settings.max_known, settings.tombstone_age),
+        inquiry(make_sources(settings)) {}
+
+  // The caller holds the lock.
+  void enter(std::uint64_t id, const std::string& path, TimePoint when);
+  Identity find(std::uint64_t id);
+  Identity describe(std::uint64_t id, const KnownCgroups::Entry& entry);
+  Identity seek(std::uint64_t id);
+
+  // The thread's own.
+  void work(const std::stop_token& stop);
+  void rescan(std::unique_lock<std::mutex>& lock);
+
+  const CgroupTree tree;
+  const Clock& clock;
+
+  std::mutex mutex;                    // for all that follows
+  std::condition_variable work_there;  // for the thread
+  std::condition_variable news;        // something that was pending may not be any more
+  KnownCgroups known;
+  Inquiry inquiry;
+  std::unordered_set<std::uint64_t> sought;  // ids that the next rescan looks for
+  TimePoint next_rescan{};
+  std::jthread thread;  // last: it uses all of the above
+};
+
+void Resolver::State::enter(std::uint64_t id, const std::string& path, TimePoint when) {
+  const std::uint64_t now = clock.boot_ns();
+  known.prune(now);
+  sought.erase(id);
+  const auto [entry, fresh] = known.add(id, path, now);
+  if (entry != nullptr && fresh && entry->container) {
+    // A settled container is asked for again when its own cgroup is new: it was restarted, perhaps renamed.
+    const KnownContainer& container = *entry->container;
+    if (!container.settled || path == container.path.container_path) {
+      inquiry.ask(entry->container, when);
+      work_there.notify_one();
+    }
+  }
+  news.notify_all();
+}
+
+Identity Resolver::State::find(std::uint64_t id) {
+  known.prune(clock.boot_ns());
+  const KnownCgroups::Entry* const entry = known.find(id);
+  return entry != nullptr ? describe(id, *entry) : seek(id);
+}
+
+Identity Resolver::State::describe(std::uint64_t id, const KnownCgroups::Entry& entry) {
+  Identity identity{.known = !entry.path.empty(), .cgroup = {.id = id, .path = entry.path}};
+  if (!identity.known) {
+    identity.container.unknown_reason = "the cgroup was gone, or out of sight, when its path was looked for";
+  } else if (!entry.container) {
+    identity.container = container_from_path(parse_cgroup_path(entry.path));
+  } else {
+    const bool was_pending = entry.container->pending;
+    inquiry.ask_again_if_due(entry.container);
+    if (entry.container->pending && !was_pending) {
+      work_there.notify_one();
+    }
+    identity.pending = entry.container->pending;
+    identity.container = entry.container->container;
+  }
+  return identity;
+}
+
+// An id that no event has told of: the tree is read once more for it, together with all others sought by then.
+Identity Resolver::State::seek(std::uint64_t id) {
+  Identity identity{.cgroup = {.id = id}};
+  if (id == 0) {
+    identity.container.unknown_reason = "the event names no cgroup";
+  } else if (known.full() || (sought.size() >= kMaxSought && !sought.contains(id))) {
+    identity.container.unknown_reason = "there are more cgroups than are kept";
+  } else {
+    identity.pending = true;
+    identity.container.unknown_reason = "the cgroup is being looked for";
+    if (sought.insert(id).second) {
+      work_there.notify_one();
+    }
+  }
+  return identity;
+}
+
+void Resolver::State::work(const std::stop_token& stop) {
+  std::unique_lock lock(mutex);
+  while (!stop.stop_requested()) {
+    const TimePoint now = SteadyClock::now();
+    const TimePoint rescan_due = sought.empty() ? Inquiry::kNever : next_rescan;
+    const TimePoint job_due = inquiry.next_due();
+    if (rescan_due <= now && job_due != Inquiry::kAtOnce) {
+      rescan(lock);
+    } else if (job_due <= now) {
+      inquiry.run_next(lock, stop);
+      news.notify_all();
+    } else if (std::min(rescan_due, job_due) == Inquiry::kNever) {
+      work_there.wait(lock);
+    } else {
+      work_there.wait_until(lock, std::min(rescan_due, job_due));
+    }
+  }
+}
+
+void Resolver::State::rescan(std::unique_lock<std::mutex>& lock) {
+  const std::unordered_set<std::uint64_t> wanted = sought;
+  const std::uint64_t generation = known.begin_generation();
+  next_rescan = SteadyClock::now() + kRescanInterval;
+  lock.unlock();
+  const auto entries = tree.scan(kScanLimit);
+  lock.lock();
+  std::unordered_set<std::uint64_t> existing;
+  for (const auto& entry : entries) {
+    existing.insert(entry.id);
+    enter(entry.id, entry.path, wanted.contains(entry.id) ? Inquiry::kAtOnce : SteadyClock::now());
+  }
+  const std::uint64_t now = clock.boot_ns();
+  if (!entries.empty() && entries.size() < kScanLimit) {
+    known.keep_only(existing, generation, now);
+  }
+  for (const std::uint64_t id : wanted) {
+    sought.erase(id);
+    if (known.find(id) == nullptr) {
+      known.add(id, {}, now);
+    }
+  }
+  news.notify_all();
+}
+
+Resolver::Resolver(CgroupTree tree, const Clock& clock, ResolverSettings settings)
+    : state_(std::make_unique<State>(std::move(tree), clock, settings)) {
+  state_->thread = std::jthread([state = state_.get()](const std::stop_token& stop) { state->work(stop); });
+}
+
+Resolver::~Resolver() {
+  state_->thread.request_stop();
+  {
+    const std::lock_guard lock(state_->mutex);  // the thread is now either before its test or inside its wait
+  }
+  state_->work_there.notify_all();
+  state_->thread.join();
+}
+
+void Resolver::scan() {
+  const auto entries = state_->tree.scan(kScanLimit);
+  const std::lock_guard lock(state_->mutex);
+  for (const auto& entry : entries) {
+    state_->enter(entry.id, entry.path, SteadyClock::now());
+  }
+}
+
+void Resolver::appeared(std::uint64_t cgroup_id, const std::string& path) {
+  if (cgroup_id == 0 || path.empty()) {
+    return;
+  }
+  const std::lock_guard lock(state_->mutex);
+  state_->enter(cgroup_id, path, Inquiry::kAtOnce);
+}
+
+void Resolver::removed(std::uint64_t cgroup_id) {
+  const std::lock_guard lock(state_->mutex);
+  const std::uint64_t now = state_->clock.boot_ns();
+  state_->known.prune(now);
+  state_->known.remove(cgroup_id, now);
+}
+
+Identity Resolver::find(std::uint64_t cgroup_id) {
+  const std::lock_guard lock(state_->mutex);
+  return state_->find(cgroup_id);
+}
+
+Identity Resolver::wait(std::uint64_t cgroup_id, milliseconds limit) {
+  constexpr milliseconds kLongestWait{3'600'000};
+  const TimePoint deadline = SteadyClock::now() + std::min(limit, kLongestWait);
+  std::unique_lock lock(state_->mutex);
+  Identity identity = state_->find(cgroup_id);
+  while (identity.pending && state_->news.wait_until(lock, deadline) != std::cv_status::timeout) {
+    identity = state_->find(cgroup_id);
+  }
+  return identity.pending ? state_->find(cgroup_id) : identity;
+}
+
+}  // namespace memcrest

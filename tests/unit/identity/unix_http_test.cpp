@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "identity/unix_http.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "support/fake_cgroups.h"
+#include "support/fake_daemon.h"
+
+namespace memcrest {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using testing_support::FakeDaemon;
+using testing_support::TempDir;
+using Connection = FakeDaemon::Connection;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr milliseconds kTimeout{300};
+constexpr milliseconds kSlack{200};
+
+class UnixHttpTest : public ::testing::Test {
+ protected:
+  [[nodiscard]] std::string socket() const { return dir_.path() + "/s"; }
+
+  // Asks a daemon that behaves like `handler`; fails when that takes longer than the time-out allows.
+  Result<HttpAnswer> ask(FakeDaemon::Handler handler) {
+    const FakeDaemon daemon(socket(), std::move(handler));
+    const auto start = SteadyClock::now();
+    auto answer = UnixHttp(socket()).get("/x", kTimeout);
+    EXPECT_LT(SteadyClock::now() - start, kTimeout + kSlack);
+    return answer;
+  }
+  int code(FakeDaemon::Handler handler) {
+    const auto answer = ask(std::move(handler));
+    return answer ? 0 : answer.error().code;
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(UnixHttpTest, AsksAndReads) {
+  std::string request;
+  const auto answer = ask([&](Connection& c) {
+    request = c.request();
+    c.answer(200, "hello");
+  });
+  ASSERT_TRUE(answer) << answer.error().message();
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->body, "hello");
+  EXPECT_THAT(request, StartsWith("GET /x HTTP/1.0\r\n"));
+  EXPECT_THAT(request, HasSubstr("\r\nHost: localhost\r\n"));
+}
+
+TEST_F(UnixHttpTest, StatusIsTheCallersToJudge) {
+  EXPECT_EQ(ask([](Connection& c) { c.answer(500, ""); })->status, 500);
+  EXPECT_EQ(ask([](Connection& c) { c.send("HTTP/1.0 301 Moved\r\nLocation: http://x/\r\n\r\n"); })->status, 301);
+}
+
+TEST_F(UnixHttpTest, NoSocket) {
+  EXPECT_EQ(UnixHttp(socket()).get("/", kTimeout).error().code, ENOENT);
+  EXPECT_EQ(UnixHttp("").get("/", kTimeout).error().code, ENAMETOOLONG);
+  EXPECT_EQ(UnixHttp("/" + std::string(200, 'x')).get("/", kTimeout).error().code, ENAMETOOLONG);
+  EXPECT_EQ(UnixHttp("/dev/null/s").get("/", kTimeout).error().code, ENOTDIR);
+  std::ofstream(socket()) << "a file";
+  EXPECT_EQ(UnixHttp(socket()).get("/", kTimeout).error().code, ECONNREFUSED);
+}
+
+TEST_F(UnixHttpTest, NobodyListens) {
+  {
+    const FakeDaemon daemon(socket() + "2", [](Connection&) {});
+  }
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  std::memcpy(address.sun_path, socket().c_str(), socket().size() + 1);
+  Fd bound(::socket(AF_UNIX, SOCK_STREAM, 0));
+  ASSERT_EQ(::bind(bound.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  EXPECT_EQ(UnixHttp(socket()).get("/", kTimeout).error().code, ECONNREFUSED);
+  ASSERT_EQ(::listen(bound.get(), 0), 0);
+  // Nobody accepts: the first waits for its answer, later ones for room in the backlog. Each ends in time.
+  for (int i = 0; i < 3; ++i) {
+    const auto start = SteadyClock::now();
+    EXPECT_EQ(UnixHttp(socket()).get("/", milliseconds(50)).error().code, ETIMEDOUT);
+    EXPECT_LT(SteadyClock::now() - start, milliseconds(50) + kSlack);
+  }
+}
+
+TEST_F(UnixHttpTest, PermissionDenied) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "needs root to become somebody else";
+  }
+  const FakeDaemon daemon(socket(), [](Connection& c) { c.answer(200, ""); });
+  ASSERT_EQ(::chmod(socket().c_str(), 0600), 0);
+  ASSERT_EQ(::chmod(dir_.path().c_str(), 0755), 0);
+  int seen = 0;
+  // Credentials are the process's: a thread may drop its own through the bare system call.
+  std::thread([&] {
+    ::syscall(SYS_setresuid, -1, 65534, -1);
+    seen = UnixHttp(socket()).get("/", kTimeout).error().code;
+  }).join();
+  EXPECT_EQ(seen, EACCES);
+}
+
+TEST_F(UnixHttpTest, SilentPeer) {
+  const auto answer = ask([](Connection& c) { c.hang(); });
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ETIMEDOUT);
+  EXPECT_THAT(answer.error().message(), HasSubstr("300 ms"));
+}
+
+TEST_F(UnixHttpTest, DrippingPeerMeetsTheWholeDeadline) {
+  EXPECT_EQ(code([](Connection& c) {
+              for (const char byte : "HTTP/1.0 200 OK\r\nServer: a very slow one\r\n\r\n" + std::string(1000, 'x')) {
+                if (!c.send(std::string_view(&byte, 1)) || !c.sleep(milliseconds(20))) {
+                  return;
+                }
+              }
+            }),
+            ETIMEDOUT);
+  EXPECT_EQ(code([](Connection& c) {
+              c.send("HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\n");
+              while (c.send("x") && c.sleep(milliseconds(20))) {
+              }
+            }),
+            ETIMEDOUT);
+}
+
+TEST_F(UnixHttpTest, EndlessPeers) {
+  const auto flood = [](const std::string& head, const std::string& piece) {
+    return [=](Connection& c) {
+      std::string pieces;
+      while (pieces.size() < 65536) {
+        pieces += piece;
+      }
+      c.send(head);
+      while (c.send(pieces)) {
+      }
+    };
+  };
+  EXPECT_EQ(code(flood("HTTP/1.0 200 OK\r\n", "a: b\r\n")), EMSGSIZE) << "headers";
+  EXPECT_EQ(code(flood("HTTP/1.0 200 OK\r\nX: ", "a")), EMSGSIZE) << "one header";
+  EXPECT_EQ(code(flood("HTTP/1.0 200 OK\r\n\r\n", "a")), EMSGSIZE) << "body";
+  EXPECT_EQ(code(flood("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n")), EPROTO) << "chunks";
+  EXPECT_EQ(code(flood("", "garbage")), EPROTO);
+  EXPECT_EQ(code(flood("", "HTTP/1.0 200")), EMSGSIZE);
+}
+
+TEST_F(UnixHttpTest, ClosingPeers) {
+  EXPECT_EQ(code([](Connection&) {}), EPROTO);
+  EXPECT_EQ(code([](Connection& c) { c.send("HTTP/1.0 200 OK\r\nContent-Length: 10\r\n\r\nhalf"); }), EPROTO);
+  EXPECT_EQ(code([](Connection& c) { c.send("HTTP/1.0 200 OK\r\nConte"); }), EPROTO);
+}
+
+TEST_F(UnixHttpTest, HugeButAllowedBody) {
+  const std::string body(std::size_t{4} << 20U, 'x');
+  const FakeDaemon daemon(socket(), [&](Connection& c) { c.answer(200, body); });
+  const auto answer = UnixHttp(socket()).get("/", milliseconds(5000));
+  ASSERT_TRUE(answer) << answer.error().message();
+  EXPECT_EQ(answer->body.size(), body.size());
+}
+
+TEST_F(UnixHttpTest, StopsWhenAsked) {
+  const FakeDaemon daemon(socket(), [](Connection& c) { c.hang(); });
+  std::stop_source stop;
+  std::thread later([&] {
+    std::this_thread::sleep_for(milliseconds(50));
+    stop.request_stop();
+  });
+  const auto start = SteadyClock::now();
+  const auto answer = UnixHttp(socket()).get("/", milliseconds(10'000), stop.get_token());
+  EXPECT_LT(SteadyClock::now() - start, milliseconds(1000));
+  EXPECT_EQ(answer.error().code, ECANCELED);
+  later.join();
+}
+
+TEST_F(UnixHttpTest, LeavesNoDescriptorBehind) {
+  const auto open_files = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+  };
+  const auto before = open_files();
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(code([](Connection& c) { c.send("junk"); }), EPROTO);
+  }
+  EXPECT_EQ(open_files(), before);
+}
+
+}  // namespace
+}  // namespace memcrest

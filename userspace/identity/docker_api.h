@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Docker's HTTP API over its unix socket, asked for one container at a time. Only reads. The daemon is not trusted: see
+// unix_http.h and docker_json.h for the bounds.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "identity/container_source.h"
+#include "identity/unix_http.h"
+
+namespace memcrest {
+
+class DockerApi final : public ContainerSource {
+ public:
+  // `timeout` is for one whole request, from connect to the last byte.
+  DockerApi(std::string socket_path, std::chrono::milliseconds timeout);
+
+  [[nodiscard]] Runtime runtime() const override { return Runtime::kDocker; }
+  [[nodiscard]] const char* name() const override { return "Docker"; }
+  [[nodiscard]] bool may_know(const CgroupPath& path) const override { return path.docker_candidate; }
+
+  // By the list of containers, which the daemon answers from a snapshot. Asking for the container itself waits for its
+  // lock, that is until `docker start` has finished (200 to 600 ms measured): a container that lives for a moment
+  // would be gone before the next one in the queue is asked for.
+  [[nodiscard]] Result<std::optional<ContainerFacts>> look_up(const std::string& id,
+                                                              const std::stop_token& stop = {}) override;
+  // GET /containers/<id>/json, within a quarter of a second: it adds what is good to have, and others wait meanwhile.
+  [[nodiscard]] Result<std::optional<ContainerFacts>> inspect(const std::string& id,
+                                                              const std::stop_token& stop = {}) override;
+
+ private:
+  [[nodiscard]] Error explain(const Error& error) const;
+  [[nodiscard]] Error refused(const HttpAnswer& answer) const;
+
+  UnixHttp http_;
+  std::chrono::milliseconds timeout_;
+};
+
+}  // namespace memcrest

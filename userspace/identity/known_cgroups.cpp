@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "identity/known_cgroups.h"
+
+namespace memcrest {
+namespace {
+
+// A container may create cgroups of its own, with names of 255 bytes in any depth: bound what they cost us in memory.
+constexpr std::size_t kMaxPathBytes = 16U << 20U;
+constexpr std::size_t kMaxPathLength = 4096;
+
+}  // namespace
+
+KnownCgroups::KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age)
+    : max_entries_(max_entries), tombstone_age_ns_(static_cast<std::uint64_t>(tombstone_age.count())) {}
+
+KnownCgroups::Added KnownCgroups::add(std::uint64_t id, const std::string& path, std::uint64_t now_ns) {
+  const auto known = entries_.find(id);
+  if (known != entries_.end()) {
+    if (known->second.path == path && !known->second.removed_ns) {
+      known->second.generation = generation_;
+      return {&known->second, false};
+    }
+    erase(known);  // the id is used again, or its path is known at last
+  }
+  if (!make_room(path.size())) {
+    return {};
+  }
+  Entry entry{.path = path, .generation = generation_};
+  if (path.empty()) {
+    entry.removed_ns = now_ns;
+    tombstones_.push_back({now_ns, id});
+  } else {
+    entry.container = container_of(path);
+    if (entry.container) {
+      ++entry.container->live;
+      ++entry.container->entries;
+    }
+  }
+  path_bytes_ += path.size();
+  return {&entries_.emplace(id, std::move(entry)).first->second, true};
+}
+
+void KnownCgroups::remove(std::uint64_t id, std::uint64_t now_ns) {
+  Entry* const entry = find(id);
+  if (entry == nullptr || entry->removed_ns) {
+    return;
+  }
+  entry->removed_ns = now_ns;
+  tombstones_.push_back({now_ns, id});
+  if (entry->container) {
+    --entry->container->live;
+  }
+}
+
+KnownCgroups::Entry* KnownCgroups::find(std::uint64_t id) {
+  const auto known = entries_.find(id);
+  return known == entries_.end() ? nullptr : &known->second;
+}
+
+bool KnownCgroups::full() const {
+  return tombstones_.empty() && (entries_.size() >= max_entries_ || path_bytes_ >= kMaxPathBytes);
+}
+
+void KnownCgroups::prune(std::uint64_t now_ns) {
+  while (!tombstones_.empty() && now_ns >= tombstones_.front().removed_ns &&
+         now_ns - tombstones_.front().removed_ns >= tombstone_age_ns_) {
+    drop_oldest_tombstone();
+  }
+}
+
+void KnownCgroups::keep_only(const std::unordered_set<std::uint64_t>& existing, std::uint64_t generation,
+                             std::uint64_t now_ns) {
+  for (const auto& [id, entry] : entries_) {
+    if (!entry.removed_ns && entry.generation < generation && !existing.contains(id)) {
+      remove(id, now_ns);
+    }
+  }
+}
+
+bool KnownCgroups::make_room(std::size_t path_bytes) {
+  if (path_bytes > kMaxPathLength) {
+    return false;
+  }
+  const auto fits = [&] { return entries_.size() < max_entries_ && path_bytes_ + path_bytes <= kMaxPathBytes; };
+  while (!fits() && !tombstones_.empty()) {
+    drop_oldest_tombstone();
+  }
+  return fits();
+}
+
+void KnownCgroups::erase(std::unordered_map<std::uint64_t, Entry>::iterator it) {
+  Entry& entry = it->second;
+  path_bytes_ -= entry.path.size();
+  if (entry.container) {
+    if (!entry.removed_ns) {
+      --entry.container->live;
+    }
+    if (--entry.container->entries == 0) {
+      containers_.erase(entry.container->container.id);
+    }
+  }
+  entries_.erase(it);
+}
+
+void KnownCgroups::drop_oldest_tombstone() {
+  const Tombstone oldest = tombstones_.front();
+  tombstones_.pop_front();
+  const auto it = entries_.find(oldest.id);
+  if (it != entries_.end() && it->second.removed_ns == oldest.removed_ns) {
+    erase(it);
+  }
+}
+
+std::shared_ptr<KnownContainer> KnownCgroups::container_of(const std::string& path) {
+  CgroupPath parsed = parse_cgroup_path(path);
+  if (parsed.container_id.empty()) {
+    return nullptr;
+  }
+  std::weak_ptr<KnownContainer>& slot = containers_[parsed.container_id];
+  if (auto known = slot.lock()) {
+    return known;
+  }
+  auto container = std::make_shared<KnownContainer>();
+  container->container = container_from_path(parsed);
+  container->path = std::move(parsed);
+  slot = container;
+  return container;
+}
+
+}  // namespace memcrest

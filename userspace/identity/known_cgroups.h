@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// The book of cgroups by id: their paths, the container that each belongs to, and tombstones of removed ones. Bounded
+// in entries and in bytes. Not thread-safe: the resolver locks.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "identity/cgroup_path.h"
+#include "memcrest/incident.h"
+
+namespace memcrest {
+
+// One container, shared by its own cgroup and all sub-cgroups.
+struct KnownContainer {
+  CgroupPath path;          // what the path of its own cgroup tells
+  Container container;      // what is known by now
+  std::size_t live = 0;     // of its cgroups, those that exist
+  std::size_t entries = 0;  // tombstones included
+
+  // How far asking the runtime has come; the resolver's business.
+  bool pending = false;  // the answer is still open
+  bool settled = false;  // named, or known to be nobody's
+  unsigned tries = 0;    // since it was first asked for, or since it last failed for good
+  unsigned failures = 0;
+  std::chrono::steady_clock::time_point ask_again{};  // not before, after a failure
+};
+
+class KnownCgroups {
+ public:
+  struct Entry {
+    std::string path;                           // empty: looked for and not found
+    std::shared_ptr<KnownContainer> container;  // null outside containers
+    std::optional<std::uint64_t> removed_ns;
+    std::uint64_t generation = 0;
+  };
+
+  KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age);
+
+  // Enters a live cgroup, or one that was looked for in vain (`path` empty: a tombstone from the start). Null when the
+  // book is full of live ones. `fresh` tells whether this id was not live before under this path.
+  struct Added {
+    Entry* entry = nullptr;
+    bool fresh = false;
+  };
+  Added add(std::uint64_t id, const std::string& path, std::uint64_t now_ns);
+  void remove(std::uint64_t id, std::uint64_t now_ns);
+  [[nodiscard]] Entry* find(std::uint64_t id);
+  [[nodiscard]] bool full() const;
+  // Forgets tombstones older than their age.
+  void prune(std::uint64_t now_ns);
+
+  // A scan of the tree begins; what is added from now on is not judged by it.
+  std::uint64_t begin_generation() { return ++generation_; }
+  // Everything from before `generation` that `existing` lacks has gone without our being told.
+  void keep_only(const std::unordered_set<std::uint64_t>& existing, std::uint64_t generation, std::uint64_t now_ns);
+
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+ private:
+  struct Tombstone {
+    std::uint64_t removed_ns;
+    std::uint64_t id;
+  };
+
+  bool make_room(std::size_t path_bytes);
+  void erase(std::unordered_map<std::uint64_t, Entry>::iterator it);
+  void drop_oldest_tombstone();
+  std::shared_ptr<KnownContainer> container_of(const std::string& path);
+
+  std::size_t max_entries_;
+  std::uint64_t tombstone_age_ns_;
+  std::uint64_t generation_ = 0;
+  std::size_t path_bytes_ = 0;
+  std::unordered_map<std::uint64_t, Entry> entries_;
+  std::unordered_map<std::string, std::weak_ptr<KnownContainer>> containers_;  // by container id
+  std::deque<Tombstone> tombstones_;  // oldest first; one whose entry lives again is void
+};
+
+}  // namespace memcrest
