@@ -96,7 +96,10 @@ Json burst_json(const std::optional<Burst>& burst) {
   json["base_bytes"] = burst->base_bytes;
   json["peak_bytes"] = burst->peak_bytes;
   json["growth_bytes"] = burst->growth_bytes;
-  json["slope_bytes_per_s"] = std::isfinite(burst->slope_bytes_per_s) ? Json(burst->slope_bytes_per_s) : Json(nullptr);
+  // Growth is never zero, so neither is its speed: what is not above zero was too short to time.
+  json["slope_bytes_per_s"] = std::isfinite(burst->slope_bytes_per_s) && burst->slope_bytes_per_s > 0
+                                  ? Json(burst->slope_bytes_per_s)
+                                  : Json(nullptr);
   json["contributors"] = std::move(contributors);
   json["peak_exact"] = burst->peak_exact;
   json["above_half_ms"] = finite(burst->above_half_ms);

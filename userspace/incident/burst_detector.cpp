@@ -13,7 +13,12 @@ namespace {
 
 constexpr std::uint64_t kMinBurst = 16U << 20U;
 constexpr std::uint64_t kMiB = 1U << 20U;
+constexpr std::uint64_t kMaxQuantum = 1ULL << 60U;
 constexpr std::size_t kShapePoints = 16;
+constexpr std::size_t kMaxWatermarks = 4096;
+constexpr std::size_t kMaxPoints = 4096;
+constexpr std::uint64_t kMaxAgeNs = 120'000'000'000;
+constexpr std::uint64_t kMinWindowNs = 1'000'000;
 
 double to_ms(std::uint64_t ns) { return static_cast<double>(ns) / 1e6; }
 
@@ -27,7 +32,7 @@ struct BurstDetector::Track {
     std::uint64_t base_bytes = 0;
     std::uint64_t peak_bytes = 0;
     std::uint64_t peak_ns = 0;
-    // The last peak that was a sixteenth of the growth above the one before: a slow creep does not keep a burst open.
+    // The last peak that was well above the one before: a slow creep does not keep a burst open.
     std::uint64_t progress_bytes = 0;
     std::uint64_t progress_ns = 0;
     std::uint64_t watermark_at_start = 0;
@@ -38,6 +43,10 @@ struct BurstDetector::Track {
   explicit Track(std::uint64_t window) : window_ns(window), lows(window) {}
 
   void add(UsagePoint point);
+  void add_late(const StepEvent& event);
+  void begin_empty(std::uint64_t time_ns);
+  void note_watermark(std::uint64_t time_ns, std::uint64_t bytes);
+  [[nodiscard]] bool comes_late(std::uint64_t time_ns) const { return has_points() && time_ns < last().time_ns; }
   void blame(const StepEvent& event);
   void open_if_risen(std::uint64_t least);
   [[nodiscard]] Open rise_from(const UsagePoint& lowest) const;
@@ -49,7 +58,7 @@ struct BurstDetector::Track {
 
   std::uint64_t window_ns;
   std::uint64_t cgroup_id = 0;
-  UsageHistory history;
+  UsageHistory history{kMaxPoints, kMaxAgeNs};
   SlidingMinimum lows;
   GrowthLedger ledger;
   std::optional<std::uint64_t> limit_bytes;
@@ -57,7 +66,7 @@ struct BurstDetector::Track {
   std::uint64_t told_bytes = 0;  // usage up to which the ledger says who
   std::uint64_t watermark = 0;
   std::uint64_t last_step_ns = 0;
-  std::uint64_t last_missing_ns = 0;  // when steps were last left out
+  std::uint64_t last_missing_ns = 0;                               // when steps were last left out
   std::deque<std::pair<std::uint64_t, std::uint64_t>> watermarks;  // time, watermark; one per rise of it
   std::optional<Open> open;
 };
@@ -70,8 +79,44 @@ void BurstDetector::Track::add(UsagePoint point) {
     ledger.forget_before(minus(point.time_ns, 2 * window_ns));
   }
   told_bytes = std::min(told_bytes, point.usage_bytes);
-  history.add(point);
+  history.add(point, quantum / 4);
   lows.add(last());
+}
+
+// A record that was overtaken, by one of another CPU or by a look at the usage file. What it saw is over: taken as the
+// newest it would look like a fall and a second rise. Who grew the cgroup still counts.
+void BurstDetector::Track::add_late(const StepEvent& event) {
+  told_bytes = event.down ? std::min(told_bytes, event.usage_bytes) : told_bytes;
+  blame(event);
+}
+
+// The cgroup began with nothing at `time_ns`, whether or not its first steps have overtaken the news of it.
+void BurstDetector::Track::begin_empty(std::uint64_t time_ns) {
+  if (has_points() &&
+      (open || time_ns > history.points().front().time_ns || history.points().front().time_ns - time_ns > window_ns)) {
+    return;
+  }
+  history.begin_with({time_ns, 0, false});
+  lows.restart(history.points().front());
+  for (const UsagePoint& point : history.points()) {
+    lows.add(point);
+  }
+  watermarks.emplace_front(time_ns, 1);  // any peak from here on is a new one
+}
+
+void BurstDetector::Track::note_watermark(std::uint64_t time_ns, std::uint64_t bytes) {
+  if (bytes <= watermark) {
+    return;
+  }
+  watermark = bytes;
+  watermarks.emplace_back(time_ns, bytes);
+  // Only the last one from before a rise is ever asked for.
+  while (watermarks.size() > 2 && !open && watermarks[1].first < minus(time_ns, 2 * window_ns)) {
+    watermarks.pop_front();
+  }
+  if (watermarks.size() > kMaxWatermarks) {
+    watermarks.erase(watermarks.begin() + 1);
+  }
 }
 
 // A sample may see memory before the step that tells whose it is: growth waits for its step.
@@ -166,7 +211,10 @@ BurstFinding BurstDetector::Track::finish(const Open& whole, std::uint64_t end_n
   out.limit_bytes = limit_bytes;
   out.watermark_bytes = watermark;
   out.quantum_bytes = quantum;
-  out.watermark_rose = rise.watermark_at_start != 0 && watermark > rise.watermark_at_start;
+  // What was known of the watermark at the start may be a quantum too low: one that is far above all that steps saw is
+  // the peak of an earlier burst.
+  out.watermark_rose = rise.watermark_at_start != 0 && watermark > rise.watermark_at_start &&
+                       minus(watermark, rise.peak_bytes) <= 2 * std::min(quantum, kMaxQuantum);
   out.steps_missing = rise.steps_missing || (last_missing_ns != 0 && last_missing_ns >= rise.start_ns);
   Burst& burst = out.burst;
   burst.start_boot_ns = rise.start_ns;
@@ -193,48 +241,54 @@ BurstDetector::BurstDetector(BurstSettings settings) : settings_(settings) {}
 BurstDetector::~BurstDetector() = default;
 
 BurstDetector::Track& BurstDetector::track(std::uint64_t cgroup_id) {
-  auto& slot = tracks_[cgroup_id];
-  if (!slot) {
-    slot = std::make_unique<Track>(static_cast<std::uint64_t>(settings_.window.count()));
-    slot->cgroup_id = cgroup_id;
-    if (tracks_.size() > settings_.max_cgroups) {
-      slot->last_step_ns = ~0ULL;  // not this one
-      forget_quietest();
-      tracks_[cgroup_id]->last_step_ns = 0;
-    }
+  const auto found = tracks_.find(cgroup_id);
+  if (found != tracks_.end()) {
+    return *found->second;
   }
-  return *tracks_[cgroup_id];
+  if (!tracks_.empty() && tracks_.size() >= settings_.max_cgroups) {
+    forget_quietest();
+  }
+  const auto window = std::max(static_cast<std::int64_t>(kMinWindowNs), settings_.window.count());
+  auto& slot = tracks_[cgroup_id];
+  slot = std::make_unique<Track>(static_cast<std::uint64_t>(window));
+  slot->cgroup_id = cgroup_id;
+  return *slot;
 }
 
+// A burst under way is told as far as it went.
 void BurstDetector::forget_quietest() {
-  const auto quietest = std::ranges::min_element(
-      tracks_, {}, [](const auto& entry) { return entry.second->open ? ~0ULL : entry.second->last_step_ns; });
+  const auto quietest = std::ranges::min_element(tracks_, {}, [](const auto& entry) {
+    return std::pair(entry.second->open.has_value(), entry.second->last_step_ns);
+  });
+  Track& one = *quietest->second;
+  if (one.open) {
+    const auto rise = *one.open;
+    ended_.push_back(one.finish(rise, one.last().time_ns, BurstEnd::kOpen, 0));
+  }
   active_.erase(quietest->first);
   tracks_.erase(quietest);
 }
 
 void BurstDetector::created(std::uint64_t cgroup_id, std::uint64_t time_ns) {
   Track& one = track(cgroup_id);
-  if (!one.has_points()) {
-    one.add({time_ns, 0, false});
-    one.watermarks.emplace_back(time_ns, 1);  // any peak from here on is a new one
-  }
+  one.begin_empty(time_ns);
+  one.last_step_ns = std::max(one.last_step_ns, time_ns);  // young, not quiet
 }
 
 void BurstDetector::step(const StepEvent& event) {
   Track& one = track(event.cgroup_id);
+  level_out(one, event.time_ns);
   one.limit_bytes = event.limit_bytes;
-  one.quantum = std::max<std::uint64_t>(event.quantum_bytes, 1);
+  one.quantum = std::clamp<std::uint64_t>(event.quantum_bytes, 1, kMaxQuantum);
   one.last_step_ns = std::max(one.last_step_ns, event.time_ns);
   if (event.suppressed > 0) {
     one.last_missing_ns = event.time_ns;
   }
-  if (event.watermark_bytes > one.watermark) {
-    one.watermark = event.watermark_bytes;
-    one.watermarks.emplace_back(event.time_ns, event.watermark_bytes);
-    if (one.watermarks.size() > 4096) {
-      one.watermarks.pop_front();
-    }
+  one.note_watermark(event.time_ns, event.watermark_bytes);
+  active_.insert(event.cgroup_id);
+  if (one.comes_late(event.time_ns) && event.usage_bytes <= one.last().usage_bytes) {
+    one.add_late(event);
+    return;
   }
   const bool base_line = !one.has_points();
   one.add({event.time_ns, event.usage_bytes, false});
@@ -243,25 +297,32 @@ void BurstDetector::step(const StepEvent& event) {
   } else {
     one.blame(event);
   }
-  active_.insert(event.cgroup_id);
   settle(one, false);
 }
 
 void BurstDetector::sample(const SampleEvent& event) {
   const auto found = tracks_.find(event.cgroup_id);
-  if (found == tracks_.end() || !found->second->has_points()) {
-    return;  // a sample alone is no base line: nothing says what came before
+  if (found == tracks_.end() || !found->second->has_points() || found->second->comes_late(event.time_ns)) {
+    return;  // a sample alone is no base line: nothing says what came before; an overtaken one says nothing new
   }
+  level_out(*found->second, event.time_ns);
   found->second->add({event.time_ns, event.usage_bytes, true});
   settle(*found->second, true);
+}
+
+// A rise that made no progress for a window is over, at the end of that window.
+void BurstDetector::level_out(Track& one, std::uint64_t now_ns) {
+  if (one.open && minus(now_ns, one.open->progress_ns) > one.window_ns) {
+    const auto rise = *one.open;
+    ended_.push_back(one.finish(rise, rise.progress_ns + one.window_ns, BurstEnd::kLevelled, 0));
+  }
 }
 
 // After a new point: a burst opens, goes on to a new peak, or has fallen.
 void BurstDetector::settle(Track& one, bool sampled) {
   const UsagePoint now = one.last();
   if (!one.open) {
-    const std::uint64_t least =
-        settings_.min_bytes.value_or(std::max(kMinBurst, one.limit_bytes.value_or(0) / 20));
+    const std::uint64_t least = settings_.min_bytes.value_or(std::max(kMinBurst, one.limit_bytes.value_or(0) / 20));
     one.open_if_risen(least);
     return;
   }
@@ -269,7 +330,8 @@ void BurstDetector::settle(Track& one, bool sampled) {
   if (now.usage_bytes > open.peak_bytes) {
     open.peak_bytes = now.usage_bytes;
     open.peak_ns = now.time_ns;
-    if (open.peak_bytes - open.progress_bytes >= (open.peak_bytes - open.base_bytes) / 16) {
+    if (open.peak_bytes - open.progress_bytes >=
+        std::min((open.peak_bytes - open.base_bytes) / 16, open.least_bytes / 4)) {
       open.progress_bytes = open.peak_bytes;
       open.progress_ns = open.peak_ns;
     }
@@ -294,11 +356,11 @@ void BurstDetector::advance(std::uint64_t now_ns) {
       continue;
     }
     Track& one = *found->second;
-    if (one.open && minus(now_ns, one.open->progress_ns) >= one.window_ns) {
-      const auto rise = *one.open;
-      ended_.push_back(one.finish(rise, std::max(now_ns, one.last().time_ns), BurstEnd::kLevelled, 0));
-    }
+    level_out(one, now_ns);
     const bool quiet = !one.open && minus(now_ns, one.last_step_ns) > one.window_ns;
+    if (quiet) {
+      one.ledger.clear();
+    }
     id = quiet ? active_.erase(id) : std::next(id);
   }
 }

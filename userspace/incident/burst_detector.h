@@ -64,6 +64,7 @@ class BurstDetector {
   Track& track(std::uint64_t cgroup_id);
   void forget_quietest();
   void settle(Track& one, bool sampled);
+  void level_out(Track& one, std::uint64_t now_ns);
 
   BurstSettings settings_;
   std::map<std::uint64_t, std::unique_ptr<Track>> tracks_;

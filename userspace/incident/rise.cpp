@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "incident/saturating.h"
+
 namespace memcrest {
 namespace {
 
@@ -20,7 +22,7 @@ void SlidingMinimum::add(const UsagePoint& point) {
     rising_.pop_back();
   }
   rising_.push_back({point, std::numeric_limits<std::uint64_t>::max()});
-  while (rising_.size() > 1 && rising_.front().until_ns + window_ns_ < point.time_ns) {
+  while (rising_.size() > 1 && saturating_add(rising_.front().until_ns, window_ns_) < point.time_ns) {
     rising_.pop_front();
   }
 }
@@ -33,7 +35,7 @@ void SlidingMinimum::restart(const UsagePoint& point) {
 void GrowthLedger::add(std::uint64_t time_ns, const TaskInfo* task, std::uint64_t bytes) {
   const ProcessKey process = task != nullptr ? task->process : ProcessKey{};
   if (!lines_.empty() && lines_.back().process == process && lines_.size() >= kMaxLines / 2) {
-    lines_.back().bytes += bytes;
+    lines_.back().bytes = saturating_add(lines_.back().bytes, bytes);
     lines_.back().time_ns = time_ns;
     return;
   }
@@ -56,14 +58,14 @@ std::vector<Contributor> GrowthLedger::since(std::uint64_t time_ns) const {
     if (line.time_ns < time_ns) {
       continue;
     }
-    total += line.bytes;
+    total = saturating_add(total, line.bytes);
     if (line.process.tgid == 0) {
       continue;
     }
     Contributor& one = by_process[line.process];
     one.pid = line.process.tgid;
     one.comm = line.comm;
-    one.bytes += line.bytes;
+    one.bytes = saturating_add(one.bytes, line.bytes);
   }
   std::vector<Contributor> out;
   for (auto& [process, one] : by_process) {

@@ -39,6 +39,7 @@ class GrowthLedger {
   // `process` unset: nobody can be blamed for these bytes.
   void add(std::uint64_t time_ns, const TaskInfo* task, std::uint64_t bytes);
   void forget_before(std::uint64_t time_ns);
+  void clear() { std::deque<Line>().swap(lines_); }  // gives the memory back
   // The heaviest since `time_ns`; shares are of all growth, that of nobody included.
   [[nodiscard]] std::vector<Contributor> since(std::uint64_t time_ns) const;
 
