@@ -58,6 +58,11 @@ void OomAssembler::feed(const VictimEvent& event) {
   if (known(event.task.process, event.time_ns)) {
     return;
   }
+  // The SIGKILL comes before the mark: what looked like another victim's sibling is a victim of its own.
+  for (Open& open : open_) {
+    std::erase_if(open.finding.siblings,
+                  [&](const TaskInfo& sibling) { return sibling.process == event.task.process; });
+  }
   for (Open& open : open_) {
     const bool same_call = open.finding.trigger && open.finding.trigger->tid == event.trigger.tid &&
                            event.time_ns <= open.last_ns + settle_ns(open.finding);
@@ -103,8 +108,7 @@ void OomAssembler::feed(const KillEvent& event) {
     const auto same = [&](const auto& process) { return process == event.target.process; };
     const bool victim =
         std::ranges::any_of(finding.victims, [&](const VictimEvent& one) { return same(one.task.process); });
-    const bool sibling =
-        std::ranges::any_of(finding.siblings, [&](const TaskInfo& one) { return same(one.process); });
+    const bool sibling = std::ranges::any_of(finding.siblings, [&](const TaskInfo& one) { return same(one.process); });
     // In a group kill the SIGKILL of the next victim comes before its mark: only what stays unmarked is a sibling.
     if (!victim && !sibling) {
       open.finding.siblings.push_back(event.target);
@@ -115,12 +119,18 @@ void OomAssembler::feed(const KillEvent& event) {
 
 bool OomAssembler::known(const ProcessKey& process, std::uint64_t time_ns) {
   if (told_.size() >= kMaxTold) {
-    std::erase_if(told_, [&](const auto& one) { return one.second + kToldNs < time_ns; });
-    if (told_.size() >= kMaxTold) {
-      told_.clear();
+    std::vector<std::uint64_t> times;
+    for (const auto& [told, at] : told_) {
+      times.push_back(at);
     }
+    const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+    std::ranges::nth_element(times, middle);
+    std::erase_if(told_, [&](const auto& one) { return one.second <= *middle; });
   }
-  return !told_.emplace(process, time_ns).second;
+  const auto [entry, is_new] = told_.emplace(process, time_ns);
+  const bool stale = !is_new && entry->second + kToldNs < time_ns;  // where start times are unknown, a pid comes back
+  entry->second = stale ? time_ns : entry->second;
+  return !is_new && !stale;
 }
 
 void OomAssembler::locate(OomFinding& finding, const VictimEvent& event) {
@@ -186,9 +196,9 @@ void OomAssembler::locate_by_counters(OomFinding& finding, const VictimEvent& ev
       full = full == nullptr ? &memcg : full;
       full_and_raised = full_and_raised == nullptr && raised(memcg) ? &memcg : full_and_raised;
     }
-    const double ratio = static_cast<double>(memcg.usage_bytes) /
-                             static_cast<double>(std::max<std::uint64_t>(*memcg.limit_bytes, 1)) +
-                         (raised(memcg) ? 1000 : 0);
+    const double ratio =
+        static_cast<double>(memcg.usage_bytes) / static_cast<double>(std::max<std::uint64_t>(*memcg.limit_bytes, 1)) +
+        (raised(memcg) ? 1000 : 0);
     if (guess == nullptr || ratio > guess_ratio) {
       guess = &memcg;
       guess_ratio = ratio;
@@ -200,12 +210,13 @@ void OomAssembler::locate_by_counters(OomFinding& finding, const VictimEvent& ev
     finding.gaps.emplace_back("no limit was full at the kill: the one that was hit is inferred");
   }
   if (hit == nullptr) {
-    finding.scope = Scope::kHost;
+    finding.scope = event.memcg_oom ? Scope::kMemcg : Scope::kHost;
     if (!event.memcg_oom) {
       finding.gaps.emplace_back("host scope is inferred: no memory cgroup of the victim was full");
     }
-    if (event.memcg_oom) {
-      finding.scope = Scope::kMemcg;
+    if (event.chain.total > event.chain.entries.size()) {
+      finding.gaps.emplace_back(
+          "not all cgroups above the victim's could be read: one of them may be the one that was full");
     }
     return;
   }
@@ -227,9 +238,8 @@ std::vector<OomFinding> OomAssembler::take(std::uint64_t now_ns) {
       continue;
     }
     std::erase_if(open.finding.siblings, [&](const TaskInfo& sibling) {
-      return std::ranges::any_of(open.finding.victims, [&](const VictimEvent& one) {
-        return one.task.process == sibling.process;
-      });
+      return std::ranges::any_of(open.finding.victims,
+                                 [&](const VictimEvent& one) { return one.task.process == sibling.process; });
     });
     out.push_back(std::move(open.finding));
   }

@@ -16,22 +16,22 @@
 namespace memcrest {
 
 struct OomSettings {
-  std::chrono::milliseconds settle{5};        // single victim: how long to wait for siblings
+  std::chrono::milliseconds settle{5};         // single victim: how long to wait for siblings
   std::chrono::milliseconds group_settle{50};  // memory.oom.group: after the last victim
 };
 
 struct OomFinding {
-  std::uint64_t time_ns = 0;             // of the first record
-  Scope scope = Scope::kMemcg;           // relative to the victim's cgroup
-  std::uint64_t victim_cgroup_id = 0;    // of the first victim
-  std::optional<MemcgState> hit;         // whose limit it was; unset for the host
-  std::optional<MemcgState> own;         // the victim's own cgroup
+  std::uint64_t time_ns = 0;           // of the first record
+  Scope scope = Scope::kMemcg;         // relative to the victim's cgroup
+  std::uint64_t victim_cgroup_id = 0;  // of the first victim
+  std::optional<MemcgState> hit;       // whose limit it was; unset for the host
+  std::optional<MemcgState> own;       // the victim's own cgroup
   std::optional<TaskInfo> trigger;
   bool group_kill = false;
-  std::vector<VictimEvent> victims;      // each process once, in order
-  std::vector<TaskInfo> siblings;        // killed with a victim since they share its memory (CLONE_VM)
-  std::optional<OomEvent> control;       // what only oom_kill_process shows
-  std::vector<std::string> gaps;         // what could not be known
+  std::vector<VictimEvent> victims;  // each process once, in order
+  std::vector<TaskInfo> siblings;    // killed with a victim since they share its memory (CLONE_VM)
+  std::optional<OomEvent> control;   // what only oom_kill_process shows
+  std::vector<std::string> gaps;     // what could not be known
 };
 
 class OomAssembler {
@@ -59,7 +59,7 @@ class OomAssembler {
 
   OomSettings settings_;
   std::vector<Open> open_;
-  std::vector<OomEvent> controls_;                    // not yet met by a victim
+  std::vector<OomEvent> controls_;                     // not yet met by a victim
   std::map<std::uint64_t, std::uint64_t> oom_counts_;  // serial -> last seen memory.events.local "oom"
   std::map<ProcessKey, std::uint64_t> told_;           // victims -> time
 };

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "incident/rise.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "support/event_builder.h"
+
+namespace memcrest {
+namespace {
+
+using namespace testing_support;  // NOLINT(google-build-using-namespace): literals
+
+TEST(SlidingMinimum, TheValueThatHeldWhenTheWindowBeganCounts) {
+  SlidingMinimum lows(100);
+  lows.add({0, 5});
+  lows.add({1000, 50});
+  EXPECT_EQ(lows.lowest().usage_bytes, 5) << "it held until 1000";
+  lows.add({1050, 60});
+  EXPECT_EQ(lows.lowest().usage_bytes, 5);
+  lows.add({1101, 70});
+  EXPECT_EQ(lows.lowest().usage_bytes, 50);
+}
+
+TEST(SlidingMinimum, OfEqualsTheLatest) {
+  SlidingMinimum lows(100);
+  lows.add({0, 5});
+  lows.add({10, 7});
+  lows.add({20, 5});
+  EXPECT_EQ(lows.lowest().time_ns, 20);
+}
+
+TEST(SlidingMinimum, AgreesWithLookingAtEveryPoint) {
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 50; ++round) {
+    constexpr std::uint64_t kWindow = 100;
+    SlidingMinimum lows(kWindow);
+    std::vector<UsagePoint> all;
+    std::uint64_t time = 0;
+    for (int i = 0; i < 400; ++i) {
+      time += random() % 30;
+      all.push_back({time, random() % 50});
+      lows.add(all.back());
+      std::uint64_t lowest = ~0ULL;
+      for (std::size_t k = 0; k < all.size(); ++k) {
+        const std::uint64_t until = k + 1 < all.size() ? all[k + 1].time_ns : ~0ULL;
+        if (until >= time || until + kWindow >= time) {
+          lowest = std::min(lowest, all[k].usage_bytes);
+        }
+      }
+      ASSERT_EQ(lows.lowest().usage_bytes, lowest) << "round " << round << " point " << i;
+    }
+  }
+}
+
+TEST(GrowthLedger, SumsByProcessLargestFirst) {
+  GrowthLedger ledger;
+  const TaskInfo a = task(10, "a");
+  const TaskInfo b = task(20, "b");
+  ledger.add(1, &a, 10);
+  ledger.add(2, &b, 30);
+  ledger.add(3, &a, 10);
+  ledger.add(4, nullptr, 50);
+  const auto all = ledger.since(0);
+  ASSERT_EQ(all.size(), 2);
+  EXPECT_EQ(all[0].pid, 20);
+  EXPECT_EQ(all[0].comm, "b");
+  EXPECT_DOUBLE_EQ(all[0].share, 0.3) << "growth of nobody is part of the whole";
+  EXPECT_EQ(all[1].bytes, 20);
+  EXPECT_EQ(ledger.since(3).size(), 1);
+}
+
+TEST(GrowthLedger, TwoProcessesOfOnePidStayApart) {
+  GrowthLedger ledger;
+  TaskInfo a = task(10, "a");
+  ledger.add(1, &a, 10);
+  a.process.start_ns += 1;
+  ledger.add(2, &a, 10);
+  EXPECT_EQ(ledger.since(0).size(), 2);
+}
+
+TEST(GrowthLedger, IsBoundedAndTellsEight) {
+  GrowthLedger ledger;
+  for (std::uint32_t i = 1; i < 50'000; ++i) {
+    const TaskInfo one = task(i, "fork");
+    ledger.add(i, &one, 1_MiB);
+  }
+  EXPECT_EQ(ledger.since(0).size(), 8);
+  const TaskInfo hog = task(1, "hog");
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    ledger.add(100'000 + i, &hog, 1_MiB);
+  }
+  const auto last = ledger.since(100'000);
+  ASSERT_EQ(last.size(), 1);
+  EXPECT_GE(last[0].bytes, 4000_MiB) << "a process of many steps is merged, not forgotten";
+}
+
+TEST(GrowthLedger, ForgetsAndStopsAtTheEndOfNumbers) {
+  GrowthLedger ledger;
+  const TaskInfo a = task(10, "a");
+  ledger.add(1, &a, ~0ULL);
+  ledger.add(2, &a, ~0ULL);
+  ASSERT_EQ(ledger.since(0).size(), 1);
+  EXPECT_EQ(ledger.since(0)[0].bytes, ~0ULL);
+  EXPECT_LE(ledger.since(0)[0].share, 1);
+  ledger.forget_before(2);
+  EXPECT_EQ(ledger.since(0)[0].bytes, ~0ULL);
+  ledger.clear();
+  EXPECT_TRUE(ledger.since(0).empty());
+}
+
+}  // namespace
+}  // namespace memcrest
