@@ -276,16 +276,16 @@ TEST_F(ProbeTest, LossIsCountedAndSparesTheCriticalRing) {
 TEST_F(ProbeTest, TheRateLimitSaysSo) {
   LoadSettings settings;
   settings.step_bytes = 4096;
-  settings.max_steps_per_window = 10;
+  settings.max_steps_per_window = 2;
   open({}, settings);
   ASSERT_EQ(run({"anon", "16m", "--no-thp"}).code(), 0);
   drain();
   expect_counters_add_up();
-  EXPECT_GT(source_->loss().throttled, 40U);
+  EXPECT_GT(source_->loss().throttled, 20U);
   const auto throttles =
       all<ThrottleEvent>([&](const ThrottleEvent& t) { return t.cgroup_id == cgroup_->id(); });
   ASSERT_FALSE(throttles.empty());
-  EXPECT_EQ(throttles.front().steps_per_window, 10U);
+  EXPECT_EQ(throttles.front().steps_per_window, 2U);
   // The next record after a gap carries how much is missing.
   ASSERT_EQ(run({"anon", "1m", "--no-thp"}).code(), 0);
   drain();

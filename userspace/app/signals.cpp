@@ -33,6 +33,13 @@ void install_stop_signals() {
     }
   }
   signal(SIGPIPE, SIG_IGN);
+  // Whoever started us may have had them blocked.
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    sigaddset(&wanted, number);
+  }
+  pthread_sigmask(SIG_UNBLOCK, &wanted, nullptr);
 }
 
 bool stop_requested() { return g_stop != 0; }
