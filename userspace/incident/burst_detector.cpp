@@ -168,6 +168,7 @@ void BurstDetector::Track::open_if_risen(std::uint64_t least) {
     open->least_bytes = least;
     open->progress_bytes = open->peak_bytes;
     open->progress_ns = open->peak_ns;
+    lows.restart(last());
   }
 }
 
@@ -232,7 +233,6 @@ BurstFinding BurstDetector::Track::finish(const Open& whole, std::uint64_t end_n
   out.samplers = samplers_view(history, rise.start_ns, end_ns, burst.base_bytes, burst.peak_bytes);
   const std::uint64_t half = burst.base_bytes + burst.growth_bytes / 2;
   burst.above_half_ms = to_ms(time_above(history, rise.start_ns, end_ns, half));
-  lows.restart(last());
   open.reset();
   return out;
 }
@@ -330,6 +330,8 @@ void BurstDetector::settle(Track& one, bool sampled) {
   if (now.usage_bytes > open.peak_bytes) {
     open.peak_bytes = now.usage_bytes;
     open.peak_ns = now.time_ns;
+    // The next burst's base lies after this one's peak, so that no growth is told twice.
+    one.lows.restart(now);
     if (open.peak_bytes - open.progress_bytes >=
         std::min((open.peak_bytes - open.base_bytes) / 16, open.least_bytes / 4)) {
       open.progress_bytes = open.peak_bytes;
@@ -379,6 +381,7 @@ std::optional<BurstFinding> BurstDetector::cut(std::uint64_t cgroup_id, std::uin
   const std::uint64_t end_ns = std::max(time_ns, one.last().time_ns);
   if (one.open) {
     const auto rise = *one.open;
+    one.lows.restart(one.last());
     return one.finish(rise, end_ns, BurstEnd::kKilled, 0);
   }
   // The same batch of events may hold the fall that the kill itself caused.
@@ -397,6 +400,7 @@ std::optional<BurstFinding> BurstDetector::cut(std::uint64_t cgroup_id, std::uin
   if (rise.peak_ns + one.window_ns < time_ns) {
     return std::nullopt;
   }
+  one.lows.restart(one.last());
   return one.finish(rise, end_ns, BurstEnd::kKilled, 0);
 }
 
