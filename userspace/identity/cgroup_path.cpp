@@ -100,8 +100,8 @@ class PathReader {
  public:
   explicit PathReader(CgroupPath& out) : out_(out) {}
 
-  // `end` is where the component ends in `path`.
-  void read(std::string_view name, std::string_view path, std::size_t end) {
+  // `end` is where the component ends in the path.
+  void read(std::string_view name, std::size_t end) {
     const bool below_pod = std::exchange(in_pod_, false);
     if (const auto match = match_runtime_name(name)) {
       if (!match->slice.empty()) {
@@ -112,10 +112,10 @@ class PathReader {
         out_.reason = "conmon, the monitor of container " + std::string(match->id) + ", not the container itself";
         read_unit(name);
       } else {
-        begin_container(match->runtime, match->id, path.substr(0, end));
+        begin_container(match->runtime, match->id, end);
       }
     } else if (is_container_id(name)) {
-      read_bare_id(name, below_pod, path.substr(0, end));
+      read_bare_id(name, below_pod, end);
     } else {
       read_kubernetes(name);
       read_unit(name);
@@ -123,32 +123,34 @@ class PathReader {
     parent_ = name;
   }
 
+  [[nodiscard]] std::size_t container_end() const { return container_end_; }
+
  private:
-  void begin_container(Runtime runtime, std::string_view id, std::string_view path) {
+  void begin_container(Runtime runtime, std::string_view id, std::size_t end) {
     if (!out_.container_id.empty() && out_.container_id != id && out_.outer_ids.size() < kMaxOuter) {
       out_.outer_ids.push_back(out_.container_id);
     }
     out_.runtime = runtime;
     out_.container_id = id;
-    out_.container_path = path;
+    container_end_ = end;
     out_.docker_candidate = runtime == Runtime::kDocker;
     out_.unit.clear();
     out_.reason.clear();
     in_kubernetes_ = false;  // what lies below is the container's own
   }
 
-  void read_bare_id(std::string_view id, bool below_pod, std::string_view path) {
+  void read_bare_id(std::string_view id, bool below_pod, std::size_t end) {
     if (parent_ == "docker") {
-      begin_container(Runtime::kDocker, id, path);
+      begin_container(Runtime::kDocker, id, end);
     } else if (below_pod) {
-      begin_container(Runtime::kContainerd, id, path);
+      begin_container(Runtime::kContainerd, id, end);
       out_.docker_candidate = true;
     } else if (parent_ == "libpod_parent") {
       if (out_.container_id.empty()) {
         out_.reason = "the cgroup of a Podman pod, not of one container";
       }
     } else {
-      begin_container(Runtime::kUnknown, id, path);
+      begin_container(Runtime::kUnknown, id, end);
       out_.docker_candidate = true;
       out_.reason = "the cgroup is named like a container, but its path does not say whose";
     }
@@ -201,6 +203,7 @@ class PathReader {
 
   CgroupPath& out_;
   std::string_view parent_;
+  std::size_t container_end_ = 0;  // where the innermost container's own cgroup ends in the path
   bool in_kubernetes_ = false;
   bool in_pod_ = false;  // the previous component was a pod
 };
@@ -218,10 +221,11 @@ CgroupPath parse_cgroup_path(std::string_view path) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
     const std::string_view name = path.substr(begin, end - begin);
     if (!name.empty() && name != "." && name != "..") {
-      reader.read(name, path, end);
+      reader.read(name, end);
     }
     begin = end + 1;
   }
+  result.container_path = path.substr(0, reader.container_end());
   if (result.container_id.empty() && !result.unit.empty()) {
     result.runtime = Runtime::kSystemd;
   }

@@ -38,10 +38,13 @@ class Resolver {
 
   // All cgroups that exist now. Call once, after lifecycle hooks are attached, so that none slips between.
   void scan();
-  // Any thread; never blocks on a runtime.
+  // Any thread; never blocks on a runtime. `path` must be whole: of a cgroup whose path was cut only the id is of use,
+  // and find() looks for it.
   void appeared(std::uint64_t cgroup_id, const std::string& path);
   void removed(std::uint64_t cgroup_id);
-  // What is known now. An id never seen is looked for in the tree once (rate-limited), then stays unknown.
+  // What is known now. An id never seen is looked for in the tree once (rate-limited), then stays unknown. The main
+  // process (init_pid) follows about a second after the name: until a start is over Docker does not tell it. Copies the
+  // labels: cheap enough for each incident, not for each step.
   [[nodiscard]] Identity find(std::uint64_t cgroup_id);
   // As find, but waits at most `limit` for a pending look-up.
   [[nodiscard]] Identity wait(std::uint64_t cgroup_id, std::chrono::milliseconds limit);
