@@ -52,6 +52,11 @@ def run(*command, check=True, timeout=120, **options):
     return done
 
 
+def read(path):
+    with open(path, encoding='utf-8') as file:
+        return file.read()
+
+
 def unique(prefix='mc'):
     return f'{prefix}-{uuid.uuid4().hex[:10]}'
 
@@ -225,8 +230,9 @@ class Lines:
         self._thread.start()
 
     def _collect(self):
-        for line in self._stream:
-            self.items.append((time.monotonic(), line))
+        with self._stream:
+            for line in self._stream:
+                self.items.append((time.monotonic(), line))
 
     def finish(self):
         self._thread.join(PATIENCE)

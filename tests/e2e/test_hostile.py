@@ -202,7 +202,6 @@ class NamesTest(harness.TestCase):
             self.assert_named(incident, container, name)
             # The decoder reads strictly as UTF-8 (harness.Lines), and one line is one incident.
             self.assertEqual(incident['victims'][0]['comm'], 'a\x1b[2Jb\nc\ufffdd')
-            self.assertNotIn('\n', incident['victims'][0]['cmdline'].strip('\n')[:0])
             self.assertIn('owned', incident['victims'][0]['cmdline'])
 
     def test_text_cannot_be_forged(self):

@@ -2,7 +2,6 @@
 """OOM kills in real containers: each is caught once, explained, and named."""
 
 import concurrent.futures
-import unittest
 
 import harness
 from harness import MIB, Watch, cgroups, docker, unique, wait_until
@@ -98,7 +97,7 @@ class OomTest(harness.TestCase):
             self.assert_named(watch.wait_for('oom', container), container, name)
 
     def test_container_that_ran_before_memcrest(self):
-        container, name = docker.create('sh', '-c', 'while [ ! -e /go ]; do sleep 0.05; done; hog anon 256m')
+        container, name = docker.create('sh', '-c', 'while [ ! -e /go ]; do sleep 0.05; done; hog anon 256m; sleep 0.5')
         self.remove_later(container)
         docker('start', container)
         with Watch() as watch:

@@ -34,7 +34,8 @@ static const char kHelp[] =
 	"  name BYTES MODE...        take BYTES as the process name (\\xNN, \\n, \\e, \\\\ are understood), then run MODE\n"
 	"  exec BYTES MODE...        the same for the first word of the command line\n"
 	"  loop N MODE...            run MODE N times\n"
-	"  sleep MS | exit CODE | signal NUMBER\n"
+	"  sleep MS [MODE...]        sleep, then run MODE\n"
+	"  exit CODE | signal NUMBER\n"
 	"options:\n"
 	"  --hold MS       keep the memory so long after the last touch (0.5 is fine)\n"
 	"  --thp, --no-thp ask for huge pages, or for none\n"
@@ -467,7 +468,7 @@ static int mode_loop(char **argv)
 static int mode_sleep(char **argv)
 {
 	sleep_ms(to_double(need(argv, "MS"), "sleep"));
-	return 0;
+	return argv[1] ? run_mode(argv + 1) : 0;
 }
 
 static int mode_exit(char **argv)
