@@ -18,6 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 bool supported(const Features& features, const Result<CgroupTree>& tree) {
+  // can_load comes first: without it the tiers are untested.
   return tree.has_value() && features.can_load() && features.charge.name != "none" && features.oom.name != "none";
 }
 

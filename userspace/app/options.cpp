@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "app/exit_codes.h"
+#include "app/run_child.h"
 #include "util/text.h"
 #include "util/units.h"
 
@@ -108,9 +109,15 @@ CLI::App* add_watch(CLI::App& app, WatchOptions& options) {
       ->group("Containers");
   add_duration(*verb, "--duration", options.duration, std::chrono::milliseconds(1), std::chrono::hours(24 * 365),
                "Stop after this time");
-  verb->add_option("--fail-on", options.fail_on, "End with exit code 4 if one was seen (oom: a kill; burst: either)")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, FailOn>{{"oom", FailOn::kOom}, {"burst", FailOn::kBurst}}))
+  verb->add_option_function<std::string>(
+          "--fail-on",
+          [&options](const std::string& text) {
+            if (text != "oom" && text != "burst") {
+              throw CLI::ValidationError("--fail-on", "must be oom or burst");
+            }
+            options.fail_on = text == "oom" ? FailOn::kOom : FailOn::kBurst;
+          },
+          "At the end, exit with code 4 if one was seen (oom: a kill; burst: either)")
       ->type_name("oom|burst");
   add_trace(*verb, options.trace);
   verb->footer(
@@ -175,8 +182,9 @@ ParsedOptions parse_options(int argc, char** argv) {
     if (error.get_exit_code() == 0) {
       return {std::nullopt, app.exit(error)};
     }
+    // `run` keeps the low codes for its command.
     std::cerr << "memcrest: " << escape_terminal(error.what()) << "\nTry 'memcrest --help'.\n";
-    return {std::nullopt, kExitUsage};
+    return {std::nullopt, run->parsed() ? kExitRunFailed : static_cast<int>(kExitUsage)};
   }
   if (watch->parsed()) {
     options.verb = Verb::kWatch;

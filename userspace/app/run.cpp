@@ -153,6 +153,7 @@ int run(const RunOptions& options, RunSignals& signals) {
   }
   if (!session) {
     report.no_hooks_reason = session.error().error.message();
+    spdlog::warn("no bursts will be seen: {}", escape_terminal(report.no_hooks_reason));
   }
 
   const auto begin = steady_clock::now();

@@ -150,7 +150,7 @@ std::string to_text(const RunReport& report, std::size_t columns) {
   if (report.left_behind > 0) {
     line("left", std::to_string(report.left_behind) + " processes still run in its cgroup, which goes when they end");
   }
-  line("evidence", report.tiers.empty() ? "the kernel's counters only; no hooks: " + report.no_hooks_reason
+  line("evidence", report.tiers.empty() ? "the kernel's counters only, no hooks could be attached"
                                         : report.tiers + " · lost: " + report.lost);
   return out;
 }

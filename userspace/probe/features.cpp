@@ -126,6 +126,10 @@ const Hook* Features::hook(const std::string& program) const {
 
 void choose_tiers(Features& features) {
   const auto has = [&](const char* program) { return available(features, program); };
+  if (!features.can_load()) {
+    features.charge = features.oom = {"untested", {}, {"no hook could be tried"}};
+    return;
+  }
   features.charge = {"none", {}, {"no charge is seen: no bursts, no growth before an OOM"}};
   if (has("on_page_counter_try_charge") && has("on_page_counter_charge")) {
     features.charge = {"page_counter", {"on_page_counter_try_charge", "on_page_counter_charge"}, {}};

@@ -12,7 +12,7 @@
 
 namespace memcrest {
 
-enum class HookState { kAvailable, kMissing, kRefused, kUntested };
+enum class HookState { kUntested, kAvailable, kMissing, kRefused };
 [[nodiscard]] const char* to_string(HookState state);
 
 struct Hook {
