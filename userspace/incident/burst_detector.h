@@ -34,6 +34,8 @@ struct BurstFinding {
   std::vector<SamplerView> samplers;
 };
 
+struct BurstTrack;
+
 class BurstDetector {
  public:
   explicit BurstDetector(BurstSettings settings);
@@ -51,7 +53,9 @@ class BurstDetector {
   [[nodiscard]] std::vector<BurstFinding> take();
 
   // The rise of this cgroup that ended in a kill at `time_ns`, whatever its size as long as it reached one quantum and
-  // the peak lies within one window of the kill (or it is the burst under way). Ends it; nullopt when there was none.
+  // the peak lies within one window of the kill; or the burst under way; or the last one, up to ten windows after its
+  // end, if usage still stands above half of it (reclaim can hold a full cgroup for seconds before the kill). Ends it;
+  // nullopt when there was none.
   [[nodiscard]] std::optional<BurstFinding> cut(std::uint64_t cgroup_id, std::uint64_t time_ns);
   // The cgroup is gone: a burst under way ends as kRemoved and can be taken.
   void removed(std::uint64_t cgroup_id, std::uint64_t time_ns);
@@ -60,14 +64,12 @@ class BurstDetector {
   [[nodiscard]] std::vector<std::uint64_t> active(std::uint64_t now_ns) const;
 
  private:
-  struct Track;
-  Track& track(std::uint64_t cgroup_id);
+  BurstTrack& track(std::uint64_t cgroup_id);
   void forget_quietest();
-  void settle(Track& one, bool sampled);
-  void level_out(Track& one, std::uint64_t now_ns);
+  [[nodiscard]] std::uint64_t least(const BurstTrack& one) const;
 
   BurstSettings settings_;
-  std::map<std::uint64_t, std::unique_ptr<Track>> tracks_;
+  std::map<std::uint64_t, std::unique_ptr<BurstTrack>> tracks_;
   std::set<std::uint64_t> active_;  // ids of tracks that may be active; pruned by advance()
   std::vector<BurstFinding> ended_;
 };
