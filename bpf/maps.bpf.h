@@ -60,7 +60,6 @@ struct {
 const volatile __u64 step_pages = 0;            /* distance between levels; 0: max(1 MiB, limit / 128) */
 const volatile __u64 floor_pages = 256;         /* 1 MiB in pages: the smallest automatic quantum */
 const volatile __u32 page_shift = 12;
-const volatile __u32 own_tgid = 0;              /* the agent: its own growth never makes it write a record */
 const volatile __u32 max_steps_per_window = 2000; /* per memory cgroup and 100 ms */
 const volatile __u32 bulk_wake_bytes = 256 << 10;
 const volatile bool have_rdonly_cast = false;   /* bpf_rdonly_cast is there: typed loads through any pointer */
@@ -69,6 +68,9 @@ const volatile bool count_charges = false;      /* tests and benchmarks only: co
 
 /* Address of the kernel's memory controller, learnt once by on_init; 0: memory cgroups cannot be told apart. */
 __u64 memory_subsystem = 0;
+/* The agent, in the initial pid namespace: its own growth never makes it write a record. Set by on_init, since the
+ * agent does not know this number itself when it runs in a container. */
+__u32 own_tgid = 0;
 /* Its index in css_set.subsys, for userspace to show. */
 __u64 memory_subsystem_id = 0;
 

@@ -18,6 +18,7 @@ int on_init(void *ctx)
 			      (void *)set + bpf_core_field_offset(struct css_set, subsys) + id * sizeof(void *));
 	memory_subsystem = (__u64)BPF_CORE_READ(css, ss);
 	memory_subsystem_id = id;
+	own_tgid = bpf_get_current_pid_tgid() >> 32;
 	return 0;
 }
 

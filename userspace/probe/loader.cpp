@@ -73,7 +73,6 @@ Result<Skeleton> open_skeleton(const LoadSettings& settings, const Features& fea
   knobs->page_shift = static_cast<std::uint32_t>(std::countr_zero(page));
   knobs->floor_pages = std::max<std::uint64_t>((1U << 20U) / page, 1);
   knobs->step_pages = settings.step_bytes ? std::max<std::uint64_t>(*settings.step_bytes / page, 1) : 0;
-  knobs->own_tgid = static_cast<std::uint32_t>(getpid());
   knobs->max_steps_per_window = settings.max_steps_per_window;
   knobs->bulk_wake_bytes = static_cast<std::uint32_t>(std::min<std::size_t>(settings.bulk_ring_bytes / 8, 256U << 10U));
   knobs->have_rdonly_cast = features.rdonly_cast;
