@@ -158,7 +158,7 @@ void RunGuard::dismiss() {
 std::vector<std::string> child_cgroups(const std::string& dir) {
   std::vector<std::string> names;
   const std::unique_ptr<DIR, CloseDir> listing(::opendir(dir.c_str()));
-  while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {  // NOLINT(concurrency-mt-unsafe)
+  while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
     const std::string_view name = entry->d_name;
     if (entry->d_type == DT_DIR && name != "." && name != "..") {
       names.emplace_back(name);
