@@ -134,7 +134,7 @@ Json evidence_json(const Evidence& evidence) {
 }
 
 template <typename T, typename F>
-Json array_json(const std::vector<T>& values, F&& one) {
+Json array_json(const std::vector<T>& values, F one) {
   Json json = Json::array();
   for (const auto& value : values) {
     json.push_back(one(value));

@@ -111,7 +111,7 @@ void BurstDetector::advance(std::uint64_t now_ns) {
 }
 
 std::vector<BurstFinding> BurstDetector::take() {
-  std::ranges::stable_sort(ended_, {}, &BurstFinding::end_ns);
+  std::ranges::sort(ended_, {}, [](const BurstFinding& one) { return std::pair(one.end_ns, one.cgroup_id); });
   return std::exchange(ended_, {});
 }
 

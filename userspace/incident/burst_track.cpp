@@ -133,6 +133,7 @@ std::vector<std::uint64_t> BurstTrack::shape(const Open& rise, std::uint64_t end
   // A long plateau would press the rise into one column.
   const std::uint64_t to = std::max(rise.peak_ns, std::min(end_ns, rise.peak_ns + rise_ns));
   std::vector<std::uint64_t> out;
+  out.reserve(kShapePoints);
   for (std::size_t i = 0; i < kShapePoints; ++i) {
     out.push_back(history.at(from + (to - from) / (kShapePoints - 1) * i));
   }

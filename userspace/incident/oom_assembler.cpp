@@ -16,7 +16,7 @@ constexpr std::size_t kMaxControls = 64;
 constexpr std::size_t kMaxCounts = 65536;
 // Charges are made in batches of 64 pages, and one that failed is taken back before the killer runs: at that moment
 // usage stands below the limit by up to a batch for each thread that is trying, and one for each CPU's stock.
-constexpr std::uint64_t kBatchBytes = 64 * 4096;
+constexpr std::uint64_t kBatchBytes = 64ULL * 4096;
 constexpr std::uint64_t kThreads = 8;
 
 std::uint64_t slack(std::uint64_t limit) { return std::min(std::max(kThreads * kBatchBytes, limit / 64), limit / 2); }
@@ -120,6 +120,7 @@ void OomAssembler::feed(const KillEvent& event) {
 bool OomAssembler::known(const ProcessKey& process, std::uint64_t time_ns) {
   if (told_.size() >= kMaxTold) {
     std::vector<std::uint64_t> times;
+    times.reserve(told_.size());
     for (const auto& [told, at] : told_) {
       times.push_back(at);
     }

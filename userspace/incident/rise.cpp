@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "incident/saturating.h"
 
@@ -72,7 +73,8 @@ std::vector<Contributor> GrowthLedger::since(std::uint64_t time_ns) const {
     one.share = total > 0 ? static_cast<double>(one.bytes) / static_cast<double>(total) : 0;
     out.push_back(std::move(one));
   }
-  std::ranges::stable_sort(out, std::ranges::greater{}, &Contributor::bytes);
+  // Equals by pid, so that a replay tells the same.
+  std::ranges::sort(out, {}, [](const Contributor& one) { return std::pair(~one.bytes, one.pid); });
   out.resize(std::min(out.size(), kMaxContributors));
   return out;
 }
