@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 
 bool supported(const Features& features, const Result<CgroupTree>& tree) {
   // can_load comes first: without it the tiers are untested.
-  return tree.has_value() && features.can_load() && features.charge.name != "none" && features.oom.name != "none";
+  return tree.has_value() && features.can_load() && (features.charge.name != "none" || features.oom.name != "none");
 }
 
 Json tier_json(const Tier& tier) {
@@ -92,7 +92,7 @@ void print(const Features& features, const Result<CgroupTree>& tree) {
   std::cout << "\ncapabilities\n";
   for (const CapabilityStatus& one : features.capabilities) {
     std::cout << "  " << padded(one.held ? "held" : one.required ? "MISSING" : "absent", 11)
-              << padded(one.name, 18) << (one.held ? "" : "without it: " + one.consequence) << "\n";
+              << (one.held ? one.name : padded(one.name, 18) + one.consequence) << "\n";
   }
   std::cout << "\n"
             << (supported(features, tree) ? "memcrest watch works here.\n"

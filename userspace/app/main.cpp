@@ -46,7 +46,11 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
       return memcrest::check(options.check);
     case Verb::kVersion:
       std::cout << "memcrest " MEMCREST_VERSION << std::endl;
-      return std::cout ? memcrest::kExitOk : memcrest::kExitOutput;
+      if (!std::cout) {
+        spdlog::error("standard output could not be written");
+        return memcrest::kExitOutput;
+      }
+      return memcrest::kExitOk;
   }
   return memcrest::kExitUsage;
 }

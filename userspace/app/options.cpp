@@ -107,6 +107,8 @@ CLI::App* add_watch(CLI::App& app, WatchOptions& options) {
   verb->add_option("--container", options.containers, "Only this container: its name or its id (or the id's start)")
       ->type_name("NAME-OR-ID")
       ->group("Containers");
+  verb->add_flag("--containers-only", options.containers_only, "Leave out cgroups that are no container")
+      ->group("Containers");
   add_duration(*verb, "--duration", options.duration, std::chrono::milliseconds(1), std::chrono::hours(24 * 365),
                "Stop after this time");
   verb->add_option_function<std::string>(
@@ -181,6 +183,11 @@ ParsedOptions parse_options(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
       return {std::nullopt, app.exit(error)};
+    }
+    const std::string first = argc > 1 ? argv[1] : "";
+    if (!first.starts_with('-') && app.get_subcommands().empty() && !first.empty()) {
+      std::cerr << "memcrest: no such command: " << escape_terminal(first) << "\nTry 'memcrest --help'.\n";
+      return {std::nullopt, kExitUsage};
     }
     // `run` keeps the low codes for its command.
     std::cerr << "memcrest: " << escape_terminal(error.what()) << "\nTry 'memcrest --help'.\n";

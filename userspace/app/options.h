@@ -27,6 +27,7 @@ struct WatchOptions {
   TraceOptions trace;
   bool json = false;
   std::vector<std::string> containers;
+  bool containers_only = false;
   std::optional<std::chrono::nanoseconds> duration;
   FailOn fail_on = FailOn::kNothing;
 };

@@ -174,7 +174,7 @@ int run(const RunOptions& options, RunSignals& signals) {
   report.cache_at_peak_bytes = follower.cache_at_peak(report.figures.peak_bytes.value_or(~0ULL));
   if (session) {
     report.tiers = describe_tiers((*session)->features());
-    report.lost = describe_loss((*session)->collector().loss());
+    report.loss = (*session)->collector().loss();
   }
   const auto removed = cgroup->remove();
   if (!removed) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "app/loss_text.h"
 #include "export/json.h"
 #include "util/text.h"
 #include "util/units.h"
@@ -17,6 +18,10 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kMaxBurstLines = 5;
 
 Json number(const std::optional<std::uint64_t>& value) { return value ? Json(*value) : Json(); }
+
+std::string plural(std::uint64_t count, const char* one, const char* many) {
+  return std::to_string(count) + " " + (count == 1 ? one : many);
+}
 
 bool oom_killed(const RunReport& report) {
   return report.figures.oom_kills.value_or(0) > 0 ||
@@ -60,7 +65,9 @@ std::string peak_text(const RunReport& report) {
 
 std::string survive_text(const RunReport& report) {
   if (const auto least = smallest_limit(report)) {
-    return "a limit of " + format_size(*least) + " (" + std::to_string(*least) + " bytes), with no headroom" +
+    // Rounded up, in the form that --memory takes: the number shown is one that works.
+    const std::uint64_t mib = (*least + (1U << 20U) - 1) >> 20U;
+    return "a limit of " + std::to_string(mib) + "m (" + std::to_string(*least) + " bytes), with no headroom" +
            (*least < report.figures.peak_bytes ? ", by dropping page cache" : "");
   }
   if (oom_killed(report)) {
@@ -83,7 +90,7 @@ std::string oom_text(const RunReport& report) {
                                           format_size(victim.anon_bytes) + " anon");
     }
   }
-  return out.empty() ? std::to_string(report.figures.oom_kills.value_or(0)) + " processes killed" : out;
+  return out.empty() ? plural(report.figures.oom_kills.value_or(0), "process", "processes") + " killed" : out;
 }
 
 }  // namespace
@@ -116,7 +123,12 @@ std::string to_json(const RunReport& report) {
   out["left_behind"] = report.left_behind;
   out["tiers"] = report.tiers.empty() ? Json() : Json(report.tiers);
   out["no_hooks_reason"] = report.no_hooks_reason.empty() ? Json() : Json(to_valid_utf8(report.no_hooks_reason));
-  out["lost"] = report.lost;
+  out["lost"] = report.tiers.empty() ? Json()
+                                     : Json({{"critical", report.loss.critical},
+                                             {"bulk", report.loss.bulk},
+                                             {"throttled", report.loss.throttled},
+                                             {"invalid", report.loss.invalid},
+                                             {"untracked", report.loss.untracked}});
   out["incidents"] = Json::array();
   for (const Incident& incident : report.incidents) {
     out["incidents"].push_back(Json::parse(to_json(incident)));
@@ -148,10 +160,10 @@ std::string to_text(const RunReport& report, std::size_t columns) {
   line("oom", oom_text(report));
   line("survives", survive_text(report));
   if (report.left_behind > 0) {
-    line("left", std::to_string(report.left_behind) + " processes still run in its cgroup, which goes when they end");
+    line("left", "its cgroup stays until these end: " + plural(report.left_behind, "process", "processes"));
   }
   line("evidence", report.tiers.empty() ? "the kernel's counters only, no hooks could be attached"
-                                        : report.tiers + " · lost: " + report.lost);
+                                        : report.tiers + " · lost: " + describe(report.loss));
   return out;
 }
 

@@ -10,6 +10,7 @@
 
 #include "app/run_cgroup.h"
 #include "app/run_child.h"
+#include "memcrest/event_source.h"
 #include "memcrest/incident.h"
 
 namespace memcrest {
@@ -26,7 +27,7 @@ struct RunReport {
   std::vector<Incident> incidents;  // of its cgroup and below
   std::string tiers;                // "charges lru+state · oom mark_victim"; empty: no hooks
   std::string no_hooks_reason;
-  std::string lost;  // "nothing", or what
+  LossCount loss;  // without hooks: meaningless
   std::uint64_t left_behind = 0;  // processes still running in the cgroup
 };
 

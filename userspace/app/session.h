@@ -44,7 +44,4 @@ class Session {
 // "charges lru+state · oom mark_victim", and what these tiers miss, for banners and reports.
 [[nodiscard]] std::string describe_tiers(const Features& features);
 
-// "nothing", or each kind of loss with its number.
-[[nodiscard]] std::string describe_loss(const LossCount& loss);
-
 }  // namespace memcrest

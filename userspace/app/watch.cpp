@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "app/exit_codes.h"
+#include "app/loss_text.h"
 #include "app/output.h"
 #include "app/session.h"
 #include "app/signals.h"
@@ -36,7 +37,10 @@ TextStyle terminal_style() {
   return style;
 }
 
-bool matches(const Container& container, const std::vector<std::string>& wanted) {
+bool matches(const Container& container, const std::vector<std::string>& wanted, bool containers_only) {
+  if (containers_only && container.id.empty()) {
+    return false;
+  }
   return wanted.empty() || std::ranges::any_of(wanted, [&](const std::string& one) {
            // Docker's rule: a name in full, an id by any part that it starts with.
            return container.name == one || (!container.id.empty() && container.id.starts_with(one));
@@ -70,7 +74,7 @@ class Watch {
 };
 
 void Watch::tell(const Incident& incident) {
-  if (!matches(incident.container, options_.containers)) {
+  if (!matches(incident.container, options_.containers, options_.containers_only)) {
     ++filtered_;
     return;
   }
@@ -99,7 +103,7 @@ void Watch::summary(Session& session, std::chrono::nanoseconds elapsed) const {
                                  plural(killed_, "process", "processes"), plural(bursts_, "burst", "bursts"),
                                  format_duration(elapsed));
   if (filtered_ > 0) {
-    text += fmt::format("; {} of other containers not shown", filtered_);
+    text += fmt::format("; {} elsewhere, not shown", filtered_);
   }
   if (incomplete_ > 0) {
     text += fmt::format("; {} with incomplete evidence", incomplete_);
@@ -107,7 +111,7 @@ void Watch::summary(Session& session, std::chrono::nanoseconds elapsed) const {
   if (output_.dropped() > 0) {
     text += fmt::format("; {} could not be written", output_.dropped());
   }
-  spdlog::info("{}; lost: {}", text, describe_loss(session.collector().loss()));
+  spdlog::info("{}; lost: {}", text, describe(session.collector().loss()));
 }
 
 int Watch::run() {

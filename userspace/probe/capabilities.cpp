@@ -20,7 +20,7 @@ constexpr Wanted kWanted[] = {
     {CAP_PERFMON, "CAP_PERFMON", true, "no tracing program can be loaded: CAP_BPF alone is not enough"},
     {CAP_SYS_PTRACE, "CAP_SYS_PTRACE", false, "programs and mappings of other users' processes cannot be read"},
     {CAP_SYSLOG, "CAP_SYSLOG", false, "kernel addresses have no names: a memory cgroup's OOM is told by its counters"},
-    {CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE", false, "needed only on kernels before 5.11, to lock memory for BPF maps"},
+    {CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE", false, "needed before kernel 5.11 only, to lock memory for BPF maps"},
 };
 
 }  // namespace
