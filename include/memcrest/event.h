@@ -62,6 +62,8 @@ struct StepEvent {
   bool down = false;
   bool ancestor = false;  // seen while a child charged
   bool foreign = false;   // `task` charged nothing here and must not be blamed
+  // The kernel was filling the page cache (files, not tmpfs). Set by the source where it can name kernel functions.
+  bool page_cache = false;
   TaskInfo task;
   std::vector<std::uint64_t> user_stack;    // innermost first
   std::vector<std::uint64_t> kernel_stack;  // innermost first
@@ -114,7 +116,7 @@ struct VictimEvent {
   std::uint64_t swap_bytes = 0;
   std::uint64_t pagetable_bytes = 0;
   std::int32_t oom_score_adj = 0;
-  MemcgChain chain;  // from the victim's cgroup upwards
+  MemcgChain chain;                         // from the victim's cgroup upwards
   std::vector<std::uint64_t> kernel_stack;  // of the trigger, innermost first
   std::vector<std::uint64_t> user_stack;
   // Set by the source from kernel_stack where it can name kernel functions: was this a memory cgroup's OOM?

@@ -87,7 +87,8 @@ struct Burst {
   bool peak_exact = false;  // the kernel's own watermark; otherwise at most one quantum too low
   std::uint64_t growth_bytes = 0;
   double slope_bytes_per_s = 0;
-  double above_half_ms = 0;  // how long usage stood above base + growth / 2
+  std::uint64_t page_cache_bytes = 0;  // of the growth: files, which the kernel drops when it needs room
+  double above_half_ms = 0;            // how long usage stood above base + growth / 2
   BurstEnd end = BurstEnd::kOpen;
   double end_uncertainty_ms = 0;  // the fall lies this much before its time at most; 0 when a hook saw it
   std::vector<Contributor> contributors;

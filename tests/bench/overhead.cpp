@@ -58,7 +58,7 @@ std::unique_ptr<RingSource> attach() {
     std::exit(1);
   }
   LoadedProbe& loaded = **probe;
-  auto source = RingSource::open(std::move(*probe), std::nullopt);
+  auto source = RingSource::open(std::move(*probe), {});
   if (!source || !loaded.attach(features)) {
     std::cerr << "cannot attach\n";
     std::exit(1);

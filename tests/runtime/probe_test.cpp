@@ -55,7 +55,7 @@ class ProbeTest : public testing::Test {
     auto probe = LoadedProbe::load(settings, features_);
     ASSERT_TRUE(probe) << probe.error().message();
     LoadedProbe& loaded = **probe;
-    auto source = RingSource::open(std::move(*probe), find_kernel_function("/proc", "mem_cgroup_out_of_memory"));
+    auto source = RingSource::open(std::move(*probe), find_kernel_functions("/proc"));
     ASSERT_TRUE(source) << source.error().message();
     source_ = std::move(*source);
     const auto attached = loaded.attach(features_);
@@ -143,12 +143,11 @@ TEST_F(ProbeTest, AStepSaysWhoAndFromWhere) {
   open({});
   ASSERT_EQ(run({"anon", "16m", "--no-thp"}).code(), 0);
   drain();
-  EXPECT_THAT(own_steps(), Contains(AllOf(Field(&StepEvent::foreign, false),
-                                          Field(&StepEvent::user_stack, testing::SizeIs(Gt(0U))),
-                                          Field(&StepEvent::kernel_stack, testing::SizeIs(Gt(2U))),
-                                          testing::ResultOf([](const StepEvent& s) { return s.task.process.tgid; },
-                                                            pid_),
-                                          testing::ResultOf([](const StepEvent& s) { return s.task.comm; }, "hog"))));
+  EXPECT_THAT(own_steps(),
+              Contains(AllOf(Field(&StepEvent::foreign, false), Field(&StepEvent::user_stack, testing::SizeIs(Gt(0U))),
+                             Field(&StepEvent::kernel_stack, testing::SizeIs(Gt(2U))),
+                             testing::ResultOf([](const StepEvent& s) { return s.task.process.tgid; }, pid_),
+                             testing::ResultOf([](const StepEvent& s) { return s.task.comm; }, "hog"))));
 }
 
 TEST_F(ProbeTest, HugePagesMakeStepsToo) {
@@ -188,12 +187,12 @@ TEST_F(ProbeTest, AVictimIsDescribedInFull) {
   const auto started = all<ExecEvent>([&](const ExecEvent& e) { return e.task.process == victim.task.process; });
   ASSERT_EQ(started.size(), 1U);
   EXPECT_TRUE(started.front().cmdline.ends_with(std::string("anon\00064m\0--no-thp\0", 18)));
-  EXPECT_THAT(all<KillEvent>(), Contains(AllOf(Field(&KillEvent::from_kernel, true),
-                                               testing::ResultOf(
-                                                   [](const KillEvent& k) { return k.target.process.tgid; }, pid_))));
-  EXPECT_THAT(all<ExitEvent>(), Contains(AllOf(Field(&ExitEvent::exit_code, SIGKILL),
-                                               testing::ResultOf(
-                                                   [](const ExitEvent& e) { return e.task.process.tgid; }, pid_))));
+  EXPECT_THAT(all<KillEvent>(),
+              Contains(AllOf(Field(&KillEvent::from_kernel, true),
+                             testing::ResultOf([](const KillEvent& k) { return k.target.process.tgid; }, pid_))));
+  EXPECT_THAT(all<ExitEvent>(),
+              Contains(AllOf(Field(&ExitEvent::exit_code, SIGKILL),
+                             testing::ResultOf([](const ExitEvent& e) { return e.task.process.tgid; }, pid_))));
 }
 
 TEST_F(ProbeTest, AnAncestorsLimitIsFollowedToo) {
@@ -203,7 +202,7 @@ TEST_F(ProbeTest, AnAncestorsLimitIsFollowedToo) {
     ASSERT_TRUE(write_file(cgroup_->dir() + "/cgroup.subtree_control", "+memory"));
   }
   ASSERT_EQ(::mkdir(child.c_str(), 0755), 0);
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat(child.c_str(), &info), 0);
   auto hog = RunChild::spawn(child, cgroup_->version(), {kHog, "anon", "64m", "--no-thp"}, *signals_);
   ASSERT_TRUE(hog);
@@ -246,16 +245,16 @@ TEST_F(ProbeTest, ASigkillNamesItsSender) {
   ::kill(child->pid(), SIGKILL);
   ASSERT_TRUE(child->wait_for(*signals_, 10s));
   drain();
-  const auto kills = all<KillEvent>([&](const KillEvent& k) {
-    return k.target.process.tgid == static_cast<std::uint32_t>(child->pid());
-  });
+  const auto kills = all<KillEvent>(
+      [&](const KillEvent& k) { return k.target.process.tgid == static_cast<std::uint32_t>(child->pid()); });
   ASSERT_EQ(kills.size(), 1U);
   EXPECT_FALSE(kills[0].from_kernel);
   EXPECT_EQ(kills[0].sender.process.tgid, static_cast<std::uint32_t>(::getpid()));
   EXPECT_EQ(kills[0].target.cgroup_id, cgroup_->id());
 }
 
-// A ring of one page and a level per page (so a step per batch of 64): most cannot be kept. Nothing of that may touch the OOM's records.
+// A ring of one page and a level per page (so a step per batch of 64): most cannot be kept. Nothing of that may touch
+// the OOM's records.
 TEST_F(ProbeTest, LossIsCountedAndSparesTheCriticalRing) {
   LoadSettings settings;
   settings.step_bytes = 4096;
@@ -282,8 +281,7 @@ TEST_F(ProbeTest, TheRateLimitSaysSo) {
   drain();
   expect_counters_add_up();
   EXPECT_GT(source_->loss().throttled, 20U);
-  const auto throttles =
-      all<ThrottleEvent>([&](const ThrottleEvent& t) { return t.cgroup_id == cgroup_->id(); });
+  const auto throttles = all<ThrottleEvent>([&](const ThrottleEvent& t) { return t.cgroup_id == cgroup_->id(); });
   ASSERT_FALSE(throttles.empty());
   EXPECT_EQ(throttles.front().steps_per_window, 2U);
   // The next record after a gap carries how much is missing.

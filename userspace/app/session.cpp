@@ -79,8 +79,7 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
     return failed(probe.error(), kExitUnsupported);
   }
   LoadedProbe& loaded = **probe;
-  auto source =
-      RingSource::open(std::move(*probe), find_kernel_function(out->root_.proc, "mem_cgroup_out_of_memory"));
+  auto source = RingSource::open(std::move(*probe), find_kernel_functions(out->root_.proc));
   if (!source) {
     return failed(source.error(), kExitFailure);
   }

@@ -31,8 +31,8 @@ std::string parent_path(const std::string& path) {
 
 std::string incident_id(const Host& host, std::uint64_t boot_ns, std::uint64_t cgroup_id, std::uint32_t pid) {
   char text[96];
-  std::snprintf(text, sizeof(text), "%.8s-%llx-%llx-%x", host.boot_id.c_str(),
-                static_cast<unsigned long long>(boot_ns), static_cast<unsigned long long>(cgroup_id), pid);
+  std::snprintf(text, sizeof(text), "%.8s-%llx-%llx-%x", host.boot_id.c_str(), static_cast<unsigned long long>(boot_ns),
+                static_cast<unsigned long long>(cgroup_id), pid);
   return text;
 }
 
@@ -51,7 +51,7 @@ bool is_main(const Victim& victim, const Container& container) {
   if (container.id.empty()) {
     return false;
   }
-  return container.init_pid ? *container.init_pid == victim.pid : victim.container_pid == 1 && victim.pid != 1;
+  return container.init_pid == victim.pid || (victim.container_pid == 1 && victim.pid != 1);
 }
 
 // The watermark never falls: where it rose during a burst it is that burst's peak, unless a later one went higher.
@@ -101,6 +101,8 @@ Collector::Collector(EventSource& source, Resolver& resolver, const CgroupTree& 
 
 EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   batch_.clear();
+  // Whatever happened before this was read: only up to here is it known that nothing more can join an OOM.
+  const std::uint64_t read_until = clock_.boot_ns();
   const auto status = source_.poll(wait_time(longest), batch_);
   for (const Event& event : batch_) {
     handle(event);
@@ -112,7 +114,7 @@ EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   const std::uint64_t now = clock_.boot_ns();
   note_loss(now);
   // OOMs first: the rise that led to one belongs to it and not to a burst of its own.
-  collect_ooms(now);
+  collect_ooms(read_until);
   bursts_.advance(now);
   collect_bursts(now, false);
   release(now, false);
@@ -121,7 +123,7 @@ EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
 
 void Collector::finish() {
   collect_ooms(~0ULL);
-  bursts_.advance(clock_.boot_ns());
+  bursts_.close(clock_.boot_ns());
   collect_bursts(clock_.boot_ns(), true);
   release(clock_.boot_ns(), true);
 }
@@ -156,8 +158,8 @@ void Collector::on(const StepEvent& event) {
 
 void Collector::on(const SampleEvent& event) { bursts_.sample(event); }
 void Collector::on(const ExecEvent& event) { processes_.started(event); }
-void Collector::on(const ThrottleEvent& /*event*/) {}  // counted by the source's loss
-void Collector::on(const ExitEvent& /*event*/) {}      // for the exit judge
+void Collector::on(const ThrottleEvent& event) { bursts_.missing(event.cgroup_id, event.time_ns); }
+void Collector::on(const ExitEvent& event) { ooms_.feed(event); }
 void Collector::on(const OomEvent& event) { ooms_.feed(event); }
 void Collector::on(const KillEvent& event) { ooms_.feed(event); }
 
@@ -166,14 +168,30 @@ void Collector::on(const VictimEvent& event) {
   processes_.seen(event.task);
   for (const MemcgState& memcg : event.chain.entries) {
     auto rise = bursts_.cut(memcg.cgroup_id, event.time_ns);
+    rise = rise ? std::move(rise) : take_back(memcg.cgroup_id, event.time_ns);
     if (rise && cut_.size() < kMaxCut) {
       if (rise->watermark_rose) {
         set_exact_peak(*rise, memcg.watermark_bytes);
       }
-      cut_.insert_or_assign(memcg.cgroup_id, std::move(*rise));
+      cut_.emplace(std::pair(event.task.process, memcg.cgroup_id), std::move(*rise));
     }
   }
   ooms_.feed(event);
+}
+
+// A look at the usage file can see the fall before the record of the kill is read: the burst is this kill's after all.
+std::optional<BurstFinding> Collector::take_back(std::uint64_t cgroup_id, std::uint64_t time_ns) {
+  const auto found = std::ranges::find_if(ended_, [&](const Ended& one) {
+    return one.finding.cgroup_id == cgroup_id && one.finding.burst.end == BurstEnd::kFell &&
+           one.finding.end_ns >= time_ns;
+  });
+  if (found == ended_.end()) {
+    return std::nullopt;
+  }
+  BurstFinding out = std::move(found->finding);
+  ended_.erase(found);
+  out.burst.end = BurstEnd::kKilled;
+  return out;
 }
 
 void Collector::on(const CgroupEvent& event) {
@@ -249,10 +267,8 @@ bool Collector::told_below(const Ended& ended) const {
            growth_bytes >= burst.growth_bytes / 2;
   };
   return !ended.path.empty() &&
-         (std::ranges::any_of(told_,
-                              [&](const Told& one) {
-                                return explains(one.path, one.start_ns, one.end_ns, one.growth_bytes);
-                              }) ||
+         (std::ranges::any_of(
+              told_, [&](const Told& one) { return explains(one.path, one.start_ns, one.end_ns, one.growth_bytes); }) ||
           std::ranges::any_of(ended_, [&](const Ended& one) {
             return explains(one.path, one.finding.burst.start_boot_ns, one.finding.end_ns,
                             one.finding.burst.growth_bytes);
@@ -297,22 +313,24 @@ void Collector::tell_oom(const OomFinding& finding) {
     incident.peak_bytes = finding.own->watermark_bytes;
   }
   if (finding.trigger) {
-    incident.trigger = Trigger{finding.trigger->process.tgid, finding.trigger->tid, finding.trigger->comm,
-                               finding.trigger->ns_tgid};
+    incident.trigger =
+        Trigger{finding.trigger->process.tgid, finding.trigger->tid, finding.trigger->comm, finding.trigger->ns_tgid};
   }
   for (const VictimEvent& victim : finding.victims) {
     incident.victims.push_back(victim_of(victim, processes_.cmdline(victim.task)));
   }
   for (const TaskInfo& sibling : finding.siblings) {
-    VictimEvent event;
+    // It shares the victim's memory: the same figures, not more memory.
+    VictimEvent event = finding.victims.empty() ? VictimEvent{} : finding.victims.front();
     event.task = sibling;
     incident.victims.push_back(victim_of(event, processes_.cmdline(sibling)));
   }
   std::uint64_t from_ns = finding.time_ns;
   // The rise of the cgroup that was full tells the story; its own cgroup's where that one was not followed.
-  auto rise = finding.hit ? cut_.find(finding.hit->cgroup_id) : cut_.end();
+  const ProcessKey first = finding.victims.empty() ? ProcessKey{} : finding.victims.front().task.process;
+  auto rise = finding.hit ? cut_.find({first, finding.hit->cgroup_id}) : cut_.end();
   if (rise == cut_.end()) {
-    rise = cut_.find(finding.victim_cgroup_id);
+    rise = cut_.find({first, finding.victim_cgroup_id});
   }
   if (rise != cut_.end()) {
     incident.burst = rise->second.burst;
@@ -347,7 +365,15 @@ void Collector::tell_burst(const BurstFinding& finding) {
 
 Limit Collector::limit_of(const OomFinding& finding, const Incident& incident) const {
   if (!finding.hit) {
-    return {settings_.host_memory_bytes, "host", {}};
+    switch (finding.scope) {
+      case Scope::kMemcg:
+      case Scope::kAncestor:
+        return {std::nullopt, tree_.limit_file(), finding.scope == Scope::kMemcg ? incident.cgroup.path : ""};
+      case Scope::kHost:
+      case Scope::kCpuset:
+      case Scope::kMempolicy:
+        return {finding.scope == Scope::kHost ? settings_.host_memory_bytes : std::nullopt, "host", {}};
+    }
   }
   Limit out{finding.hit->limit_bytes, tree_.limit_file(), {}};
   if (finding.hit->cgroup_id == incident.cgroup.id) {

@@ -33,7 +33,7 @@ struct CollectorSettings {
   Host host;
   std::optional<std::uint64_t> host_memory_bytes;
   std::chrono::milliseconds identity_wait{2500};  // how long an incident waits for its container's name
-  bool falls_are_seen = false;  // the charge tier shows memory being given back: no sampling of usage
+  bool falls_are_seen = false;                    // the charge tier shows memory being given back: no sampling of usage
 };
 
 struct Totals {
@@ -90,6 +90,7 @@ class Collector {
   void sample_active();
   void collect_bursts(std::uint64_t now_ns, bool all);
   void collect_ooms(std::uint64_t now_ns);
+  [[nodiscard]] std::optional<BurstFinding> take_back(std::uint64_t cgroup_id, std::uint64_t time_ns);
   void tell_oom(const OomFinding& finding);
   void tell_burst(const BurstFinding& finding);
   void sharpen_peak(BurstFinding& finding) const;
@@ -118,8 +119,8 @@ class Collector {
   std::vector<Waiting> waiting_;
   std::deque<Told> told_;
   std::vector<Ended> ended_;
-  // Rises cut at the moment of a kill, by cgroup, until the OOM's finding is complete.
-  std::map<std::uint64_t, BurstFinding> cut_;
+  // Rises cut at the moment of a kill, by victim and cgroup, until the OOM's finding is complete.
+  std::map<std::pair<ProcessKey, std::uint64_t>, BurstFinding> cut_;
   std::deque<std::pair<std::uint64_t, LossCount>> loss_history_;
   std::uint64_t last_sample_ns_ = 0;
   std::uint64_t last_loss_ns_ = 0;

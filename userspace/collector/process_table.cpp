@@ -69,7 +69,7 @@ void ProcessTable::put(const ProcessKey& key, std::string cmdline) {
 
 std::string ProcessTable::read(const ProcessKey& key) const {
   const std::string folder = root_.proc + "/" + std::to_string(key.tgid);
-  auto text = read_file(folder + "/cmdline", kMaxCmdline * 16);
+  auto text = read_start(folder + "/cmdline", kMaxCmdline + 1);
   const auto stat = read_file(folder + "/stat");
   if (!text || !stat) {
     return {};

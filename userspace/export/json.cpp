@@ -102,6 +102,7 @@ Json burst_json(const std::optional<Burst>& burst) {
                                   : Json(nullptr);
   json["contributors"] = std::move(contributors);
   json["peak_exact"] = burst->peak_exact;
+  json["page_cache_bytes"] = burst->page_cache_bytes;
   json["above_half_ms"] = finite(burst->above_half_ms);
   json["end"] = to_string(burst->end);
   json["end_uncertainty_ms"] = finite(burst->end_uncertainty_ms);

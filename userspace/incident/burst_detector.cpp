@@ -54,8 +54,8 @@ void BurstDetector::created(std::uint64_t cgroup_id, std::uint64_t time_ns) {
   one.last_step_ns = std::max(one.last_step_ns, time_ns);  // young, not quiet
 }
 
-std::uint64_t BurstDetector::least(const BurstTrack& one) const {
-  return settings_.min_bytes.value_or(std::max(kMinBurst, one.limit_bytes.value_or(0) / 20));
+std::uint64_t BurstDetector::least(std::optional<std::uint64_t> limit_bytes) const {
+  return settings_.min_bytes.value_or(std::max(kMinBurst, limit_bytes.value_or(0) / 20));
 }
 
 void BurstDetector::step(const StepEvent& event) {
@@ -80,7 +80,7 @@ void BurstDetector::step(const StepEvent& event) {
   } else {
     one.blame(event);
   }
-  one.settle(false, least(one), ended_);
+  one.settle(false, least(one.limit_bytes), ended_);
 }
 
 void BurstDetector::sample(const SampleEvent& event) {
@@ -90,7 +90,7 @@ void BurstDetector::sample(const SampleEvent& event) {
   }
   found->second->level_out(event.time_ns, ended_);
   found->second->add({event.time_ns, event.usage_bytes, true});
-  found->second->settle(true, least(*found->second), ended_);
+  found->second->settle(true, least(found->second->limit_bytes), ended_);
 }
 
 void BurstDetector::advance(std::uint64_t now_ns) {
@@ -110,8 +110,31 @@ void BurstDetector::advance(std::uint64_t now_ns) {
   }
 }
 
+void BurstDetector::missing(std::uint64_t cgroup_id, std::uint64_t time_ns) {
+  if (const auto found = tracks_.find(cgroup_id); found != tracks_.end()) {
+    found->second->last_missing_ns = std::max(found->second->last_missing_ns, time_ns);
+  }
+}
+
+void BurstDetector::close(std::uint64_t now_ns) {
+  advance(now_ns);
+  for (const std::uint64_t id : active_) {
+    BurstTrack& one = *tracks_.at(id);
+    if (one.open) {
+      const auto rise = *one.open;
+      ended_.push_back(one.finish(rise, std::max(now_ns, one.last().time_ns), BurstEnd::kOpen, 0));
+    }
+  }
+}
+
 std::vector<BurstFinding> BurstDetector::take() {
   std::ranges::sort(ended_, {}, [](const BurstFinding& one) { return std::pair(one.end_ns, one.cgroup_id); });
+  // Page cache goes when memory is needed: a rise is a burst only if enough of it is something else.
+  std::erase_if(ended_, [this](const BurstFinding& one) {
+    const Burst& burst = one.burst;
+    const std::uint64_t rest = burst.growth_bytes - burst.page_cache_bytes;
+    return burst.page_cache_bytes > burst.growth_bytes / 2 && rest < least(one.limit_bytes);
+  });
   return std::exchange(ended_, {});
 }
 

@@ -49,6 +49,10 @@ class BurstDetector {
   void sample(const SampleEvent& event);
   // Time passes: a rise that makes no new peak for a window has levelled out.
   void advance(std::uint64_t now_ns);
+  // Steps of this cgroup are being left out: a burst under way says so.
+  void missing(std::uint64_t cgroup_id, std::uint64_t time_ns);
+  // Nothing more comes: bursts still under way end as kOpen.
+  void close(std::uint64_t now_ns);
   // Bursts that have ended since the last call, in order of their end.
   [[nodiscard]] std::vector<BurstFinding> take();
 
@@ -66,7 +70,7 @@ class BurstDetector {
  private:
   BurstTrack& track(std::uint64_t cgroup_id);
   void forget_quietest();
-  [[nodiscard]] std::uint64_t least(const BurstTrack& one) const;
+  [[nodiscard]] std::uint64_t least(std::optional<std::uint64_t> limit_bytes) const;
 
   BurstSettings settings_;
   std::map<std::uint64_t, std::unique_ptr<BurstTrack>> tracks_;

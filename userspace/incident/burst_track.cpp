@@ -76,7 +76,7 @@ void BurstTrack::note_watermark(std::uint64_t time_ns, std::uint64_t bytes) {
 // A sample may see memory before the step that tells whose it is: growth waits for its step.
 void BurstTrack::blame(const StepEvent& event) {
   if (event.usage_bytes > told_bytes) {
-    ledger.add(last().time_ns, event.foreign ? nullptr : &event.task, event.usage_bytes - told_bytes);
+    ledger.add(last().time_ns, event.foreign ? nullptr : &event.task, event.usage_bytes - told_bytes, event.page_cache);
     told_bytes = event.usage_bytes;
   }
 }
@@ -141,8 +141,8 @@ std::vector<std::uint64_t> BurstTrack::shape(const Open& rise, std::uint64_t end
   return out;
 }
 
-// A burst often stands on a slow foot (a container's start-up before its program grows). It begins where the last
-// fifteen sixteenths of it begin, or its duration would say little.
+// A burst may stand on a slow foot (a container's start-up before its program grows): where the first sixteenth took
+// longer than all the rest, the burst begins after it, or its duration would say little.
 BurstTrack::Open BurstTrack::without_foot(Open rise) const {
   const std::uint64_t foot = rise.base_bytes + (rise.peak_bytes - rise.base_bytes) / 16;
   const auto& points = history.points();
@@ -151,7 +151,8 @@ BurstTrack::Open BurstTrack::without_foot(Open rise) const {
   for (; at != points.end() && at->time_ns < rise.peak_ns; ++at) {
     last_low = at->usage_bytes <= foot ? at : last_low;
   }
-  if (last_low == points.end() || rise.peak_bytes - last_low->usage_bytes < rise.least_bytes) {
+  if (last_low == points.end() || rise.peak_bytes - last_low->usage_bytes < rise.least_bytes ||
+      last_low->time_ns - rise.start_ns < rise.peak_ns - last_low->time_ns) {
     return rise;
   }
   rise.base_bytes = std::max(rise.base_bytes, last_low->usage_bytes);
@@ -184,6 +185,7 @@ BurstFinding BurstTrack::finish(const Open& whole, std::uint64_t end_ns, BurstEn
   burst.end = end;
   burst.end_uncertainty_ms = to_ms(unsure_ns);
   burst.contributors = ledger.since(rise.start_ns);
+  burst.page_cache_bytes = std::min(ledger.page_cache_since(rise.start_ns), burst.growth_bytes);
   burst.shape = shape(rise, end_ns);
   out.samplers = samplers_view(history, rise.start_ns, end_ns, burst.base_bytes, burst.peak_bytes);
   const std::uint64_t half = burst.base_bytes + burst.growth_bytes / 2;

@@ -79,19 +79,28 @@ void OomAssembler::feed(const VictimEvent& event) {
   if (!event.chain.entries.empty()) {
     finding.own = event.chain.entries.front();
   }
-  const auto control = std::ranges::find_if(controls_, [&](const OomEvent& one) {
-    return one.trigger.tid == event.trigger.tid && one.time_ns <= event.time_ns &&
-           event.time_ns - one.time_ns <= kSameCallNs;
-  });
-  if (control != controls_.end()) {
-    finding.time_ns = control->time_ns;
-    finding.control = std::move(*control);
-    controls_.erase(control);
-  }
+  take_control(finding, event);
   locate(finding, event);
   finding.group_kill = is_group(event, finding.hit);
   finding.victims.push_back(event);
   open_.push_back({std::move(finding), event.time_ns});
+}
+
+// One thread kills once at a time: its last call before the mark is this one, and what it left before is stale (a call
+// that chose a process that was dying already marks it again, and is not told again).
+void OomAssembler::take_control(OomFinding& finding, const VictimEvent& event) {
+  for (const OomEvent& one : controls_) {
+    if (one.trigger.tid == event.trigger.tid && one.time_ns <= event.time_ns &&
+        event.time_ns - one.time_ns <= kSameCallNs && (!finding.control || one.time_ns >= finding.control->time_ns)) {
+      finding.control = one;
+    }
+  }
+  if (finding.control) {
+    finding.time_ns = finding.control->time_ns;
+    std::erase_if(controls_, [&](const OomEvent& one) {
+      return one.trigger.tid == event.trigger.tid && one.time_ns <= event.time_ns;
+    });
+  }
 }
 
 // CLONE_VM: the kernel also kills whoever shares the victim's memory, without marking it.
@@ -102,7 +111,7 @@ void OomAssembler::feed(const KillEvent& event) {
   for (Open& open : open_) {
     const OomFinding& finding = open.finding;
     if (!finding.trigger || finding.trigger->tid != event.sender.tid || event.time_ns < finding.time_ns ||
-        event.time_ns > open.last_ns + settle_ns(finding)) {
+        event.time_ns > open.last_ns + settle_ns(finding) || event.time_ns >= open.trigger_end_ns) {
       continue;
     }
     const auto same = [&](const auto& process) { return process == event.target.process; };
@@ -114,6 +123,16 @@ void OomAssembler::feed(const KillEvent& event) {
       open.finding.siblings.push_back(event.target);
     }
     return;
+  }
+}
+
+// The first process of a pid namespace takes all others with it when it ends, by SIGKILLs that look just like the OOM
+// killer's (zap_pid_ns_processes). A container whose main process met its limit would seem to lose its helpers to it.
+void OomAssembler::feed(const ExitEvent& event) {
+  for (Open& open : open_) {
+    if (open.finding.trigger && open.finding.trigger->process == event.task.process) {
+      open.trigger_end_ns = std::min(open.trigger_end_ns, event.time_ns);
+    }
   }
 }
 
@@ -150,7 +169,7 @@ void OomAssembler::locate(OomFinding& finding, const VictimEvent& event) {
           finding.hit = *hit;
           finding.scope = scope_of(*hit);
         } else {
-          finding.scope = Scope::kAncestor;
+          finding.scope = control.memcg_id == event.task.cgroup_id ? Scope::kMemcg : Scope::kAncestor;
           finding.gaps.emplace_back("the cgroup whose limit was hit could not be read");
         }
         break;

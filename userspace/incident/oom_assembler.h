@@ -41,6 +41,7 @@ class OomAssembler {
   void feed(const OomEvent& event);
   void feed(const VictimEvent& event);
   void feed(const KillEvent& event);
+  void feed(const ExitEvent& event);
   // Findings that nothing more can join, in order.
   [[nodiscard]] std::vector<OomFinding> take(std::uint64_t now_ns);
   // When `take` is next worth a call; nullopt: nothing is open.
@@ -50,8 +51,10 @@ class OomAssembler {
   struct Open {
     OomFinding finding;
     std::uint64_t last_ns = 0;
+    std::uint64_t trigger_end_ns = ~0ULL;  // the trigger's process ended: its SIGKILLs since then are not the killer's
   };
   [[nodiscard]] bool known(const ProcessKey& process, std::uint64_t time_ns);
+  void take_control(OomFinding& finding, const VictimEvent& event);
   void locate(OomFinding& finding, const VictimEvent& event);
   void locate_by_counters(OomFinding& finding, const VictimEvent& event);
   [[nodiscard]] bool raised(const MemcgState& memcg) const;

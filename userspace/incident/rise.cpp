@@ -33,14 +33,15 @@ void SlidingMinimum::restart(const UsagePoint& point) {
   rising_.push_back({point, std::numeric_limits<std::uint64_t>::max()});
 }
 
-void GrowthLedger::add(std::uint64_t time_ns, const TaskInfo* task, std::uint64_t bytes) {
+void GrowthLedger::add(std::uint64_t time_ns, const TaskInfo* task, std::uint64_t bytes, bool page_cache) {
   const ProcessKey process = task != nullptr ? task->process : ProcessKey{};
   if (!lines_.empty() && lines_.back().process == process && lines_.size() >= kMaxLines / 2) {
     lines_.back().bytes = saturating_add(lines_.back().bytes, bytes);
+    lines_.back().page_cache_bytes = saturating_add(lines_.back().page_cache_bytes, page_cache ? bytes : 0);
     lines_.back().time_ns = time_ns;
     return;
   }
-  lines_.push_back({time_ns, process, task != nullptr ? task->comm : std::string(), bytes});
+  lines_.push_back({time_ns, process, task != nullptr ? task->comm : std::string(), bytes, page_cache ? bytes : 0});
   if (lines_.size() > kMaxLines) {
     lines_.pop_front();
   }
@@ -50,6 +51,14 @@ void GrowthLedger::forget_before(std::uint64_t time_ns) {
   while (!lines_.empty() && lines_.front().time_ns < time_ns) {
     lines_.pop_front();
   }
+}
+
+std::uint64_t GrowthLedger::page_cache_since(std::uint64_t time_ns) const {
+  std::uint64_t total = 0;
+  for (const Line& line : lines_) {
+    total = saturating_add(total, line.time_ns >= time_ns ? line.page_cache_bytes : 0);
+  }
+  return total;
 }
 
 std::vector<Contributor> GrowthLedger::since(std::uint64_t time_ns) const {

@@ -37,11 +37,13 @@ class SlidingMinimum {
 class GrowthLedger {
  public:
   // `process` unset: nobody can be blamed for these bytes.
-  void add(std::uint64_t time_ns, const TaskInfo* task, std::uint64_t bytes);
+  void add(std::uint64_t time_ns, const TaskInfo* task, std::uint64_t bytes, bool page_cache = false);
   void forget_before(std::uint64_t time_ns);
   void clear() { std::deque<Line>().swap(lines_); }  // gives the memory back
   // The heaviest since `time_ns`; shares are of all growth, that of nobody included.
   [[nodiscard]] std::vector<Contributor> since(std::uint64_t time_ns) const;
+  // How much of the growth since `time_ns` came from filling the page cache.
+  [[nodiscard]] std::uint64_t page_cache_since(std::uint64_t time_ns) const;
 
  private:
   struct Line {
@@ -49,6 +51,7 @@ class GrowthLedger {
     ProcessKey process;  // tgid 0: nobody
     std::string comm;
     std::uint64_t bytes;
+    std::uint64_t page_cache_bytes;
   };
   std::deque<Line> lines_;
 };

@@ -29,28 +29,39 @@ std::string name_of(const std::string& line) {
 
 }  // namespace
 
-std::optional<AddressRange> find_kernel_function(const std::string& proc_root, const std::string& name) {
+KernelFunctions find_kernel_functions(const std::string& proc_root) {
+  KernelFunctions out;
+  struct Wanted {
+    const char* name;
+    std::optional<AddressRange>* into;
+  };
+  // filemap_add_folio is add_to_page_cache_lru before 5.16.
+  const Wanted wanted[] = {{"mem_cgroup_out_of_memory", &out.memcg_oom},
+                           {"filemap_add_folio", &out.page_cache},
+                           {"add_to_page_cache_lru", &out.page_cache}};
   std::ifstream file(proc_root + "/kallsyms");
   std::string line;
-  AddressRange range;
-  // Core kernel symbols are listed by rising address: the next higher one ends ours.
+  AddressRange open;
+  std::optional<AddressRange>* into = nullptr;
+  // Core kernel symbols are listed by rising address: the next higher one ends a function.
   while (std::getline(file, line)) {
     const auto address = address_of(line);
-    if (!address) {
+    if (!address || *address == 0) {
       continue;
     }
-    if (range.begin != 0 && *address > range.begin) {
-      range.end = *address;
-      return range;
+    if (into != nullptr && *address > open.begin) {
+      open.end = *address;
+      *into = open;
+      into = nullptr;
     }
-    if (range.begin == 0 && name_of(line) == name) {
-      if (*address == 0) {
-        return std::nullopt;
-      }
-      range.begin = *address;
+    const std::string name = name_of(line);
+    const auto found = std::ranges::find(wanted, name, &Wanted::name);
+    if (found != std::end(wanted) && !*found->into) {
+      open.begin = *address;
+      into = found->into;
     }
   }
-  return std::nullopt;
+  return out;
 }
 
 bool any_within(const std::vector<std::uint64_t>& stack, const AddressRange& range) {

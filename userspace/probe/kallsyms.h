@@ -15,8 +15,15 @@ struct AddressRange {
   [[nodiscard]] bool contains(std::uint64_t address) const { return address >= begin && address < end; }
 };
 
-// From <proc>/kallsyms. nullopt: no such function, or its address is hidden from this process.
-[[nodiscard]] std::optional<AddressRange> find_kernel_function(const std::string& proc_root, const std::string& name);
+// Functions whose presence in a kernel stack says what was going on. Unset: this kernel has no such function, or its
+// address is hidden from this process (CAP_SYSLOG).
+struct KernelFunctions {
+  std::optional<AddressRange> memcg_oom;   // the OOM of a memory cgroup
+  std::optional<AddressRange> page_cache;  // a page of a file enters the page cache; tmpfs takes another way
+};
+
+// One pass over <proc>/kallsyms.
+[[nodiscard]] KernelFunctions find_kernel_functions(const std::string& proc_root);
 
 [[nodiscard]] bool any_within(const std::vector<std::uint64_t>& stack, const AddressRange& range);
 

@@ -22,7 +22,7 @@ struct RingDeleter {
 
 struct RingSource::Impl {
   std::unique_ptr<LoadedProbe> probe;
-  std::optional<AddressRange> oom_function;
+  KernelFunctions functions;
   std::unique_ptr<ring_buffer, RingDeleter> rings;
   std::vector<Event>* out = nullptr;  // during poll
   std::size_t first = 0;
@@ -35,8 +35,10 @@ struct RingSource::Impl {
       self.invalid.fetch_add(1, std::memory_order_relaxed);
       return 0;
     }
-    if (auto* victim = std::get_if<VictimEvent>(&*event); victim != nullptr && self.oom_function) {
-      victim->memcg_oom = any_within(victim->kernel_stack, *self.oom_function);
+    if (auto* victim = std::get_if<VictimEvent>(&*event); victim != nullptr && self.functions.memcg_oom) {
+      victim->memcg_oom = any_within(victim->kernel_stack, *self.functions.memcg_oom);
+    } else if (auto* step = std::get_if<StepEvent>(&*event); step != nullptr && self.functions.page_cache) {
+      step->page_cache = any_within(step->kernel_stack, *self.functions.page_cache);
     }
     self.out->push_back(std::move(*event));
     return self.out->size() - self.first >= kBatch ? -EAGAIN : 0;
@@ -46,11 +48,10 @@ struct RingSource::Impl {
 RingSource::RingSource(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RingSource::~RingSource() = default;
 
-Result<std::unique_ptr<RingSource>> RingSource::open(std::unique_ptr<LoadedProbe> probe,
-                                                     std::optional<AddressRange> oom_function) {
+Result<std::unique_ptr<RingSource>> RingSource::open(std::unique_ptr<LoadedProbe> probe, KernelFunctions functions) {
   auto impl = std::make_unique<Impl>();
   impl->probe = std::move(probe);
-  impl->oom_function = oom_function;
+  impl->functions = functions;
   impl->rings.reset(ring_buffer__new(impl->probe->critical_ring_fd(), Impl::on_record, impl.get(), nullptr));
   if (!impl->rings) {
     return fail_errno("map ring buffer", "critical");

@@ -13,9 +13,8 @@ namespace memcrest {
 
 class RingSource final : public EventSource {
  public:
-  // `oom_function`: where mem_cgroup_out_of_memory lies, to tell a memory cgroup's OOM by its stack.
   [[nodiscard]] static Result<std::unique_ptr<RingSource>> open(std::unique_ptr<LoadedProbe> probe,
-                                                                std::optional<AddressRange> oom_function);
+                                                                KernelFunctions functions);
   ~RingSource() override;
 
   Status poll(std::chrono::milliseconds timeout, std::vector<Event>& out) override;

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 namespace memcrest {
 
 Result<Fd> open_file(const std::string& path, int flags, unsigned mode) {
@@ -13,15 +15,15 @@ Result<Fd> open_file(const std::string& path, int flags, unsigned mode) {
   return Fd(fd);
 }
 
-Result<std::string> read_file(const std::string& path, std::size_t limit) {
+Result<std::string> read_start(const std::string& path, std::size_t limit) {
   auto fd = open_file(path, O_RDONLY);
   if (!fd) {
     return std::unexpected(fd.error());
   }
   std::string text;
   char buffer[4096];
-  while (true) {
-    const ssize_t got = ::read(fd->get(), buffer, sizeof(buffer));
+  while (text.size() < limit) {
+    const ssize_t got = ::read(fd->get(), buffer, std::min(sizeof(buffer), limit - text.size()));
     if (got < 0) {
       if (errno == EINTR) {
         continue;
@@ -29,13 +31,19 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
       return fail_errno("read", path);
     }
     if (got == 0) {
-      return text;
-    }
-    if (text.size() + static_cast<std::size_t>(got) > limit) {
-      return fail("read", path, EFBIG);
+      break;
     }
     text.append(buffer, static_cast<std::size_t>(got));
   }
+  return text;
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  auto text = read_start(path, limit + 1);
+  if (text && text->size() > limit) {
+    return fail("read", path, EFBIG);
+  }
+  return text;
 }
 
 Result<void> write_file(const std::string& path, const std::string& text) {

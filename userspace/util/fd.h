@@ -45,6 +45,9 @@ class Fd {
 // The whole of a small file, at most `limit` bytes (more is an error: EFBIG). Meant for /proc and cgroup files.
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t limit = 1U << 20U);
 
+// At most the first `limit` bytes of a file.
+[[nodiscard]] Result<std::string> read_start(const std::string& path, std::size_t limit);
+
 // Writes all of `text` with one open (no create); kernel control files take one write per value.
 [[nodiscard]] Result<void> write_file(const std::string& path, const std::string& text);
 

@@ -280,6 +280,10 @@ void put_burst(Layout& page, const Incident& incident) {
       page.piece(" ", "(up to " + milliseconds(burst.end_uncertainty_ms) + " less)");
     }
   }
+  if (burst.page_cache_bytes > burst.growth_bytes / 20) {
+    page.row("");
+    page.piece("", "about " + bytes(burst.page_cache_bytes) + " of it page cache, which the kernel drops when needed");
+  }
   put_contributors(page, burst);
 }
 
@@ -289,8 +293,10 @@ void put_samplers(Layout& page, const Incident& incident) {
     page.row(first ? "samplers" : "");
     first = false;
     page.piece("", escape_terminal(sampler.name) + ", every " + seconds(sampler.interval_ms));
-    std::string seen = "last showed about " + bytes(sampler.typical_seen_bytes);
-    if (incident.limit.bytes && *incident.limit.bytes > 0 && incident.scope == Scope::kMemcg) {
+    std::string seen = sampler.typical_seen_bytes == 0 ? std::string("had shown nothing yet")
+                                                       : "last showed about " + bytes(sampler.typical_seen_bytes);
+    if (sampler.typical_seen_bytes > 0 && incident.limit.bytes && *incident.limit.bytes > 0 &&
+        incident.scope == Scope::kMemcg) {
       seen += " (" +
               percent(static_cast<double>(sampler.typical_seen_bytes) / static_cast<double>(*incident.limit.bytes)) +
               ")";

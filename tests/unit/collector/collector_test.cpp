@@ -340,5 +340,92 @@ TEST_F(CollectorTest, AHundredKillsInARowAreAHundredIncidents) {
   }
 }
 
+TEST_F(CollectorTest, TwoKillsInOneBatchKeepTheirOwnRise) {
+  Box job = box("/job", 64_MiB);
+  tell(created(job, 1000_ms));
+  rise(job, 1100_ms, 64);
+  tell(killed(job, 1164_ms));
+  fall(job, 1164_ms, 20);
+  for (std::uint64_t m = 45; m <= 64; ++m)
+    tell(job.steps.up(1166_ms + m * 10'000, m * 1_MiB));
+  tell(victim(1168_ms, task(99, "two", job.id), chain({job.full()})));
+  clock_.set(1168_ms);
+  run_until(3000_ms);
+  ASSERT_THAT(incidents_, SizeIs(2));
+  EXPECT_LE(incidents_[0].burst->base_bytes, 4_MiB);
+}
+TEST_F(CollectorTest, UnknownHitIsNotTheHost) {
+  Box job = box("/job", std::nullopt);
+  settings_.host_memory_bytes = 4_GiB;
+  VictimEvent v = victim(1100_ms, job.task, chain({memcg(job.id, 10_MiB)}));
+  v.memcg_oom = true;
+  tell(v);
+  run_until(3000_ms);
+  ASSERT_THAT(incidents_, SizeIs(1));
+  EXPECT_NE(incidents_[0].limit.kind, "host");
+}
+TEST_F(CollectorTest, OpenBurstAtFinish) {
+  Box job = box("/job", 1_GiB);
+  tell(created(job, 1000_ms));
+  rise(job, 1100_ms, 64);
+  clock_.set(1170_ms);
+  collector().turn(milliseconds(0));
+  collector().finish();
+  EXPECT_THAT(incidents_, SizeIs(1));
+}
+TEST_F(CollectorTest, ThrottledToTheKill) {
+  Box job = box("/job", 64_MiB);
+  tell(created(job, 1000_ms));
+  rise(job, 1100_ms, 30);
+  ThrottleEvent t;
+  t.time_ns = 1131_ms;
+  t.cgroup_id = job.id;
+  t.steps_per_window = 30;
+  t.window_ns = 1000_ms;
+  tell(t);
+  tell(killed(job, 1164_ms));
+  source_.lost.throttled = 34;
+  run_until(3000_ms);
+  ASSERT_THAT(incidents_, SizeIs(1));
+  EXPECT_FALSE(incidents_[0].evidence.complete);
+}
+TEST_F(CollectorTest, MainProcessAfterARestart) {
+  socket_ = dir_.path() + "/docker.sock";
+  daemon_.emplace(socket_, [](FakeDaemon::Connection& c) {
+    const std::string id = id_of('a');
+    if (c.target().starts_with("/containers/json"))
+      c.answer(200, R"([{"Id":")" + id + R"(","Names":["/web"],"Image":"i","Labels":{}}])");
+    else
+      c.answer(200, R"({"Id":")" + id + R"(","Name":"/web","State":{"Pid":4242},"Config":{"Image":"i"}})");
+  });
+  Box web = box("/docker/" + id_of('a'), 64_MiB, 40);
+  tell(created(web, 1000_ms));
+  tell(killed(web, 1010_ms));
+  run_until(2000_ms);
+  ASSERT_THAT(incidents_, SizeIs(1));
+  EXPECT_TRUE(incidents_[0].victims[0].main_process);
+}
+TEST_F(CollectorTest, LatePathCut) {
+  // victim event arrives one turn after a sample saw the fall
+  settings_.falls_are_seen = false;
+  Box job = box("/job", 64_MiB);
+  tell(created(job, 1000_ms));
+  for (std::uint64_t m = 54; m <= 64; ++m)
+    tell(job.steps.up(1100_ms + m * 100'000, m * 1_MiB));
+  tell(killed(job, 1110_ms));
+  std::vector<Event> later{source_.events.back()};
+  source_.events.pop_back();
+  cgroups_.write("/job", "memory.usage_in_bytes", "67108864\n");
+  clock_.set(1107_ms);
+  collector().turn(milliseconds(0));
+  cgroups_.write("/job", "memory.usage_in_bytes", "1048576\n");
+  clock_.set(1113_ms);
+  collector().turn(milliseconds(0));
+  source_.events.push_back(later[0]);
+  run_until(3000_ms);
+  ASSERT_THAT(incidents_, SizeIs(1));
+  EXPECT_TRUE(incidents_[0].burst);
+}
+
 }  // namespace
 }  // namespace memcrest

@@ -59,9 +59,9 @@ TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   EXPECT_THAT(keys(json["victims"][0]),
               ElementsAre("pid", "container_pid", "comm", "cmdline", "uid", "oom_score_adj", "anon_bytes", "file_bytes",
                           "shmem_bytes", "swap_bytes", "pagetable_bytes", "main_process"));
-  EXPECT_THAT(keys(json["burst"]),
-              ElementsAre("start", "duration_ms", "base_bytes", "peak_bytes", "growth_bytes", "slope_bytes_per_s",
-                          "contributors", "peak_exact", "above_half_ms", "end", "end_uncertainty_ms", "shape"));
+  EXPECT_THAT(keys(json["burst"]), ElementsAre("start", "duration_ms", "base_bytes", "peak_bytes", "growth_bytes",
+                                               "slope_bytes_per_s", "contributors", "peak_exact", "page_cache_bytes",
+                                               "above_half_ms", "end", "end_uncertainty_ms", "shape"));
   EXPECT_THAT(keys(json["burst"]["contributors"][0]), ElementsAre("pid", "comm", "bytes", "share"));
   EXPECT_THAT(keys(json["samplers"][0]), ElementsAre("name", "interval_ms", "typical_seen_bytes", "chance_seen"));
   EXPECT_THAT(keys(json["evidence"]),

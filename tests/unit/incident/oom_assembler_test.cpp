@@ -261,6 +261,39 @@ TEST(OomAssembler, ProcessesThatShareTheMemoryDieWithTheVictim) {
   EXPECT_EQ(found[0].siblings[0].process.tgid, 20);
 }
 
+// PID 1 of a container met the limit: the kernel ends the others because it is gone, not because of the limit.
+TEST(OomAssembler, WhoDiesWithItsPidNamespaceIsNoVictim) {
+  OomAssembler assembler;
+  const TaskInfo init = task(10);
+  assembler.feed(victim(1_ms, init, own_limit_full()));
+  assembler.feed(kernel_kill(1_ms + 5_us, init, task(20)));
+  ExitEvent exit;
+  exit.time_ns = 2_ms;
+  exit.task = init;
+  exit.exit_code = 9;
+  assembler.feed(exit);
+  assembler.feed(kernel_kill(2_ms + 5_us, init, task(21)));
+  const auto found = assembler.take(kLater);
+  ASSERT_EQ(found.size(), 1);
+  ASSERT_EQ(found[0].siblings.size(), 1);
+  EXPECT_EQ(found[0].siblings[0].process.tgid, 20);
+}
+
+// A call that chose a process already told leaves its control record behind: the next kill must not take that one.
+TEST(OomAssembler, AStaleControlRecordOfTheSameThreadIsNotTaken) {
+  OomAssembler assembler;
+  assembler.feed(victim(1_ms, task(10), own_limit_full(), task(12)));
+  assembler.feed(control(2_ms, task(12), Constraint::kNone));
+  assembler.feed(victim(2_ms + 1_us, task(10), own_limit_full(), task(12)));
+  assembler.feed(control(30_ms, task(12), Constraint::kMemcg, 100));
+  assembler.feed(victim(30_ms + 1_us, task(11), own_limit_full(), task(12)));
+  const auto found = assembler.take(kLater);
+  ASSERT_EQ(found.size(), 2);
+  ASSERT_TRUE(found[1].control);
+  EXPECT_EQ(found[1].control->time_ns, 30_ms);
+  EXPECT_EQ(found[1].scope, Scope::kMemcg);
+}
+
 TEST(OomAssembler, FindingsWaitUntilNothingCanJoin) {
   OomAssembler assembler({std::chrono::milliseconds(20), std::chrono::milliseconds(200)});
   EXPECT_EQ(assembler.deadline(), std::nullopt);
