@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import time
@@ -177,10 +178,11 @@ class RunTest(harness.TestCase):
         seen = b''
         deadline = time.monotonic() + timeout
         while word not in seen and time.monotonic() < deadline:
-            try:
-                seen += os.read(master, 4096)
-            except OSError:
-                break
+            if select.select([master], [], [], 0.1)[0]:
+                try:
+                    seen += os.read(master, 4096)
+                except OSError:
+                    break
         self.assertIn(word, seen)
         return seen
 
@@ -206,6 +208,25 @@ class RunTest(harness.TestCase):
         os.write(master, b'hello\n')
         self.read_until(master, b'got hello')
         os.waitpid(pid, 0)
+
+    def test_ctrl_z_stops_both_and_fg_goes_on(self):
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execvp('bash', ['bash', '--norc', '--noprofile', '-i'])
+        self.addCleanup(os.close, master)
+        script = "echo rea''dy; read line; echo go''t \\$line"
+        os.write(master, f'{MEMCREST} run -- sh -c "{script}"\n'.encode())
+        self.read_until(master, b'ready')
+        os.write(master, b'\x1a')
+        self.read_until(master, b'Stopped')
+        os.write(master, b'fg\n')
+        time.sleep(0.5)
+        os.write(master, b'hello\n')
+        self.read_until(master, b'got hello')
+        self.read_until(master, b'evidence')
+        os.write(master, b'exit 5\n')
+        _, status = os.waitpid(pid, 0)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 5)
 
     # The cgroup
 
