@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "app/run_child.h"
+#include "support/fake_cgroups.h"
 
 namespace memcrest {
 namespace {
@@ -137,8 +138,8 @@ TEST_F(RunCgroupTest, ExitCodesPassThrough) {
   EXPECT_EQ(run({"sh", "-c", "kill -TERM $$"}), 128 + SIGTERM);
   EXPECT_EQ(run({"no-such-program-anywhere"}), kExitNotFound);
   EXPECT_THAT(error_, HasSubstr("no-such-program-anywhere"));
-  EXPECT_EQ(run({"/etc/passwd"}), kExitNotExecutable);
-  EXPECT_EQ(run({"/etc"}), kExitNotExecutable);
+  EXPECT_EQ(run({"/proc/version"}), kExitNotExecutable);
+  EXPECT_EQ(run({"/proc"}), kExitNotExecutable);
 }
 
 TEST_F(RunCgroupTest, TheCommandIsInsideFromTheStart) {
@@ -326,6 +327,28 @@ TEST_F(RunCgroupTest, OldEmptyCgroupsOfDeadOwnersGoWithTheNextRun) {
   ::rmdir(other_name.c_str());
 }
 
+// cgroup v2 lets no cgroup but the root hold processes and limited children at once: as under systemd, the parent does.
+TEST_F(RunCgroupTest, AProcessInALeafUsesItsParent) {
+  if (tree_->version() != 2) {
+    GTEST_SKIP() << "cgroup v1 has no such rule";
+  }
+  const auto home = tree_->own_path();
+  ASSERT_TRUE(home);
+  const std::string parent = "/memcrest-test-" + std::to_string(::getpid());
+  const std::string dir = *tree_->dir_of(parent);
+  ASSERT_EQ(::mkdir(dir.c_str(), 0755), 0);
+  ASSERT_EQ(::mkdir((dir + "/leaf").c_str(), 0755), 0);
+  ASSERT_TRUE(write_file(dir + "/cgroup.subtree_control", "+memory"));
+  ASSERT_TRUE(write_file(dir + "/leaf/cgroup.procs", "0"));
+  {
+    auto cgroup = make({.memory = 32 * kMiB});
+    EXPECT_EQ(fs::path(cgroup.path()).parent_path(), fs::path(parent));
+    EXPECT_TRUE(cgroup.remove());
+  }
+  ASSERT_TRUE(write_file(*tree_->dir_of(*home) + "/cgroup.procs", "0"));
+  EXPECT_TRUE(remove_cgroup_tree(dir));
+}
+
 TEST_F(RunCgroupTest, TheGuardHoldsNoDescriptorOfOurs) {
   std::array<int, 2> ends{};
   ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
@@ -336,6 +359,38 @@ TEST_F(RunCgroupTest, TheGuardHoldsNoDescriptorOfOurs) {
   EXPECT_EQ(slurp("/proc/" + std::to_string(guard->pid()) + "/comm"), "memcrest-guard\n");
   ::close(ends[0]);
   ::close(ends[1]);
+}
+
+Result<std::string> chosen_in(const testing_support::FakeCgroups& host) {
+  return choose_run_parent(*CgroupTree::open(host.root()));
+}
+
+TEST(ChooseRunParentTest, Version1TakesTheOwnCgroupElseTheRoot) {
+  testing_support::FakeCgroups host;
+  host.own_cgroup("4:memory:/a/b\n");
+  EXPECT_EQ(chosen_in(host), "/");
+  host.add("/a/b");
+  EXPECT_EQ(chosen_in(host), "/a/b");
+}
+
+TEST(ChooseRunParentTest, Version2TakesTheNearestThatHandsMemoryDown) {
+  testing_support::FakeCgroups host(testing_support::FakeCgroups::Version::kV2);
+  host.add("/user.slice/session.scope");
+  host.own_cgroup("0::/user.slice/session.scope\n");
+  host.write("/user.slice/session.scope", "cgroup.subtree_control", "\n");
+  host.write("/", "cgroup.subtree_control", "cpu memory pids\n");
+  EXPECT_EQ(chosen_in(host), "/");
+  host.write("/user.slice", "cgroup.subtree_control", "memory\n");
+  EXPECT_EQ(chosen_in(host), "/user.slice");
+}
+
+TEST(ChooseRunParentTest, Version2SaysWhatToDoWhereNothingHandsMemoryDown) {
+  testing_support::FakeCgroups host(testing_support::FakeCgroups::Version::kV2);
+  host.add("/app");
+  host.own_cgroup("0::/app\n");
+  const auto chosen = chosen_in(host);
+  ASSERT_FALSE(chosen);
+  EXPECT_THAT(chosen.error().message(), HasSubstr("Delegate=yes"));
 }
 
 TEST(KeyedNumberTest, ReadsKeyValueFiles) {
