@@ -12,16 +12,16 @@ extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
  * One member of a kernel structure at an address that carries no type for the verifier. A typed load where the
  * kernel can cast (faster, and allowed under lockdown), a probe read otherwise; both give 0 for a bad address.
  */
-#define LOAD_AT(type, address, member)                                                                             \
-	({                                                                                                         \
-		typeof(((type *)0)->member) value__ = 0;                                                           \
-		if (have_rdonly_cast) {                                                                            \
-			type *typed__ = bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type));         \
-			value__ = typed__->member;                                                                 \
-		} else {                                                                                           \
-			bpf_core_read(&value__, sizeof(value__), &((type *)(address))->member);                    \
-		}                                                                                                  \
-		value__;                                                                                           \
+#define LOAD_AT(type, address, member)                                                                                 \
+	({                                                                                                             \
+		typeof(((type *)0)->member) value__ = 0;                                                               \
+		if (have_rdonly_cast) {                                                                                \
+			type *typed__ = bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type));             \
+			value__ = typed__->member;                                                                     \
+		} else {                                                                                               \
+			bpf_core_read(&value__, sizeof(value__), &((type *)(address))->member);                        \
+		}                                                                                                      \
+		value__;                                                                                               \
 	})
 
 /* The array index is a relocated enum value, which the compiler cannot fold into one relocation: add it by hand. */
@@ -29,14 +29,14 @@ static __always_inline struct cgroup_subsys_state *memory_css_of(struct css_set 
 {
 	void *array = (void *)set + bpf_core_field_offset(struct css_set, subsys);
 	return *(struct cgroup_subsys_state **)(array + bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
-							    sizeof(void *));
+								sizeof(void *));
 }
 
 static __always_inline struct cgroup_subsys_state *memory_css_of_cgroup(struct cgroup *cgroup)
 {
 	void *array = (void *)cgroup + bpf_core_field_offset(struct cgroup, subsys);
 	return *(struct cgroup_subsys_state **)(array + bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
-							    sizeof(void *));
+								sizeof(void *));
 }
 
 /* Pages of one kind in a process, as the kernel's own OOM report counts them: per-CPU rests are left out. */

@@ -14,8 +14,7 @@
 
 static __always_inline struct memcrest_slot *slot_of(__u64 serial)
 {
-	/* Serial numbers come in a row (one per controller and cgroup): the low bits spread them well. */
-	__u32 index = (serial ^ (serial >> 8)) & (MEMCREST_CACHE_SLOTS - 1);
+	__u32 index = memcrest_slot_index(serial);
 
 	return bpf_map_lookup_elem(&slots, &index);
 }
@@ -45,7 +44,8 @@ static __always_inline bool may_emit(struct memcrest_entry *entry, __u64 serial,
 {
 	struct memcrest_throttle *r;
 
-	if (now - entry->window_start_ns >= MEMCREST_WINDOW_NS) {
+	/* Signed: another CPU may have begun a window a moment after our clock reading. */
+	if ((__s64)(now - entry->window_start_ns) >= (__s64)MEMCREST_WINDOW_NS) {
 		entry->window_start_ns = now;
 		entry->window_steps = 0;
 	}
@@ -53,8 +53,9 @@ static __always_inline bool may_emit(struct memcrest_entry *entry, __u64 serial,
 		return true;
 	entry->suppressed++;
 	emit_throttled(MEMCREST_REC_STEP);
-	if (entry->window_steps != max_steps_per_window + 1)
+	if (entry->window_told_ns == entry->window_start_ns)
 		return false;
+	entry->window_told_ns = entry->window_start_ns;
 	r = emit_reserve(&critical, MEMCREST_REC_THROTTLE, sizeof(*r));
 	if (!r)
 		return false;
@@ -66,8 +67,14 @@ static __always_inline bool may_emit(struct memcrest_entry *entry, __u64 serial,
 	return false;
 }
 
+/* What one charge is about: the memory cgroup that was charged, and the limit that its levels follow. */
+struct charge {
+	__u64 cgroup_id; /* of the cgroup charged, also while its ancestors are looked at */
+	__u64 limit;     /* the lowest of its own and its ancestors', in pages */
+};
+
 static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, struct memcrest_entry *entry, __u64 usage,
-				      __u32 flags)
+				      __u32 flags, __u64 charged_id)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 now = bpf_ktime_get_boot_ns();
@@ -94,6 +101,7 @@ static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, stru
 	r->limit_bytes = pages_to_bytes(entry->limit);
 	r->quantum_bytes = pages_to_bytes(entry->quantum);
 	r->suppressed = entry->suppressed;
+	r->oom_events = MEMCG(memcg, memory_events_local[MEMCG_OOM].counter);
 	entry->suppressed = 0;
 	fill_task(&r->task, task);
 	__builtin_memset(r->user_stack, 0, sizeof(r->user_stack));
@@ -101,12 +109,11 @@ static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, stru
 	r->user_frames = 0;
 	r->kernel_frames = 0;
 	/* Batched hooks may run under a task that charged nothing here: its stack would accuse the wrong one. */
-	if (!(flags & MEMCREST_STEP_ANCESTOR) && r->task.cgroup_id != entry->cgroup_id)
+	if (r->task.cgroup_id != charged_id)
 		flags |= MEMCREST_STEP_FOREIGN;
 	if (capture_stacks && !(flags & MEMCREST_STEP_FOREIGN)) {
 		if (!(task->flags & PF_KTHREAD))
-			r->user_frames =
-				fill_stack(ctx, r->user_stack, sizeof(r->user_stack), BPF_F_USER_STACK);
+			r->user_frames = fill_stack(ctx, r->user_stack, sizeof(r->user_stack), BPF_F_USER_STACK);
 		r->kernel_frames = fill_stack(ctx, r->kernel_stack, sizeof(r->kernel_stack), 0);
 	}
 	r->flags = flags;
@@ -119,7 +126,7 @@ static __always_inline struct memcrest_entry *entry_for(__u64 memcg, __u64 seria
 	struct memcrest_entry fresh = {};
 	struct memcrest_stats *self;
 
-	if (entry)
+	if (entry || (MEMCG(memcg, css.flags) & CSS_DYING))
 		return entry;
 	fresh.cgroup_id = memcg_cgroup_id(memcg);
 	bpf_map_update_elem(&entries, &serial, &fresh, BPF_NOEXIST);
@@ -134,7 +141,7 @@ static __always_inline struct memcrest_entry *entry_for(__u64 memcg, __u64 seria
 
 /* Compare one memory cgroup with its shared levels and write a step if it crossed. */
 static __always_inline struct memcrest_entry *check_levels(void *ctx, __u64 memcg, __u64 serial, __u64 usage,
-							   __u32 flags)
+							   __u32 flags, const struct charge *charge)
 {
 	struct memcrest_entry *entry = entry_for(memcg, serial);
 	__u64 limit, quantum;
@@ -145,11 +152,15 @@ static __always_inline struct memcrest_entry *check_levels(void *ctx, __u64 memc
 		entry->peak = usage;
 	if (entry->quantum && usage < entry->next && usage >= entry->floor)
 		return entry;
-	/* The agent's own growth waits until somebody else in its cgroup charges: no record feeds on itself. */
-	if ((bpf_get_current_pid_tgid() >> 32) == own_tgid)
+	/*
+	 * The agent's own growth waits until somebody else in its cgroup charges: no record feeds on itself. A batch of
+	 * another cgroup's pages that is drained while the agent runs is not the agent's.
+	 */
+	if ((bpf_get_current_pid_tgid() >> 32) == own_tgid &&
+	    id_of_css(memory_css_of_task(bpf_get_current_task_btf())) == charge->cgroup_id)
 		return entry;
 	limit = MEMCG(memcg, memory.max);
-	quantum = quantum_for(limit);
+	quantum = quantum_for(flags & MEMCREST_STEP_ANCESTOR ? limit : charge->limit);
 	if (!entry->quantum)
 		flags |= MEMCREST_STEP_FIRST;
 	else
@@ -157,8 +168,36 @@ static __always_inline struct memcrest_entry *check_levels(void *ctx, __u64 memc
 	entry->limit = limit;
 	entry->quantum = quantum;
 	set_levels(entry, usage);
-	emit_step(ctx, memcg, serial, entry, usage, flags);
+	emit_step(ctx, memcg, serial, entry, usage, flags, charge->cgroup_id);
 	return entry;
+}
+
+/* A slot is valid only while its serial is: an interrupt that takes the slot in between finds it empty. */
+static __always_inline void fill_slot(struct memcrest_slot *slot, __u64 serial, __u64 next, __u64 floor)
+{
+	*(volatile __u64 *)&slot->serial = 0;
+	barrier();
+	slot->next = next;
+	slot->floor = floor;
+	barrier();
+	*(volatile __u64 *)&slot->serial = serial;
+}
+
+/* The lowest limit above a memory cgroup may be what it runs into: its levels must be fine enough for that one. */
+static __always_inline void look_up(struct charge *charge, __u64 memcg)
+{
+	__u64 limit;
+
+	charge->cgroup_id = memcg_cgroup_id(memcg);
+	charge->limit = MEMCG(memcg, memory.max);
+	for (int i = 0; i < ANCESTORS_CHECKED; i++) {
+		memcg = memcg_parent(memcg);
+		if (!is_memcg(memcg))
+			break;
+		limit = MEMCG(memcg, memory.max);
+		if (limit < charge->limit)
+			charge->limit = limit;
+	}
 }
 
 /* The part behind the cache. Ancestors are compared here too: one of them may be the one that is full. */
@@ -167,6 +206,7 @@ static __noinline int charged_slow(void *ctx, __u64 memcg, __u64 serial, __u64 u
 	struct memcrest_slot *slot = slot_of(serial);
 	struct memcrest_entry *entry, *evicted;
 	struct memcrest_stats *self;
+	struct charge charge;
 	__u64 up = memcg;
 
 	if (!slot)
@@ -187,17 +227,14 @@ static __noinline int charged_slow(void *ctx, __u64 memcg, __u64 serial, __u64 u
 		slot->peak = 0;
 	/* The root has no limit, and its counter is only the sum of all others: never a step of its own. */
 	if (!memcg_parent(memcg)) {
-		slot->serial = serial;
-		slot->next = ~0ULL;
-		slot->floor = 0;
+		fill_slot(slot, serial, ~0ULL, 0);
 		return 0;
 	}
-	entry = check_levels(ctx, memcg, serial, usage, 0);
+	look_up(&charge, memcg);
+	entry = check_levels(ctx, memcg, serial, usage, 0, &charge);
 	if (!entry)
 		return 0;
-	slot->serial = serial;
-	slot->next = entry->next;
-	slot->floor = entry->floor;
+	fill_slot(slot, serial, entry->next, entry->floor);
 	if (usage > slot->peak)
 		slot->peak = usage;
 
@@ -207,8 +244,8 @@ static __noinline int charged_slow(void *ctx, __u64 memcg, __u64 serial, __u64 u
 			break;
 		if (pages_to_bytes(MEMCG(up, memory.max)) == MEMCREST_NO_LIMIT)
 			continue;
-		check_levels(ctx, up, MEMCG(up, css.serial_nr), MEMCG(up, memory.usage.counter),
-			     MEMCREST_STEP_ANCESTOR);
+		check_levels(ctx, up, MEMCG(up, css.serial_nr), MEMCG(up, memory.usage.counter), MEMCREST_STEP_ANCESTOR,
+			     &charge);
 	}
 	return 0;
 }

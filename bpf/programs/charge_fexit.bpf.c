@@ -23,8 +23,8 @@ static __always_inline int counted(void *ctx, struct page_counter *counter)
 }
 
 SEC("fexit/page_counter_try_charge")
-int BPF_PROG(on_page_counter_try_charge, struct page_counter *counter, unsigned long pages,
-	     struct page_counter **fail, _Bool charged_ok)
+int BPF_PROG(on_page_counter_try_charge, struct page_counter *counter, unsigned long pages, struct page_counter **fail,
+	     _Bool charged_ok)
 {
 	return charged_ok ? counted(ctx, counter) : 0;
 }
@@ -41,4 +41,3 @@ int BPF_PROG(on_page_counter_uncharge, struct page_counter *counter, unsigned lo
 {
 	return counted(ctx, counter);
 }
-

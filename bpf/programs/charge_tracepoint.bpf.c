@@ -22,4 +22,3 @@ int BPF_PROG(on_mod_memcg_state, struct mem_cgroup *memcg, int item, int change)
 {
 	return charged(ctx, (__u64)memcg);
 }
-

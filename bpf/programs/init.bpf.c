@@ -21,4 +21,3 @@ int on_init(void *ctx)
 	own_tgid = bpf_get_current_pid_tgid() >> 32;
 	return 0;
 }
-

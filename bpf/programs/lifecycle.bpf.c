@@ -27,7 +27,7 @@ static __always_inline int cgroup_changed(struct cgroup *cgroup, const char *pat
 		r->path_len = len > 0 ? len - 1 : 0;
 		emit_submit(r, MEMCREST_REC_CGROUP, BPF_RB_FORCE_WAKEUP);
 	}
-	/* Charges may outlive the directory; they make a new entry, which is right: it is their first step again. */
+	/* Charges may outlive the directory: entry_for() makes no new entry for a css that is dying. */
 	if (op == MEMCREST_CGROUP_RMDIR)
 		bpf_map_delete_elem(&entries, &serial);
 	return 0;
@@ -80,13 +80,12 @@ int BPF_PROG(on_sched_process_exit, struct task_struct *task)
 	/* The last thread of a process that a signal ended. */
 	if (task->signal->live.counter || !(task->exit_code & 0x7f))
 		return 0;
-	r = emit_reserve(&critical, MEMCREST_REC_EXIT, sizeof(*r));
+	r = emit_reserve(&bulk, MEMCREST_REC_EXIT, sizeof(*r));
 	if (!r)
 		return 0;
 	fill_task(&r->task, task);
 	r->exit_code = task->exit_code;
 	r->pad = 0;
-	emit_submit(r, MEMCREST_REC_EXIT, 0);
+	emit_submit(r, MEMCREST_REC_EXIT, bulk_wake_flags(false));
 	return 0;
 }
-

@@ -74,4 +74,3 @@ int BPF_PROG(on_oom_kill_process, struct oom_control *oc)
 	emit_submit(r, MEMCREST_REC_OOM, BPF_RB_FORCE_WAKEUP);
 	return 0;
 }
-

@@ -58,6 +58,7 @@ struct StepEvent {
   std::optional<std::uint64_t> limit_bytes;
   std::uint64_t quantum_bytes = 0;
   std::uint64_t suppressed = 0;  // steps of this cgroup left out before this one
+  std::uint64_t oom_events = 0;  // own limit hit so far, as in memory.events.local "oom"
   bool up = false;               // neither up nor down: the first sight, a base line
   bool down = false;
   bool ancestor = false;  // seen while a child charged

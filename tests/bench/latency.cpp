@@ -95,8 +95,7 @@ int measure(int rounds) {
   std::vector<double> latencies_ms;
   int missed = 0;
   for (int round = 0; round < rounds; ++round) {
-    auto child =
-        RunChild::spawn(cgroup->dir(), cgroup->version(), {MEMCREST_HOG, "anon", "64m", "--no-thp"}, *signals);
+    auto child = RunChild::spawn(cgroup->dir(), cgroup->version(), {MEMCREST_HOG, "anon", "64m", "--no-thp"}, *signals);
     if (!child || !child->wait_for(*signals, std::chrono::seconds(30)) || !child->exit()->signalled()) {
       std::cerr << "the test program was not killed\n";
       return 1;

@@ -94,7 +94,8 @@ TEST_F(ObjectLayout, Task) {
 }
 
 TEST_F(ObjectLayout, Step) {
-  SIZE(memcrest_step, 14);
+  SIZE(memcrest_step, 15);
+  MEMBER(memcrest_step, oom_events);
   MEMBER(memcrest_step, h);
   MEMBER(memcrest_step, cgroup_id);
   MEMBER(memcrest_step, serial);
@@ -155,7 +156,7 @@ TEST_F(ObjectLayout, OtherRecords) {
 TEST_F(ObjectLayout, MapValues) {
   SIZE(memcrest_slot, 4);
   MEMBER(memcrest_slot, peak);
-  SIZE(memcrest_entry, 10);
+  SIZE(memcrest_entry, 11);
   MEMBER(memcrest_entry, last_wake_ns);
   SIZE(memcrest_counters, 4);
   MEMBER(memcrest_counters, dropped_throttle);

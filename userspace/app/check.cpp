@@ -22,9 +22,7 @@ bool supported(const Features& features, const Result<CgroupTree>& tree) {
   return tree.has_value() && features.can_load() && (features.charge.name != "none" || features.oom.name != "none");
 }
 
-Json tier_json(const Tier& tier) {
-  return {{"name", tier.name}, {"programs", tier.programs}, {"misses", tier.misses}};
-}
+Json tier_json(const Tier& tier) { return {{"name", tier.name}, {"programs", tier.programs}, {"misses", tier.misses}}; }
 
 std::string as_json(const Features& features, const Result<CgroupTree>& tree) {
   Json out;
@@ -82,8 +80,7 @@ void print(const Features& features, const Result<CgroupTree>& tree) {
   print_tier("oom", features.oom);
   std::cout << "\nhooks\n";
   for (const Hook& hook : features.hooks) {
-    std::cout << "  " << padded(to_string(hook.state), 11) << padded(hook.kind + "/" + hook.target, 32)
-              << hook.purpose;
+    std::cout << "  " << padded(to_string(hook.state), 11) << padded(hook.kind + "/" + hook.target, 32) << hook.purpose;
     if (!hook.reason.empty()) {
       std::cout << " (" << escape_terminal(hook.reason) << ")";
     }
@@ -91,7 +88,11 @@ void print(const Features& features, const Result<CgroupTree>& tree) {
   }
   std::cout << "\ncapabilities\n";
   for (const CapabilityStatus& one : features.capabilities) {
-    std::cout << "  " << padded(one.held ? "held" : one.required ? "MISSING" : "absent", 11)
+    std::cout << "  "
+              << padded(one.held       ? "held"
+                        : one.required ? "MISSING"
+                                       : "absent",
+                        11)
               << (one.held ? one.name : padded(one.name, 18) + one.consequence) << "\n";
   }
   std::cout << "\n"

@@ -59,6 +59,7 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
 
 int main(int argc, char** argv) {
   const bool stdout_open = fill_standard_streams();
+  int failure = memcrest::kExitFailure;
   try {
     // Everything that is not an incident goes to stderr, one line each, marked as ours.
     spdlog::set_default_logger(spdlog::stderr_logger_mt("memcrest"));
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
     if (parsed.options->verb != memcrest::Verb::kRun) {
       return dispatch(*parsed.options, nullptr, stdout_open);
     }
+    failure = memcrest::kExitRunFailed;
     auto signals = memcrest::RunSignals::open();
     if (!signals) {
       spdlog::error("{}", signals.error().message());
@@ -78,6 +80,6 @@ int main(int argc, char** argv) {
     return dispatch(*parsed.options, &*signals, stdout_open);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "memcrest: %s\n", error.what());
-    return memcrest::kExitFailure;
+    return failure;
   }
 }

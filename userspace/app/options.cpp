@@ -29,8 +29,7 @@ CLI::Option* add_size(CLI::App& app, const std::string& name, Target& target, st
               throw CLI::ValidationError(name, size.error().message());
             }
             if (*size < least || *size > most) {
-              throw CLI::ValidationError(
-                  name, "must lie between " + format_size(least) + " and " + format_size(most));
+              throw CLI::ValidationError(name, "must lie between " + format_size(least) + " and " + format_size(most));
             }
             target = *size;
           },
@@ -82,7 +81,7 @@ void add_trace(CLI::App& app, TraceOptions& trace) {
   add_size(app, "--burst-min", trace.burst_min_bytes, kPage, kMaxSize,
            "Smallest rise that is a burst (default: 5 % of the limit, at least 16 MiB)")
       ->group("Detection");
-  add_duration(app, "--burst-window", trace.burst_window, 1ms, 1h, "Time within which it must rise (default: 1s)")
+  add_duration(app, "--burst-window", trace.burst_window, 1ms, 1min, "Time within which it must rise (default: 1s)")
       ->group("Detection");
   app.add_option("--docker-socket", trace.docker_socket,
                  "Docker's API socket; an empty value asks nobody (default: $DOCKER_HOST or /var/run/docker.sock)")

@@ -25,7 +25,8 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kLook{10};    // between two readings of memory.stat
+constexpr std::size_t kMaxListed = 1000;           // incidents kept for the report; later bursts are only counted
+constexpr std::chrono::milliseconds kLook{10};     // between two readings of memory.stat
 constexpr std::chrono::milliseconds kSettle{100};  // for records of the last moments to arrive
 
 bool is_inside(const std::string& path, const std::string& parent) {
@@ -41,7 +42,9 @@ class Follower {
   Follower(const Follower&) = delete;
   Follower& operator=(const Follower&) = delete;
 
-  void start() { thread_ = std::thread([this] { work(); }); }
+  void start() {
+    thread_ = std::thread([this] { work(); });
+  }
   void stop() {
     stopping_ = true;
     if (thread_.joinable()) {
@@ -49,9 +52,8 @@ class Follower {
     }
   }
   // After stop().
-  [[nodiscard]] std::optional<std::uint64_t> cache_at_peak(std::uint64_t true_peak) const {
-    return highest_ >= true_peak - true_peak / 10 ? cache_ : std::nullopt;
-  }
+  [[nodiscard]] std::uint64_t highest_seen() const { return highest_; }
+  [[nodiscard]] std::optional<std::uint64_t> needed_seen() const { return needed_; }
 
  private:
   void work() {
@@ -78,9 +80,10 @@ class Follower {
 
   void look() {
     const RunFigures now = cgroup_.figures();
-    if (now.usage_bytes && *now.usage_bytes >= highest_ && now.file_bytes) {
-      highest_ = *now.usage_bytes;
-      cache_ = *now.file_bytes - std::min(*now.file_bytes, now.shmem_bytes.value_or(0));
+    if (now.usage_bytes && now.file_bytes) {
+      const std::uint64_t cache = *now.file_bytes - std::min(*now.file_bytes, now.shmem_bytes.value_or(0));
+      highest_ = std::max(highest_, *now.usage_bytes);
+      needed_ = std::max(needed_.value_or(0), *now.usage_bytes - std::min(*now.usage_bytes, cache));
     }
   }
 
@@ -88,14 +91,13 @@ class Follower {
   const RunCgroup& cgroup_;
   std::atomic<bool> stopping_{false};
   std::uint64_t highest_ = 0;
-  std::optional<std::uint64_t> cache_;
+  std::optional<std::uint64_t> needed_;
   std::thread thread_;
 };
 
 std::size_t error_columns() {
   winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? std::max<std::size_t>(size.ws_col, 60)
-                                                                           : 100;
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? std::max<std::size_t>(size.ws_col, 60) : 100;
 }
 
 bool write_all(int fd, const std::string& text) {
@@ -143,9 +145,14 @@ int run(const RunOptions& options, RunSignals& signals) {
   std::mutex mutex;
   auto session = Session::open(options.trace, *tree, [&](const Incident& incident) {
     const std::lock_guard lock(mutex);
-    if (is_inside(incident.cgroup.path, cgroup->path())) {
-      report.incidents.push_back(incident);
+    if (!is_inside(incident.cgroup.path, cgroup->path())) {
+      return;
     }
+    if (incident.kind == IncidentKind::kBurst && report.incidents.size() >= kMaxListed) {
+      ++report.bursts_not_listed;
+      return;
+    }
+    report.incidents.push_back(incident);
   });
   if (!session && session.error().exit_code == kExitUsage) {
     ignore_result(cgroup->remove());
@@ -171,7 +178,8 @@ int run(const RunOptions& options, RunSignals& signals) {
   report.exit = *child->exit();
   report.figures = cgroup->figures();
   follower.stop();
-  report.cache_at_peak_bytes = follower.cache_at_peak(report.figures.peak_bytes.value_or(~0ULL));
+  report.highest_seen_bytes = follower.highest_seen();
+  report.needed_seen_bytes = follower.needed_seen();
   if (session) {
     report.tiers = describe_tiers((*session)->features());
     report.loss = (*session)->collector().loss();

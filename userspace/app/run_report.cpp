@@ -48,8 +48,8 @@ std::string exit_text(const RunReport& report) {
     return "exit code " + std::to_string(report.exit.code()) + after;
   }
   const char* name = sigabbrev_np(report.exit.signal());
-  return "killed by SIG" + std::string(name != nullptr ? name : std::to_string(report.exit.signal())) +
-         " (exit code " + std::to_string(report.exit.code()) + ")" + after;
+  return "killed by SIG" + std::string(name != nullptr ? name : std::to_string(report.exit.signal())) + " (exit code " +
+         std::to_string(report.exit.code()) + ")" + after;
 }
 
 std::string peak_text(const RunReport& report) {
@@ -57,9 +57,6 @@ std::string peak_text(const RunReport& report) {
     return "not known: this kernel keeps no peak of a cgroup";
   }
   std::string out = format_size(*report.figures.peak_bytes) + " exact, the kernel's own mark";
-  if (report.cache_at_peak_bytes && *report.cache_at_peak_bytes >= *report.figures.peak_bytes / 50) {
-    out += "; about " + format_size(*report.cache_at_peak_bytes) + " of it page cache";
-  }
   return out;
 }
 
@@ -68,7 +65,7 @@ std::string survive_text(const RunReport& report) {
     // Rounded up, in the form that --memory takes: the number shown is one that works.
     const std::uint64_t mib = (*least + (1U << 20U) - 1) >> 20U;
     return "a limit of " + std::to_string(mib) + "m (" + std::to_string(*least) + " bytes), with no headroom" +
-           (*least < report.figures.peak_bytes ? ", by dropping page cache" : "");
+           (*least < report.figures.peak_bytes ? ", about, if the kernel drops page cache in time" : "");
   }
   if (oom_killed(report)) {
     return "more than " + (report.limits.memory ? format_size(*report.limits.memory) : std::string("it had")) +
@@ -99,8 +96,12 @@ std::optional<std::uint64_t> smallest_limit(const RunReport& report) {
   if (oom_killed(report) || !report.figures.peak_bytes) {
     return std::nullopt;
   }
-  const std::uint64_t cache = std::min(report.cache_at_peak_bytes.value_or(0), *report.figures.peak_bytes);
-  return *report.figures.peak_bytes - cache;
+  const std::uint64_t peak = *report.figures.peak_bytes;
+  if (!report.needed_seen_bytes) {
+    return peak;
+  }
+  const std::uint64_t unseen = peak - std::min(peak, report.highest_seen_bytes);
+  return std::min(peak, *report.needed_seen_bytes + unseen);
 }
 
 std::string to_json(const RunReport& report) {
@@ -116,7 +117,7 @@ std::string to_json(const RunReport& report) {
   out["limit_bytes"] = number(report.limits.memory);
   out["swap_limit_bytes"] = number(report.limits.swap);
   out["peak_bytes"] = number(report.figures.peak_bytes);
-  out["cache_at_peak_bytes"] = number(report.cache_at_peak_bytes);
+  out["needed_seen_bytes"] = number(report.needed_seen_bytes);
   out["smallest_limit_bytes"] = number(smallest_limit(report));
   out["oom_kills"] = number(report.figures.oom_kills);
   out["limit_hits"] = number(report.figures.limit_hits);
@@ -129,6 +130,7 @@ std::string to_json(const RunReport& report) {
                                              {"throttled", report.loss.throttled},
                                              {"invalid", report.loss.invalid},
                                              {"untracked", report.loss.untracked}});
+  out["bursts_not_listed"] = report.bursts_not_listed;
   out["incidents"] = Json::array();
   for (const Incident& incident : report.incidents) {
     out["incidents"].push_back(Json::parse(to_json(incident)));
@@ -152,6 +154,7 @@ std::string to_text(const RunReport& report, std::size_t columns) {
       line(bursts == 1 ? "grew" : "", burst_line(*incident.burst));
     }
   }
+  bursts += report.bursts_not_listed;
   if (bursts > kMaxBurstLines) {
     line("", "+ " + std::to_string(bursts - kMaxBurstLines) + " more bursts");
   } else if (bursts == 0 && !report.tiers.empty()) {

@@ -21,18 +21,20 @@ struct RunReport {
   std::chrono::nanoseconds duration{0};
   RunLimits limits;
   RunFigures figures;  // after the end
-  // Page cache (without tmpfs) that was in use when usage stood within a tenth of its peak; the kernel could have
-  // dropped it. Read every few milliseconds: unset when the peak was too short for that.
-  std::optional<std::uint64_t> cache_at_peak_bytes;
+  // From looks at memory.stat every few milliseconds: the highest usage, and the highest usage without the page cache
+  // (tmpfs counts as usage), which the kernel could have dropped. Unset: nothing could be read in time.
+  std::uint64_t highest_seen_bytes = 0;
+  std::optional<std::uint64_t> needed_seen_bytes;
   std::vector<Incident> incidents;  // of its cgroup and below
-  std::string tiers;                // "charges lru+state · oom mark_victim"; empty: no hooks
+  std::uint64_t bursts_not_listed = 0;
+  std::string tiers;  // "charges lru+state · oom mark_victim"; empty: no hooks
   std::string no_hooks_reason;
-  LossCount loss;  // without hooks: meaningless
+  LossCount loss;                 // without hooks: meaningless
   std::uint64_t left_behind = 0;  // processes still running in the cgroup
 };
 
-// The smallest limit that it would have survived, as far as the figures can tell: the peak less the page cache that
-// could have been dropped. nullopt after an OOM kill, or without a peak.
+// The smallest limit that it would have survived, as far as the figures can tell: the most that it held besides page
+// cache, plus whatever part of the peak no look has seen. nullopt after an OOM kill, or without a peak.
 [[nodiscard]] std::optional<std::uint64_t> smallest_limit(const RunReport& report);
 
 [[nodiscard]] std::string to_json(const RunReport& report);

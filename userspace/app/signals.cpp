@@ -21,11 +21,11 @@ void on_stop(int number) {
 }  // namespace
 
 void install_stop_signals() {
-  struct sigaction stop {};
+  struct sigaction stop{};
   stop.sa_handler = on_stop;  // no SA_RESTART: waits must return
   sigemptyset(&stop.sa_mask);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction before {};
+    struct sigaction before{};
     sigaction(number, nullptr, &before);
     // nohup and a shell's background jobs ignore some on purpose: SIGTERM must always work.
     if (before.sa_handler != SIG_IGN || number == SIGTERM) {

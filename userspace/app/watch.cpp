@@ -42,6 +42,10 @@ bool matches(const Container& container, const std::vector<std::string>& wanted,
     return false;
   }
   return wanted.empty() || std::ranges::any_of(wanted, [&](const std::string& one) {
+           // One that nobody could name may be the one that is meant: better shown, with its reason, than hidden.
+           if (container.name.empty() && !container.id.empty()) {
+             return true;
+           }
            // Docker's rule: a name in full, an id by any part that it starts with.
            return container.name == one || (!container.id.empty() && container.id.starts_with(one));
          });
@@ -53,8 +57,7 @@ std::string plural(std::uint64_t count, const char* one, const char* many) {
 
 class Watch {
  public:
-  explicit Watch(const WatchOptions& options)
-      : options_(options), style_(terminal_style()), output_(STDOUT_FILENO) {}
+  explicit Watch(const WatchOptions& options) : options_(options), style_(terminal_style()), output_(STDOUT_FILENO) {}
 
   int run();
 
@@ -150,8 +153,8 @@ int Watch::run() {
     spdlog::error("standard output could not be written: {}", std::strerror(error));
     return kExitOutput;
   }
-  const bool matched = (options_.fail_on != FailOn::kNothing && ooms_ > 0) ||
-                       (options_.fail_on == FailOn::kBurst && bursts_ > 0);
+  const bool matched =
+      (options_.fail_on != FailOn::kNothing && ooms_ > 0) || (options_.fail_on == FailOn::kBurst && bursts_ > 0);
   return matched ? kExitMatched : kExitOk;
 }
 

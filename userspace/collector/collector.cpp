@@ -10,6 +10,8 @@ namespace {
 constexpr std::uint64_t kMillisecond = 1'000'000;
 // How often the usage of an active cgroup is read where no hook shows memory being given back.
 constexpr std::uint64_t kSampleNs = 5 * kMillisecond;
+// The same for one that only had a step lately: what it gives back sets the base of its next burst.
+constexpr std::uint64_t kQuietSampleNs = 50 * kMillisecond;
 // What a burst already told explains of its ancestors' bursts is remembered this long.
 constexpr std::uint64_t kToldNs = 10'000 * kMillisecond;
 // How finely it is known when something was lost.
@@ -134,8 +136,10 @@ std::chrono::milliseconds Collector::wait_time(std::chrono::milliseconds longest
   if (const auto deadline = ooms_.deadline()) {
     wait = std::min(wait, *deadline > now ? *deadline - now : 0);
   }
-  if (!bursts_.active(now).empty()) {
-    wait = std::min(wait, settings_.falls_are_seen ? 10 * kSampleNs : kSampleNs);
+  if (!settings_.falls_are_seen && bursts_.any_under_way()) {
+    wait = std::min(wait, kSampleNs);
+  } else if (bursts_.any_active()) {
+    wait = std::min(wait, kQuietSampleNs);
   }
   if (!waiting_.empty() || !ended_.empty()) {
     wait = std::min(wait, 2 * kMillisecond);
@@ -151,6 +155,7 @@ void Collector::handle(const Event& event) {
 void Collector::on(const StepEvent& event) {
   ++totals_.steps;
   bursts_.step(event);
+  ooms_.note(event.serial, event.oom_events);
   if (!event.foreign) {
     processes_.seen(event.task);
   }
@@ -213,11 +218,13 @@ void Collector::sample_active() {
   if (now - last_sample_ns_ < kSampleNs) {
     return;
   }
-  const auto active = bursts_.active(now);
-  if (active.empty()) {
-    return;
-  }
+  // Falls matter most while a burst is open; elsewhere they only set the next one's base.
+  const bool all = now - last_full_sample_ns_ >= kQuietSampleNs;
+  const auto active = all ? bursts_.active(now) : bursts_.under_way();
   last_sample_ns_ = now;
+  if (all) {
+    last_full_sample_ns_ = now;
+  }
   std::vector<SampleEvent> samples;
   sampler_.sample(active, samples);
   for (const SampleEvent& sample : samples) {
@@ -244,16 +251,15 @@ void Collector::collect_bursts(std::uint64_t now_ns, bool all) {
   // ancestors too, and those may notice the end a moment earlier.
   std::ranges::stable_sort(ended_, std::ranges::greater{},
                            [](const Ended& one) { return std::ranges::count(one.path, '/'); });
-  std::vector<Ended> still;
-  for (Ended& one : ended_) {
-    if (!all && now_ns - one.since_ns < kBurstDelayNs) {
-      still.push_back(std::move(one));
-    } else if (!told_below(one)) {
+  const auto due = [&](const Ended& one) { return all || now_ns - one.since_ns >= kBurstDelayNs; };
+  // told_below() looks at all of ended_: nothing leaves it before the last has been told.
+  for (const Ended& one : ended_) {
+    if (due(one) && !told_below(one)) {
       told_.push_back({one.path, one.finding.burst.start_boot_ns, one.finding.end_ns, one.finding.burst.growth_bytes});
       tell_burst(one.finding);
     }
   }
-  ended_ = std::move(still);
+  std::erase_if(ended_, due);
   while (told_.size() > kMaxTold || (!told_.empty() && told_.front().end_ns + kToldNs < now_ns)) {
     told_.pop_front();
   }

@@ -123,6 +123,7 @@ class Collector {
   std::map<std::pair<ProcessKey, std::uint64_t>, BurstFinding> cut_;
   std::deque<std::pair<std::uint64_t, LossCount>> loss_history_;
   std::uint64_t last_sample_ns_ = 0;
+  std::uint64_t last_full_sample_ns_ = 0;
   std::uint64_t last_loss_ns_ = 0;
   Totals totals_;
 };

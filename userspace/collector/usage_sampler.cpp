@@ -24,7 +24,7 @@ void UsageSampler::sample(const std::vector<std::uint64_t>& cgroup_ids, std::vec
         continue;
       }
       if (files_.size() >= max_open_) {
-        files_.clear();  // rare; the busy ones are back with the next round
+        files_.erase(files_.begin());  // the oldest cgroup, by its number
       }
       found = files_.emplace(id, std::move(*file)).first;
     }

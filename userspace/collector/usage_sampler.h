@@ -16,7 +16,7 @@ namespace memcrest {
 
 class UsageSampler {
  public:
-  UsageSampler(const CgroupTree& tree, Resolver& resolver, const Clock& clock, std::size_t max_open = 256);
+  UsageSampler(const CgroupTree& tree, Resolver& resolver, const Clock& clock, std::size_t max_open = 768);
 
   // One SampleEvent for each of these cgroups that can be read.
   void sample(const std::vector<std::uint64_t>& cgroup_ids, std::vector<SampleEvent>& out);

@@ -78,6 +78,7 @@ Result<Event> convert(const memcrest_step& raw) {
   event.limit_bytes = known(raw.limit_bytes);
   event.quantum_bytes = raw.quantum_bytes;
   event.suppressed = raw.suppressed;
+  event.oom_events = raw.oom_events;
   event.up = (raw.flags & MEMCREST_STEP_UP) != 0;
   event.down = (raw.flags & MEMCREST_STEP_DOWN) != 0;
   event.ancestor = (raw.flags & MEMCREST_STEP_ANCESTOR) != 0;
@@ -172,9 +173,7 @@ Result<Event> convert(const memcrest_cgroup& raw) {
   return event;
 }
 
-Result<Event> convert(const memcrest_exit& raw) {
-  return ExitEvent{raw.h.time_ns, task_of(raw.task), raw.exit_code};
-}
+Result<Event> convert(const memcrest_exit& raw) { return ExitEvent{raw.h.time_ns, task_of(raw.task), raw.exit_code}; }
 
 template <typename Record>
 Result<Event> decode_as(std::span<const std::byte> bytes, const char* name) {

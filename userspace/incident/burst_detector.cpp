@@ -10,6 +10,8 @@
 namespace memcrest {
 namespace {
 
+// A cgroup counts as active so long after its last step, however long the window is.
+constexpr std::uint64_t kLongestActiveNs = 1'000'000'000;
 constexpr std::uint64_t kMinBurst = 16U << 20U;
 constexpr std::uint64_t kMinWindowNs = 1'000'000;
 
@@ -194,13 +196,23 @@ void BurstDetector::removed(std::uint64_t cgroup_id, std::uint64_t time_ns) {
 std::vector<std::uint64_t> BurstDetector::active(std::uint64_t now_ns) const {
   std::vector<std::uint64_t> out;
   for (const std::uint64_t id : active_) {
-    const auto found = tracks_.find(id);
-    if (found != tracks_.end() &&
-        (found->second->open || minus(now_ns, found->second->last_step_ns) <= found->second->window_ns)) {
+    const BurstTrack& one = *tracks_.at(id);
+    if (one.open || minus(now_ns, one.last_step_ns) <= std::min(one.window_ns, kLongestActiveNs)) {
       out.push_back(id);
     }
   }
   return out;
+}
+
+std::vector<std::uint64_t> BurstDetector::under_way() const {
+  std::vector<std::uint64_t> out;
+  std::ranges::copy_if(active_, std::back_inserter(out),
+                       [&](std::uint64_t id) { return tracks_.at(id)->open.has_value(); });
+  return out;
+}
+
+bool BurstDetector::any_under_way() const {
+  return std::ranges::any_of(active_, [&](std::uint64_t id) { return tracks_.at(id)->open.has_value(); });
 }
 
 }  // namespace memcrest

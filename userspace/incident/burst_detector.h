@@ -64,8 +64,14 @@ class BurstDetector {
   // The cgroup is gone: a burst under way ends as kRemoved and can be taken.
   void removed(std::uint64_t cgroup_id, std::uint64_t time_ns);
 
-  // Cgroups worth a look at their usage file now: a burst is open, or a step came within the last window.
+  // Cgroups worth a look at their usage file: a burst is open, or a step came within the last window (one second at
+  // most, however long the window is).
   [[nodiscard]] std::vector<std::uint64_t> active(std::uint64_t now_ns) const;
+  // Of these, the ones with a burst under way.
+  [[nodiscard]] std::vector<std::uint64_t> under_way() const;
+  [[nodiscard]] bool any_under_way() const;
+  // Cheap: may say yes for a moment after the last one went quiet.
+  [[nodiscard]] bool any_active() const { return !active_.empty(); }
 
  private:
   BurstTrack& track(std::uint64_t cgroup_id);

@@ -73,12 +73,19 @@ void BurstTrack::note_watermark(std::uint64_t time_ns, std::uint64_t bytes) {
   }
 }
 
-// A sample may see memory before the step that tells whose it is: growth waits for its step.
+// A sample may see memory before the step that tells whose it is: growth waits for its step. An ancestor is looked at
+// when one of its children takes a step: the task that runs then did not make all that came since the last look.
 void BurstTrack::blame(const StepEvent& event) {
-  if (event.usage_bytes > told_bytes) {
-    ledger.add(last().time_ns, event.foreign ? nullptr : &event.task, event.usage_bytes - told_bytes, event.page_cache);
-    told_bytes = event.usage_bytes;
+  if (event.usage_bytes <= told_bytes) {
+    return;
   }
+  const std::uint64_t grown = event.usage_bytes - told_bytes;
+  const std::uint64_t own = event.ancestor ? std::min(grown, quantum) : grown;
+  ledger.add(last().time_ns, event.foreign ? nullptr : &event.task, own, event.page_cache);
+  if (grown > own) {
+    ledger.add(last().time_ns, nullptr, grown - own);
+  }
+  told_bytes = event.usage_bytes;
 }
 
 // The rise that leads from the lowest point of the window to now. It starts where usage left the base by more than a

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "incident/saturating.h"
+
 namespace memcrest {
 namespace {
 
@@ -193,38 +195,53 @@ void OomAssembler::locate(OomFinding& finding, const VictimEvent& event) {
   }
 }
 
-bool OomAssembler::raised(const MemcgState& memcg) const {
-  const auto before = oom_counts_.find(memcg.serial);
-  return memcg.oom_events > (before == oom_counts_.end() ? 0 : before->second);
+void OomAssembler::note(std::uint64_t serial, std::uint64_t oom_events) {
+  if (oom_counts_.size() < kMaxCounts) {
+    oom_counts_.try_emplace(serial, oom_events);
+  }
 }
 
-// Without oom_control: walk from the victim's cgroup upwards to the limit that is full.
+OomAssembler::Raised OomAssembler::raised(const MemcgState& memcg) const {
+  const auto before = oom_counts_.find(memcg.serial);
+  if (before == oom_counts_.end()) {
+    return memcg.oom_events > 0 ? Raised::kPerhaps : Raised::kNo;
+  }
+  return memcg.oom_events > before->second ? Raised::kYes : Raised::kNo;
+}
+
+// Without oom_control: walk from the victim's cgroup upwards to the limit that is full. A pod's limit is often that of
+// its one container, and both are: then the one whose own OOM counter went up, then the one with the least room.
 void OomAssembler::locate_by_counters(OomFinding& finding, const VictimEvent& event) {
   if (event.memcg_oom && !*event.memcg_oom) {
     finding.scope = Scope::kHost;
     return;
   }
-  const MemcgState* full = nullptr;
-  const MemcgState* full_and_raised = nullptr;
+  const MemcgState* hit = nullptr;
+  bool tie = false;
   const MemcgState* guess = nullptr;
   double guess_ratio = 0;
+  const auto room = [](const MemcgState& memcg) { return saturating_sub(*memcg.limit_bytes, memcg.usage_bytes); };
   for (const MemcgState& memcg : event.chain.entries) {
     if (!memcg.limit_bytes) {
       continue;
     }
     if (is_full(memcg)) {
-      full = full == nullptr ? &memcg : full;
-      full_and_raised = full_and_raised == nullptr && raised(memcg) ? &memcg : full_and_raised;
+      const bool better =
+          hit == nullptr || raised(memcg) > raised(*hit) || (raised(memcg) == raised(*hit) && room(memcg) < room(*hit));
+      tie = hit != nullptr && raised(memcg) <= raised(*hit) ? tie || raised(memcg) == raised(*hit) : false;
+      hit = better ? &memcg : hit;
     }
     const double ratio =
         static_cast<double>(memcg.usage_bytes) / static_cast<double>(std::max<std::uint64_t>(*memcg.limit_bytes, 1)) +
-        (raised(memcg) ? 1000 : 0);
+        (raised(memcg) == Raised::kNo ? 0 : 1000);
     if (guess == nullptr || ratio > guess_ratio) {
       guess = &memcg;
       guess_ratio = ratio;
     }
   }
-  const MemcgState* hit = full_and_raised != nullptr ? full_and_raised : full;
+  if (tie) {
+    finding.gaps.emplace_back("more than one limit was full at the kill: the one with the least room is named");
+  }
   if (hit == nullptr && event.memcg_oom) {
     hit = guess;
     finding.gaps.emplace_back("no limit was full at the kill: the one that was hit is inferred");

@@ -38,6 +38,8 @@ class OomAssembler {
  public:
   explicit OomAssembler(OomSettings settings = {});
 
+  // How often a cgroup's own limit has led to an OOM, as of any step of it: the base line that tells a new one.
+  void note(std::uint64_t serial, std::uint64_t oom_events);
   void feed(const OomEvent& event);
   void feed(const VictimEvent& event);
   void feed(const KillEvent& event);
@@ -57,7 +59,9 @@ class OomAssembler {
   void take_control(OomFinding& finding, const VictimEvent& event);
   void locate(OomFinding& finding, const VictimEvent& event);
   void locate_by_counters(OomFinding& finding, const VictimEvent& event);
-  [[nodiscard]] bool raised(const MemcgState& memcg) const;
+  // Whether a cgroup's own limit was hit since it was last looked at; kPerhaps: it was not looked at before.
+  enum class Raised { kNo, kPerhaps, kYes };
+  [[nodiscard]] Raised raised(const MemcgState& memcg) const;
   [[nodiscard]] std::uint64_t settle_ns(const OomFinding& finding) const;
 
   OomSettings settings_;

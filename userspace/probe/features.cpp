@@ -44,8 +44,7 @@ void try_hook(Hook& hook, std::uint32_t btf_id) {
       {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
       {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
   };
-  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach_type_of(hook.kind),
-              .attach_btf_id = btf_id);
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach_type_of(hook.kind), .attach_btf_id = btf_id);
   const Fd program(bpf_prog_load(BPF_PROG_TYPE_TRACING, "memcrest_probe", "GPL", code, std::size(code), &options));
   if (!program) {
     hook.state = HookState::kRefused;

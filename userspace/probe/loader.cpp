@@ -153,14 +153,14 @@ Result<std::unique_ptr<LoadedProbe>> LoadedProbe::load(const LoadSettings& setti
     }
   }
   choose_tiers(features);
-  for (int round = 0; round < 2; ++round) {
+  constexpr int kRounds = 4;  // each lowers the ladder by what was refused
+  for (int round = 0; round < kRounds; ++round) {
     auto skeleton = open_skeleton(settings, features);
     if (!skeleton) {
       return std::unexpected(skeleton.error());
     }
     last_warning().clear();
-    const int error =
-        load_with(**skeleton, [&](const std::string& name) { return wanted(features, name, settings); });
+    const int error = load_with(**skeleton, [&](const std::string& name) { return wanted(features, name, settings); });
     if (error == 0) {
       LIBBPF_OPTS(bpf_test_run_opts, run);
       const int init = bpf_prog_test_run_opts(bpf_program__fd((*skeleton)->progs.on_init), &run);
@@ -172,7 +172,7 @@ Result<std::unique_ptr<LoadedProbe>> LoadedProbe::load(const LoadSettings& setti
       impl->settings = settings;
       return std::unique_ptr<LoadedProbe>(new LoadedProbe(std::move(impl)));
     }
-    if (round == 1) {
+    if (round == kRounds - 1) {
       return fail("load BPF programs", "", -error, last_warning());
     }
     if (auto found = find_refused(settings, features); !found) {
@@ -205,6 +205,14 @@ Result<void> LoadedProbe::attach(Features& features) {
       }
     }
   }
+  // A tier may only be made of what runs: programs left out at load cannot step in now.
+  for (Hook& hook : features.hooks) {
+    bpf_program* program = bpf_object__find_program_by_name(impl_->skeleton->obj, hook.program.c_str());
+    if (hook.state == HookState::kAvailable && (program == nullptr || !bpf_program__autoload(program))) {
+      hook.state = HookState::kMissing;
+      hook.reason = "not needed by the tier chosen";
+    }
+  }
   choose_tiers(features);
   if (impl_->links.empty()) {
     return fail("attach BPF programs", "", EPERM, "none could be attached");
@@ -234,7 +242,7 @@ LossCount LoadedProbe::loss() const {
   LossCount out;
   const RecordCounters all = counters();
   for (std::uint32_t type = 0; type < MEMCREST_REC_TYPES; ++type) {
-    const bool bulk = type == MEMCREST_REC_STEP || type == MEMCREST_REC_EXEC;
+    const bool bulk = type == MEMCREST_REC_STEP || type == MEMCREST_REC_EXEC || type == MEMCREST_REC_EXIT;
     (bulk ? out.bulk : out.critical) += all[type].dropped_full;
     out.throttled += all[type].dropped_throttle;
   }

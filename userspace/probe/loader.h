@@ -16,12 +16,12 @@
 namespace memcrest {
 
 struct LoadSettings {
-  std::optional<std::uint64_t> step_bytes;  // unset: max(1 MiB, limit / 128)
+  std::optional<std::uint64_t> step_bytes;      // unset: max(1 MiB, limit / 128)
   std::size_t critical_ring_bytes = 1U << 20U;  // powers of two, at least a page
   std::size_t bulk_ring_bytes = 2U << 20U;
   std::uint32_t max_steps_per_window = 2000;  // per memory cgroup and 100 ms
   bool stacks = true;
-  bool count_charges = false;  // tests and benchmarks
+  bool count_charges = false;         // tests and benchmarks
   std::vector<std::string> disabled;  // programs not to be used, by name
 };
 

@@ -15,15 +15,15 @@ enum {
 	MEMCREST_REC_THROTTLE = 3, /* critical ring: steps of a cgroup are being left out */
 	MEMCREST_REC_OOM = 4,      /* critical ring: oom_kill_process began (fentry tier only) */
 	MEMCREST_REC_VICTIM = 5,   /* critical ring: a process was chosen and marked */
-	MEMCREST_REC_KILL = 6,     /* critical ring: a SIGKILL was sent */
-	MEMCREST_REC_CGROUP = 7,   /* critical ring: a memory cgroup appeared or went */
-	MEMCREST_REC_EXIT = 8,     /* critical ring: a process ended abnormally (by a signal) */
+	MEMCREST_REC_KILL = 6, /* a SIGKILL was sent: critical ring when by the kernel, bulk ring when by a user */
+	MEMCREST_REC_CGROUP = 7, /* critical ring: a memory cgroup appeared or went */
+	MEMCREST_REC_EXIT = 8, /* bulk ring: a process was ended by a signal */
 	MEMCREST_REC_TYPES = 9,
 };
 
 struct memcrest_header {
 	__u16 type; /* MEMCREST_REC_* */
-	__u16 abi;  /* MEMCREST_ABI_VERSION */
+	__u16 abi; /* MEMCREST_ABI_VERSION */
 	__u32 size; /* of the whole record */
 	__u32 cpu;
 	__u32 pad;
@@ -37,18 +37,18 @@ struct memcrest_task {
 	__u32 tgid;
 	__u32 tid;
 	__u32 ns_tgid; /* pid in the innermost pid namespace */
-	__u32 uid;     /* in the initial user namespace */
+	__u32 uid; /* in the initial user namespace */
 	__u64 start_time_ns; /* of the thread-group leader; with tgid it names a process for good */
-	__u64 cgroup_id;     /* memory cgroup of the thread */
-	char comm[MEMCREST_COMM_LEN];        /* of the process */
+	__u64 cgroup_id; /* memory cgroup of the thread */
+	char comm[MEMCREST_COMM_LEN]; /* of the process */
 	char thread_comm[MEMCREST_COMM_LEN]; /* of the thread */
 };
 MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_task) == 64, "task layout");
 
 enum {
-	MEMCREST_STEP_UP = 1,       /* usage reached the next level */
-	MEMCREST_STEP_DOWN = 2,     /* usage fell more than one quantum below the last level */
-	MEMCREST_STEP_FIRST = 4,    /* first sight of this cgroup: a base line, not a crossing */
+	MEMCREST_STEP_UP = 1, /* usage reached the next level */
+	MEMCREST_STEP_DOWN = 2, /* usage fell more than one quantum below the last level */
+	MEMCREST_STEP_FIRST = 4, /* first sight of this cgroup: a base line, not a crossing */
 	MEMCREST_STEP_ANCESTOR = 8, /* an ancestor with a limit of its own, checked on a child's crossing */
 	MEMCREST_STEP_FOREIGN = 16, /* the running thread belongs to another cgroup: it did not charge this */
 };
@@ -56,26 +56,27 @@ enum {
 struct memcrest_step {
 	struct memcrest_header h;
 	__u64 cgroup_id; /* inode number of the cgroup's directory */
-	__u64 serial;    /* css.serial_nr: never reused while the machine is up */
+	__u64 serial; /* css.serial_nr: never reused while the machine is up */
 	__u64 usage_bytes;
 	__u64 watermark_bytes; /* the kernel's own highest usage since creation or reset */
-	__u64 limit_bytes;     /* own memory.max, MEMCREST_NO_LIMIT without one */
-	__u64 quantum_bytes;   /* distance between levels */
-	__u64 suppressed;      /* steps of this cgroup left out since its last record */
-	__u32 flags;           /* MEMCREST_STEP_* */
+	__u64 limit_bytes; /* own memory.max, MEMCREST_NO_LIMIT without one */
+	__u64 quantum_bytes; /* distance between levels */
+	__u64 suppressed; /* steps of this cgroup left out since its last record */
+	__u64 oom_events; /* how often its own limit has led to an OOM so far */
+	__u32 flags; /* MEMCREST_STEP_* */
 	__u16 user_frames;
 	__u16 kernel_frames;
 	struct memcrest_task task;
 	__u64 user_stack[MEMCREST_USER_FRAMES];
 	__u64 kernel_stack[MEMCREST_KERNEL_FRAMES];
 };
-MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_step) == 32 + 64 + 64 + 56 * 8, "step layout");
+MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_step) == 32 + 72 + 64 + 56 * 8, "step layout");
 
 struct memcrest_exec {
 	struct memcrest_header h;
 	struct memcrest_task task;
 	__u32 parent_tgid;
-	__u32 cmdline_len;   /* bytes used in cmdline */
+	__u32 cmdline_len; /* bytes used in cmdline */
 	__u64 cmdline_total; /* bytes that the process has; more than cmdline_len when cut */
 	char cmdline[MEMCREST_CMDLINE_LEN];
 };
@@ -106,14 +107,14 @@ struct memcrest_memcg {
 	__u64 swap_limit_bytes;
 	__u64 failcnt;
 	__u64 oom_events; /* how often its own limit led to an OOM: memory.events.local "oom" */
-	__u32 flags;      /* MEMCREST_MEMCG_* */
+	__u32 flags; /* MEMCREST_MEMCG_* */
 	__u32 pad;
 	char name[MEMCREST_NAME_LEN];
 };
 MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_memcg) == 184, "memcg layout");
 
 struct memcrest_chain {
-	__u32 used;  /* entries filled, from the task's own cgroup upwards */
+	__u32 used; /* entries filled, from the task's own cgroup upwards */
 	__u32 total; /* depth of the real chain; more than used when cut */
 	struct memcrest_memcg entry[MEMCREST_CHAIN_LEN];
 };
@@ -128,7 +129,7 @@ enum {
 struct memcrest_oom {
 	struct memcrest_header h;
 	struct memcrest_task trigger;
-	__u64 memcg_id;    /* cgroup whose limit was hit, 0 for a host-wide OOM */
+	__u64 memcg_id; /* cgroup whose limit was hit, 0 for a host-wide OOM */
 	__u64 gfp_mask;
 	__u64 total_bytes; /* what the killer may choose from: a limit, never a use */
 	__s32 order;
@@ -150,14 +151,14 @@ struct memcrest_victim {
 	__s32 oom_score_adj;
 	__u16 kernel_frames;
 	__u16 user_frames;
-	struct memcrest_chain chain;                /* from the victim's cgroup upwards */
+	struct memcrest_chain chain; /* from the victim's cgroup upwards */
 	__u64 kernel_stack[MEMCREST_KERNEL_FRAMES]; /* of the trigger: tells a memcg OOM from a host OOM */
-	__u64 user_stack[MEMCREST_USER_FRAMES];     /* of the trigger */
+	__u64 user_stack[MEMCREST_USER_FRAMES]; /* of the trigger */
 };
 
 enum {
 	MEMCREST_KILL_KERNEL = 1, /* sent by the kernel itself (SEND_SIG_PRIV) */
-	MEMCREST_KILL_GROUP = 2,  /* to the whole process */
+	MEMCREST_KILL_GROUP = 2, /* to the whole process */
 };
 
 struct memcrest_kill {
@@ -165,7 +166,7 @@ struct memcrest_kill {
 	struct memcrest_task sender; /* who was running */
 	struct memcrest_task target;
 	__u32 flags; /* MEMCREST_KILL_* */
-	__s32 code;  /* si_code, 0 when unknown */
+	__s32 code; /* si_code, 0 when unknown */
 };
 MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_kill) == 32 + 128 + 8, "kill layout");
 
@@ -177,8 +178,8 @@ enum {
 struct memcrest_cgroup {
 	struct memcrest_header h;
 	__u64 cgroup_id;
-	__u64 serial;       /* of the memory controller's part */
-	__u64 parent_id;    /* 0 at the root */
+	__u64 serial; /* of the memory controller's part */
+	__u64 parent_id; /* 0 at the root */
 	__u64 watermark_bytes; /* at rmdir: the highest usage of its whole life */
 	__u32 op; /* MEMCREST_CGROUP_* */
 	__u32 path_len; /* without the closing NUL; MEMCREST_PATH_LEN - 1 when it may be cut */

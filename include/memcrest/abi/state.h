@@ -12,6 +12,12 @@
  * look-up per charge, never a wrong result. */
 #define MEMCREST_CACHE_SLOTS 256
 
+/* Serial numbers come in a row (one per controller and cgroup): the low bits spread them well. */
+static inline __u32 memcrest_slot_index(__u64 serial)
+{
+	return (__u32)((serial ^ (serial >> 8)) & (MEMCREST_CACHE_SLOTS - 1));
+}
+
 /* Per-CPU, direct-mapped: what the hot path needs to return early. Sizes in pages. */
 struct memcrest_slot {
 	__u64 serial; /* css.serial_nr, 0 when empty */
@@ -27,9 +33,10 @@ struct memcrest_entry {
 	__u64 floor;
 	__u64 peak;
 	__u64 quantum;
-	__u64 limit;          /* as of the last crossing, to notice a changed memory.max */
+	__u64 limit;          /* memory.max as of the last crossing */
 	__u64 window_start_ns; /* rate limit: start of the current window */
 	__u64 window_steps;
+	__u64 window_told_ns;  /* window for which the throttle record was written */
 	__u64 suppressed;   /* steps left out since the last record */
 	__u64 last_wake_ns; /* when a step of this cgroup last woke the reader */
 };

@@ -30,10 +30,13 @@ RunReport report() {
 TEST(SmallestLimit, IsThePeakLessTheCacheThatCouldGo) {
   RunReport one = report();
   EXPECT_EQ(smallest_limit(one), 100 * kMiB);
-  one.cache_at_peak_bytes = 30 * kMiB;
+  one.highest_seen_bytes = 100 * kMiB;
+  one.needed_seen_bytes = 70 * kMiB;
   EXPECT_EQ(smallest_limit(one), 70 * kMiB);
-  one.cache_at_peak_bytes = 500 * kMiB;  // read a moment later than the peak
-  EXPECT_EQ(smallest_limit(one), 0U);
+  one.highest_seen_bytes = 90 * kMiB;  // what no look has seen counts in full
+  EXPECT_EQ(smallest_limit(one), 80 * kMiB);
+  one.needed_seen_bytes = 500 * kMiB;
+  EXPECT_EQ(smallest_limit(one), 100 * kMiB);
 }
 
 TEST(SmallestLimit, IsUnknownAfterAKillOrWithoutAPeak) {
