@@ -65,6 +65,7 @@ struct cgroup;
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
 	struct cgroup_subsys *ss;
+	unsigned int flags;
 	u64 serial_nr;
 	struct cgroup_subsys_state *parent;
 };
@@ -175,6 +176,7 @@ struct oom_control {
 
 #pragma clang attribute pop
 
+#define CSS_DYING (1 << 4) /* include/linux/cgroup-defs.h: set before the rmdir tracepoint fires */
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h, stable since 3.x */
 
 #endif
