@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <functional>
+#include <thread>
 
 #include "app/run_cgroup.h"
 #include "app/run_child.h"
@@ -284,7 +285,8 @@ TEST_F(ProbeTest, TheRateLimitSaysSo) {
   const auto throttles = all<ThrottleEvent>([&](const ThrottleEvent& t) { return t.cgroup_id == cgroup_->id(); });
   ASSERT_FALSE(throttles.empty());
   EXPECT_EQ(throttles.front().steps_per_window, 2U);
-  // The next record after a gap carries how much is missing.
+  // The next record after a gap carries how much is missing. A window later, so that it is not held back as well.
+  std::this_thread::sleep_for(200ms);
   ASSERT_EQ(run({"anon", "1m", "--no-thp"}).code(), 0);
   drain();
   EXPECT_THAT(own_steps(), Contains(Field(&StepEvent::suppressed, Gt(0U))));
