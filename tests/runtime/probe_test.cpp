@@ -140,6 +140,22 @@ TEST_F(ProbeTest, EveryLevelOfARiseIsSeenOnce) {
   expect_counters_add_up();
 }
 
+TEST_F(ProbeTest, ThePeakIsKeptAtEveryCharge) {
+  LoadSettings settings;
+  settings.step_bytes = 1ULL << 40U;  // no level is ever crossed
+  open({}, settings);
+  ASSERT_EQ(run({"anon", "64m", "--no-thp"}).code(), 0);
+  drain();
+  const auto steps = own_steps();
+  ASSERT_EQ(steps.size(), 1U);  // the base line
+  const auto peak = source_->probe().peak_bytes(steps.front().serial);
+  ASSERT_TRUE(peak);
+  const std::uint64_t truth = cgroup_->figures().peak_bytes.value();
+  EXPECT_LE(*peak, truth);
+  EXPECT_LT(truth - *peak, kMiB);
+  EXPECT_FALSE(source_->probe().peak_bytes(~0ULL));
+}
+
 TEST_F(ProbeTest, AStepSaysWhoAndFromWhere) {
   open({});
   ASSERT_EQ(run({"anon", "16m", "--no-thp"}).code(), 0);

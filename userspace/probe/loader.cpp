@@ -222,7 +222,6 @@ Result<void> LoadedProbe::attach(Features& features) {
 
 int LoadedProbe::critical_ring_fd() const { return bpf_map__fd(impl_->skeleton->maps.critical); }
 int LoadedProbe::bulk_ring_fd() const { return bpf_map__fd(impl_->skeleton->maps.bulk); }
-int LoadedProbe::entries_fd() const { return bpf_map__fd(impl_->skeleton->maps.entries); }
 
 RecordCounters LoadedProbe::counters() const {
   RecordCounters out(MEMCREST_REC_TYPES);
@@ -236,6 +235,23 @@ memcrest_stats LoadedProbe::stats() const {
   memcrest_stats out{};
   sum_per_cpu(bpf_map__fd(impl_->skeleton->maps.stats), 0, out);
   return out;
+}
+
+std::optional<std::uint64_t> LoadedProbe::peak_bytes(std::uint64_t serial) const {
+  memcrest_entry entry{};
+  if (bpf_map_lookup_elem(bpf_map__fd(impl_->skeleton->maps.entries), &serial, &entry) != 0) {
+    return std::nullopt;
+  }
+  std::uint64_t peak = entry.peak;
+  const int cpus = libbpf_num_possible_cpus();
+  std::vector<memcrest_slot> slots(static_cast<std::size_t>(std::max(cpus, 1)));
+  const std::uint32_t index = memcrest_slot_index(serial);
+  if (bpf_map_lookup_elem(bpf_map__fd(impl_->skeleton->maps.slots), &index, slots.data()) == 0) {
+    for (const memcrest_slot& slot : slots) {
+      peak = slot.serial == serial ? std::max<std::uint64_t>(peak, slot.peak) : peak;
+    }
+  }
+  return peak << impl_->skeleton->rodata->page_shift;
 }
 
 LossCount LoadedProbe::loss() const {

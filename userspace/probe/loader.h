@@ -41,12 +41,14 @@ class LoadedProbe {
 
   [[nodiscard]] int critical_ring_fd() const;
   [[nodiscard]] int bulk_ring_fd() const;
-  [[nodiscard]] int entries_fd() const;
 
   // Thread-safe: one system call each.
   [[nodiscard]] RecordCounters counters() const;
   [[nodiscard]] memcrest_stats stats() const;
   [[nodiscard]] LossCount loss() const;
+  // The highest usage of a memory cgroup (css.serial_nr) that any hook saw since it was attached, in bytes: exact at
+  // every charge, whatever happened to the records. nullopt: not followed, or gone.
+  [[nodiscard]] std::optional<std::uint64_t> peak_bytes(std::uint64_t serial) const;
 
  private:
   struct Impl;
