@@ -177,8 +177,12 @@ void Inquiry::accept(const std::shared_ptr<KnownContainer>& container, const Con
 // A few times more while the container's cgroup lives, unless the path points to another runtime anyway.
 bool Inquiry::try_again_soon(const std::shared_ptr<KnownContainer>& container) {
   const bool worth_it = container->live > 0 && container->path.runtime != Runtime::kContainerd;
-  return worth_it && container->tries < kRetryAfter.size() &&
-         queue(SteadyClock::now() + kRetryAfter[container->tries++], {.container = container});
+  if (!worth_it || container->tries >= kRetryAfter.size()) {
+    return false;
+  }
+  const auto wait = kRetryAfter[container->tries];
+  ++container->tries;
+  return queue(SteadyClock::now() + wait, {.container = container});
 }
 
 void Inquiry::inspect(const Job& job, Source& source, Lock& lock, const std::stop_token& stop) {

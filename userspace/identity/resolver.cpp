@@ -165,7 +165,7 @@ void Resolver::State::rescan(std::unique_lock<std::mutex>& lock) {
   news.notify_all();
 }
 
-Resolver::Resolver(CgroupTree tree, const Clock& clock, ResolverSettings settings)
+Resolver::Resolver(CgroupTree tree, const Clock& clock, const ResolverSettings& settings)
     : state_(std::make_unique<State>(std::move(tree), clock, settings)) {
   state_->thread = std::jthread([state = state_.get()](const std::stop_token& stop) { state->work(stop); });
 }

@@ -31,7 +31,7 @@ struct Identity {
 
 class Resolver {
  public:
-  Resolver(CgroupTree tree, const Clock& clock, ResolverSettings settings);
+  Resolver(CgroupTree tree, const Clock& clock, const ResolverSettings& settings);
   ~Resolver();  // stops the thread; waits no longer than one request's time-out
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;

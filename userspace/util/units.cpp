@@ -170,7 +170,7 @@ std::string format_minutes(std::uint64_t seconds) {
     return two_units(seconds / 60, "min", seconds % 60, "s");
   }
   const std::uint64_t minutes = (seconds + 30) / 60;
-  if (minutes < 24 * 60) {
+  if (minutes < 24ULL * 60) {
     return two_units(minutes / 60, "h", minutes % 60, "min");
   }
   const std::uint64_t hours = (seconds + 1800) / 3600;
