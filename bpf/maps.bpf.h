@@ -11,13 +11,13 @@
 #include "memcrest/abi/records.h"
 #include "memcrest/abi/state.h"
 
-/* Records that must never be lost to a flood of steps: OOM, victims, kills, lifecycle. Read by RingSource. */
+/* Records that must never be lost to a flood: OOM, victims, the kernel's kills, cgroups. Read by RingSource. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } critical SEC(".maps");
 
-/* Usage steps and program starts. Read by RingSource. */
+/* Usage steps, program starts, kills by users, exits by a signal. Read by RingSource. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 2 << 20);
@@ -71,7 +71,7 @@ __u64 memory_subsystem = 0;
 /* The agent, in the initial pid namespace: its own growth never makes it write a record. Set by on_init, since the
  * agent does not know this number itself when it runs in a container. */
 __u32 own_tgid = 0;
-/* Its index in css_set.subsys, for userspace to show. */
+/* Its index in css_set.subsys. */
 __u64 memory_subsystem_id = 0;
 
 #define MEMCREST_WINDOW_NS 100000000ULL

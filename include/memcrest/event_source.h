@@ -13,8 +13,8 @@ namespace memcrest {
 
 // What is known to be missing, in records. Grows only.
 struct LossCount {
-  std::uint64_t critical = 0;   // OOM, victims, kills, lifecycle
-  std::uint64_t bulk = 0;       // steps and program starts lost to a full ring or queue
+  std::uint64_t critical = 0;   // OOM, victims, cgroups; kills of either ring, since they share a counter
+  std::uint64_t bulk = 0;       // steps, program starts and exits lost to a full ring
   std::uint64_t throttled = 0;  // steps left out by the rate limit
   std::uint64_t invalid = 0;    // records that the decoder refused
   std::uint64_t untracked = 0;  // memory cgroups for which the table had no room, counted per attempt
