@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -41,7 +42,9 @@ struct MemcgState {
   std::uint64_t failcnt = 0;
   std::uint64_t oom_events = 0;  // own limit hit, as in memory.events.local "oom"
   bool oom_group = false;
-  std::string name;  // last part of the path
+  std::uint64_t reclaim_ns = 0;   // direct reclaim that its own tasks were held up by so far, summed over tasks
+  std::uint64_t throttle_ns = 0;  // the same for memory.high
+  std::string name;               // last part of the path
 };
 
 struct MemcgChain {
@@ -59,7 +62,9 @@ struct StepEvent {
   std::uint64_t quantum_bytes = 0;
   std::uint64_t suppressed = 0;  // steps of this cgroup left out before this one
   std::uint64_t oom_events = 0;  // own limit hit so far, as in memory.events.local "oom"
-  bool up = false;               // neither up nor down: the first sight, a base line
+  std::uint64_t reclaim_ns = 0;  // as in MemcgState
+  std::uint64_t throttle_ns = 0;
+  bool up = false;  // neither up nor down: the first sight, a base line
   bool down = false;
   bool ancestor = false;  // seen while a child charged
   bool foreign = false;   // `task` charged nothing here and must not be blamed
@@ -150,8 +155,112 @@ struct ExitEvent {
   std::int32_t exit_code = 0;  // as for wait(2)
 };
 
+// The kernel refused memory to a cgroup and killed nobody: the caller got the error instead. Counted in the kernel,
+// so one event can stand for many failures.
+struct ChargeFailureEvent {
+  std::uint64_t time_ns = 0;  // of the last one
+  std::uint64_t cgroup_id = 0;
+  std::uint64_t serial = 0;
+  std::uint64_t count = 0;     // since the event before
+  std::int32_t error = 0;      // errno, positive
+  std::uint64_t gfp_mask = 0;  // of the last one, as its task and stacks
+  std::uint64_t bytes = 0;     // that were asked for
+  TaskInfo task;
+  std::vector<std::uint64_t> kernel_stack;
+  std::string function;  // the kernel function that wanted memory; empty: no symbols. Set by the source
+  MemcgChain chain;      // from the task's cgroup upwards
+};
+
+// One line "usage 32768kB, limit 32768kB, failcnt 14" of the kernel log.
+struct LogCounter {
+  std::uint64_t usage_bytes = 0;
+  std::optional<std::uint64_t> limit_bytes;
+  std::uint64_t failcnt = 0;
+};
+
+struct LogVictim {
+  std::uint32_t pid = 0;  // in the initial pid namespace
+  std::string comm;
+  std::optional<std::uint32_t> uid;
+  std::optional<std::int32_t> oom_score_adj;
+  std::uint64_t anon_bytes = 0;
+  std::uint64_t file_bytes = 0;
+  std::uint64_t shmem_bytes = 0;
+  std::optional<std::uint64_t> pagetable_bytes;
+};
+
+// One row of the log's task dump.
+struct LogTask {
+  std::uint32_t pid = 0;
+  std::uint32_t tgid = 0;
+  std::uint32_t uid = 0;
+  std::uint64_t rss_bytes = 0;
+  std::uint64_t swap_bytes = 0;
+  std::int32_t oom_score_adj = 0;
+  std::string comm;
+};
+
+// One OOM as the kernel log tells it, once its last line was read. What the log did not say stays unset.
+struct LogOomEvent {
+  std::uint64_t time_ns = 0;  // of the first line, from the log's own clock: to about 10 ms
+  std::string trigger_comm;   // "NAME invoked oom-killer"
+  std::optional<std::uint32_t> trigger_pid;
+  std::optional<std::uint64_t> gfp_mask;
+  std::optional<std::int32_t> order;  // -1: a person asked for it (sysrq-f)
+  std::optional<Constraint> constraint;
+  bool memcg = false;        // "Memory cgroup out of memory", or a constraint that says so
+  bool group_kill = false;   // memory.oom.group
+  std::string limit_path;    // oom_memcg: whose limit was hit
+  std::string victim_path;   // task_memcg
+  std::string cpuset_path;   // of a cpuset's OOM
+  std::string mems_allowed;  // "0-1"
+  std::optional<LogCounter> memory;
+  std::optional<LogCounter> memsw;                           // v1
+  std::optional<LogCounter> swap;                            // v2
+  std::optional<LogCounter> kmem;                            // v1
+  std::vector<std::pair<std::string, std::uint64_t>> stats;  // the log's memory.stat, in bytes or counts as there
+  std::vector<LogTask> tasks;
+  std::vector<LogVictim> victims;
+  std::vector<std::string> gaps;  // in words: lines were dropped, the report was rate-limited, ...
+};
+
+// A cgroup's own count of kills went up (memory.events, v1 memory.oom_control): somebody died, the file does not say
+// who. Only from the polling rung.
+struct OomCountEvent {
+  std::uint64_t time_ns = 0;    // when it was noticed
+  std::uint64_t window_ns = 0;  // it happened at most so long before
+  std::uint64_t cgroup_id = 0;
+  std::string path;
+  std::uint64_t kills = 0;  // processes, corrected for memory.oom.group, which counts one too many
+  bool group_kill = false;  // memory.oom.group is set
+  bool own_limit = false;   // its own limit was hit: memory.events.local "oom" went up as well
+  std::uint64_t usage_bytes = 0;
+  std::optional<std::uint64_t> limit_bytes;
+  std::optional<std::uint64_t> peak_bytes;
+};
+
+struct StuckTask {
+  std::uint32_t pid = 0;
+  std::uint32_t tid = 0;
+  std::string comm;
+};
+
+// cgroup v1 with oom_kill_disable: the limit is full, nobody is killed, tasks wait. Told when it is noticed and again
+// when it is over.
+struct StuckEvent {
+  std::uint64_t time_ns = 0;
+  std::uint64_t since_ns = 0;  // first seen
+  bool ended = false;
+  std::uint64_t cgroup_id = 0;
+  std::string path;
+  std::uint64_t usage_bytes = 0;
+  std::optional<std::uint64_t> limit_bytes;
+  std::vector<StuckTask> tasks;  // that wait, at most 64; those of the beginning when it has ended
+  std::uint64_t total_tasks = 0;
+};
+
 using Event = std::variant<StepEvent, SampleEvent, ExecEvent, ThrottleEvent, OomEvent, VictimEvent, KillEvent,
-                           CgroupEvent, ExitEvent>;
+                           CgroupEvent, ExitEvent, ChargeFailureEvent, LogOomEvent, OomCountEvent, StuckEvent>;
 
 [[nodiscard]] inline std::uint64_t time_of(const Event& event) {
   return std::visit([](const auto& e) { return e.time_ns; }, event);

@@ -31,6 +31,9 @@ class EventSource {
   // kEnd: nothing will come any more. One thread at a time.
   virtual Status poll(std::chrono::milliseconds timeout, std::vector<Event>& out) = 0;
 
+  // Readable (poll(2)) when `poll` has something to give; -1: there is none, ask again and again. Owned by the source.
+  [[nodiscard]] virtual int wait_fd() const { return -1; }
+
   // May be called from any thread.
   [[nodiscard]] virtual LossCount loss() const = 0;
 };

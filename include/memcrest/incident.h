@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace memcrest {
@@ -102,6 +103,66 @@ struct SamplerView {
   double chance_seen = 0;                // 0..1 that a sample fell where usage was above base + growth / 2
 };
 
+// What only the OOM killer or the kernel log knows, and how the kill came about.
+struct OomDetail {
+  std::optional<std::int32_t> order;  // the allocation was of 2^order pages
+  std::optional<std::uint64_t> gfp_mask;
+  bool group_kill = false;             // memory.oom.group: all processes of the cgroup at once
+  bool sysrq = false;                  // a person asked for it (sysrq-f): nothing was exhausted
+  bool limit_lowered = false;          // somebody set the limit below the use: the trigger is who wrote it
+  std::optional<std::uint64_t> kills;  // by the cgroup's own count, where nothing told who the victims were
+};
+
+// How long the cgroup's tasks were held up before the incident, summed over tasks: 8 threads for 1 s are 8 s.
+struct ReclaimStall {
+  double window_ms = 0;    // looked back so far
+  double direct_ms = 0;    // in direct reclaim
+  double throttle_ms = 0;  // by memory.high
+};
+
+struct Swap {
+  std::optional<std::uint64_t> usage_bytes;  // of the cgroup whose limit it is
+  std::optional<std::uint64_t> limit_bytes;  // memory.swap.max; v1: memsw's, see kind
+  std::string kind;                          // "memory.swap.max"; v1 "memory.memsw.limit_in_bytes": memory and swap
+};
+
+// One line of "who holds the machine's memory".
+struct RankedCgroup {
+  CgroupRef cgroup;
+  Runtime runtime = Runtime::kUnknown;
+  std::string container_id;
+  std::string container_name;
+  std::uint64_t usage_bytes = 0;
+  std::int64_t growth_bytes = 0;  // over the last `growth_window_ms`; what was freed counts as negative
+};
+
+struct HostRanking {
+  double growth_window_ms = 0;
+  std::vector<RankedCgroup> by_usage;  // heaviest first, at most 10; containers and other leaf cgroups
+  std::vector<RankedCgroup> by_growth;
+  std::string incomplete;  // why it may be wrong; empty: nothing is known to be missing
+};
+
+// cgroup v1 with oom_kill_disable: tasks wait instead of being killed.
+struct Stuck {
+  std::uint64_t since_boot_ns = 0;
+  double duration_ms = 0;  // so far
+  bool ongoing = true;     // a second incident line with the same id says when it is over
+  std::uint64_t total_tasks = 0;
+  std::vector<Trigger> tasks;  // at most 64
+};
+
+struct ChargeFailure {
+  std::uint64_t count = 0;
+  bool at_least = false;  // more may have failed before the hook was attached
+  std::int32_t error = 0;
+  std::string error_name;   // "ENOMEM"
+  std::string function;     // the kernel function that wanted memory, empty: unknown
+  std::uint64_t bytes = 0;  // that the last one asked for
+  std::uint64_t gfp_mask = 0;
+  double duration_ms = 0;  // from the first to the last
+};
+
 struct Evidence {
   std::string charge_tier;
   std::string oom_tier;
@@ -127,6 +188,14 @@ struct Incident {
   std::vector<Victim> victims;
   std::optional<Burst> burst;
   std::vector<SamplerView> samplers;
+  std::optional<OomDetail> oom;  // kind oom only
+  std::optional<ReclaimStall> reclaim;
+  std::optional<Swap> swap;
+  std::optional<HostRanking> ranking;  // scope host only
+  std::optional<Stuck> stuck;
+  std::optional<ChargeFailure> charge_failure;
+  // memory.stat as the kernel log printed it at the kill; empty: it did not.
+  std::vector<std::pair<std::string, std::uint64_t>> memory_stat;
   Evidence evidence;
 };
 

@@ -167,6 +167,10 @@ void Collector::on(const ThrottleEvent& event) { bursts_.missing(event.cgroup_id
 void Collector::on(const ExitEvent& event) { ooms_.feed(event); }
 void Collector::on(const OomEvent& event) { ooms_.feed(event); }
 void Collector::on(const KillEvent& event) { ooms_.feed(event); }
+void Collector::on(const ChargeFailureEvent& /*event*/) {}
+void Collector::on(const LogOomEvent& /*event*/) {}
+void Collector::on(const OomCountEvent& /*event*/) {}
+void Collector::on(const StuckEvent& /*event*/) {}
 
 void Collector::on(const VictimEvent& event) {
   // While the victim still lives: after this its memory falls, and its command line goes.

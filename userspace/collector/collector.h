@@ -87,6 +87,10 @@ class Collector {
   void on(const KillEvent& event);
   void on(const CgroupEvent& event);
   void on(const ExitEvent& event);
+  void on(const ChargeFailureEvent& event);
+  void on(const LogOomEvent& event);
+  void on(const OomCountEvent& event);
+  void on(const StuckEvent& event);
   void sample_active();
   void collect_bursts(std::uint64_t now_ns, bool all);
   void collect_ooms(std::uint64_t now_ns);
