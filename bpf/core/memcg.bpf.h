@@ -39,12 +39,13 @@ static __always_inline __u64 memcg_cgroup_id(__u64 address)
 
 static __always_inline void fill_memcg(struct memcrest_memcg *out, __u64 address)
 {
-	struct memcrest_entry *entry;
+	__u64 serial = MEMCG(address, css.serial_nr);
+	struct memcrest_entry *entry = bpf_map_lookup_elem(&entries, &serial);
 	__u64 cgroup = (__u64)MEMCG(address, css.cgroup);
 	__u64 kn = (__u64)LOAD_AT(struct cgroup, cgroup, kn);
 
 	out->cgroup_id = LOAD_AT(struct kernfs_node, kn, id);
-	out->serial = MEMCG(address, css.serial_nr);
+	out->serial = serial;
 	out->usage_bytes = pages_to_bytes(MEMCG(address, memory.usage.counter));
 	out->limit_bytes = pages_to_bytes(MEMCG(address, memory.max));
 	out->high_bytes = pages_to_bytes(MEMCG(address, memory.high));
@@ -53,7 +54,6 @@ static __always_inline void fill_memcg(struct memcrest_memcg *out, __u64 address
 	out->swap_limit_bytes = pages_to_bytes(MEMCG(address, swap.max));
 	out->failcnt = MEMCG(address, memory.failcnt);
 	out->oom_events = MEMCG(address, memory_events_local[MEMCG_OOM].counter);
-	entry = bpf_map_lookup_elem(&entries, &out->serial);
 	out->reclaim_ns = entry ? entry->reclaim_ns : 0;
 	out->throttle_ns = entry ? entry->throttle_ns : 0;
 	out->flags = MEMCG(address, oom_group) ? MEMCREST_MEMCG_OOM_GROUP : 0;

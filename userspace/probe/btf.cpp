@@ -54,6 +54,10 @@ std::optional<std::uint32_t> KernelBtf::tracepoint(const std::string& name) cons
   return positive(btf__find_by_name_kind(btf_.get(), ("btf_trace_" + name).c_str(), BTF_KIND_TYPEDEF));
 }
 
+bool KernelBtf::has_struct(const std::string& type) const {
+  return btf__find_by_name_kind(btf_.get(), type.c_str(), BTF_KIND_STRUCT) > 0;
+}
+
 bool KernelBtf::has_member(const std::string& type, const std::string& member) const {
   const auto id = positive(btf__find_by_name_kind(btf_.get(), type.c_str(), BTF_KIND_STRUCT));
   return id && has_member_in(btf_.get(), btf__type_by_id(btf_.get(), *id), member, 4);

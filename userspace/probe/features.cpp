@@ -113,6 +113,8 @@ Features probe_features(const SystemRoot& root, const FeatureSettings& settings)
     out.lower.bpf = true;
     out.rdonly_cast = out.kernel_btf && btf->function("bpf_rdonly_cast").has_value();
     out.typed_loads_only = out.rdonly_cast && !may_read_kernel();
+    out.safe_map_allocation = btf->has_struct("bpf_mem_alloc");
+    // 7.2 gave the object cgroups this member when it made them the owners of pages.
     out.objcg_pages = btf->has_member("obj_cgroup", "is_root");
     out.lower.mark_victim_pid = btf->tracepoint("mark_victim") && !btf->tracepoint_takes_pointer("mark_victim", 0);
     const HookTrial trial{*btf, out.kernel_btf, root.sys};

@@ -22,9 +22,10 @@ struct Features {
   std::string btf_file;  // external BTF, empty: the kernel's own
   std::string btf_error;
   bool rdonly_cast = false;
-  bool typed_loads_only = false;  // no helper may read kernel memory (lockdown=confidentiality)
-  bool objcg_pages = false;       // pages on LRU lists belong to object cgroups
-  std::string lockdown;           // "none", "integrity", "confidentiality", "unknown"
+  bool typed_loads_only = false;     // no helper may read kernel memory (lockdown=confidentiality)
+  bool safe_map_allocation = false;  // maps may grow inside any hook (bpf_mem_alloc, 6.1)
+  bool objcg_pages = false;          // pages on LRU lists belong to object cgroups
+  std::string lockdown;              // "none", "integrity", "confidentiality", "unknown"
   std::vector<CapabilityStatus> capabilities;
   std::vector<Hook> hooks;
   LowerRungs lower;

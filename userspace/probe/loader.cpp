@@ -96,6 +96,10 @@ Result<Skeleton> open_skeleton(const LoadSettings& settings, const Features& fea
   knobs->count_charges = settings.count_charges;
   bpf_map__set_max_entries(skeleton->maps.critical, static_cast<std::uint32_t>(settings.critical_ring_bytes));
   bpf_map__set_max_entries(skeleton->maps.bulk, static_cast<std::uint32_t>(settings.bulk_ring_bytes));
+  // Where a map that grows inside a hook takes memory from the very allocator that is being traced, the kernel warns.
+  if (!features.safe_map_allocation) {
+    bpf_map__set_map_flags(skeleton->maps.entries, 0);
+  }
   for (const Hook& hook : features.hooks) {
     if (hook.targets.size() > 1 && hook.kind.starts_with("f") && features.runs(hook.program)) {
       bpf_program* program = bpf_object__find_program_by_name(skeleton->obj, hook.program.c_str());
