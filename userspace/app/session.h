@@ -7,6 +7,7 @@
 
 #include "app/options.h"
 #include "collector/collector.h"
+#include "event/merged_source.h"
 #include "memcrest/clock.h"
 #include "probe/features.h"
 #include "probe/ring_source.h"
@@ -27,16 +28,19 @@ class Session {
 
   [[nodiscard]] Collector& collector() { return *collector_; }
   [[nodiscard]] const Features& features() const { return features_; }
-  [[nodiscard]] RingSource& source() { return *source_; }
   [[nodiscard]] Resolver& resolver() { return *resolver_; }
 
  private:
   Session() = default;
+  [[nodiscard]] std::expected<void, Failure> open_sources(const TraceOptions& options);
+  [[nodiscard]] std::expected<void, Failure> open_probe(const TraceOptions& options);
+
   SystemClock clock_;
   SystemRoot root_;
   Features features_;
   std::unique_ptr<CgroupTree> tree_;
-  std::unique_ptr<RingSource> source_;
+  std::vector<std::unique_ptr<EventSource>> sources_;  // until they are merged
+  std::unique_ptr<MergedSource> source_;
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Collector> collector_;
 };

@@ -4,29 +4,13 @@
 #include "export/json.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
-#include "util/text.h"
+#include "export/json_detail.h"
+#include "export/json_value.h"
 #include "util/units.h"
 
 namespace memcrest {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-std::string text(const std::string& raw) { return to_valid_utf8(raw); }
-
-Json text_or_null(const std::string& raw) { return raw.empty() ? Json(nullptr) : Json(text(raw)); }
-
-template <typename T>
-Json number_or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
-Json pid_or_null(std::uint32_t pid) { return pid == 0 ? Json(nullptr) : Json(pid); }
-
-// JSON has no NaN and no infinity.
-double finite(double value) { return std::isfinite(value) ? value : 0; }
 
 Json container_json(const Container& container) {
   Json labels = Json::object();
@@ -41,18 +25,6 @@ Json container_json(const Container& container) {
   json["image"] = text_or_null(container.image);
   json["labels"] = std::move(labels);
   json["unknown_reason"] = text_or_null(container.unknown_reason);
-  return json;
-}
-
-Json trigger_json(const std::optional<Trigger>& trigger) {
-  if (!trigger) {
-    return nullptr;
-  }
-  Json json;
-  json["pid"] = trigger->pid;
-  json["tid"] = trigger->tid;
-  json["comm"] = text(trigger->comm);
-  json["container_pid"] = pid_or_null(trigger->container_pid);
   return json;
 }
 
@@ -82,31 +54,24 @@ Json contributor_json(const Contributor& contributor) {
   return json;
 }
 
-Json burst_json(const std::optional<Burst>& burst) {
-  if (!burst) {
-    return nullptr;
-  }
-  Json contributors = Json::array();
-  for (const auto& contributor : burst->contributors) {
-    contributors.push_back(contributor_json(contributor));
-  }
+Json burst_json(const Burst& burst) {
   Json json;
-  json["start"] = format_rfc3339(burst->start_unix_ns);
-  json["duration_ms"] = finite(burst->duration_ms);
-  json["base_bytes"] = burst->base_bytes;
-  json["peak_bytes"] = burst->peak_bytes;
-  json["growth_bytes"] = burst->growth_bytes;
+  json["start"] = format_rfc3339(burst.start_unix_ns);
+  json["duration_ms"] = finite(burst.duration_ms);
+  json["base_bytes"] = burst.base_bytes;
+  json["peak_bytes"] = burst.peak_bytes;
+  json["growth_bytes"] = burst.growth_bytes;
   // Growth is never zero, so neither is its speed: what is not above zero was too short to time.
-  json["slope_bytes_per_s"] = std::isfinite(burst->slope_bytes_per_s) && burst->slope_bytes_per_s > 0
-                                  ? Json(burst->slope_bytes_per_s)
+  json["slope_bytes_per_s"] = std::isfinite(burst.slope_bytes_per_s) && burst.slope_bytes_per_s > 0
+                                  ? Json(burst.slope_bytes_per_s)
                                   : Json(nullptr);
-  json["contributors"] = std::move(contributors);
-  json["peak_exact"] = burst->peak_exact;
-  json["page_cache_bytes"] = burst->page_cache_bytes;
-  json["above_half_ms"] = finite(burst->above_half_ms);
-  json["end"] = to_string(burst->end);
-  json["end_uncertainty_ms"] = finite(burst->end_uncertainty_ms);
-  json["shape"] = burst->shape;
+  json["contributors"] = array_json(burst.contributors, contributor_json);
+  json["peak_exact"] = burst.peak_exact;
+  json["page_cache_bytes"] = burst.page_cache_bytes;
+  json["above_half_ms"] = finite(burst.above_half_ms);
+  json["end"] = to_string(burst.end);
+  json["end_uncertainty_ms"] = finite(burst.end_uncertainty_ms);
+  json["shape"] = burst.shape;
   return json;
 }
 
@@ -120,26 +85,13 @@ Json sampler_json(const SamplerView& sampler) {
 }
 
 Json evidence_json(const Evidence& evidence) {
-  Json gaps = Json::array();
-  for (const auto& gap : evidence.gaps) {
-    gaps.push_back(text(gap));
-  }
   Json json;
   json["charge_tier"] = text(evidence.charge_tier);
   json["oom_tier"] = text(evidence.oom_tier);
   json["lost_critical"] = evidence.lost_critical;
   json["lost_bulk"] = evidence.lost_bulk;
   json["complete"] = evidence.complete;
-  json["gaps"] = std::move(gaps);
-  return json;
-}
-
-template <typename T, typename F>
-Json array_json(const std::vector<T>& values, F one) {
-  Json json = Json::array();
-  for (const auto& value : values) {
-    json.push_back(one(value));
-  }
+  json["gaps"] = array_json(evidence.gaps, text);
   return json;
 }
 
@@ -162,10 +114,11 @@ Json incident_json(const Incident& incident) {
   json["limit"]["cgroup_path"] = text_or_null(incident.limit.cgroup_path);
   json["usage_bytes"] = number_or_null(incident.usage_bytes);
   json["peak_bytes"] = number_or_null(incident.peak_bytes);
-  json["trigger"] = trigger_json(incident.trigger);
+  json["trigger"] = object_or_null(incident.trigger, task_json);
   json["victims"] = array_json(incident.victims, victim_json);
-  json["burst"] = burst_json(incident.burst);
+  json["burst"] = object_or_null(incident.burst, burst_json);
   json["samplers"] = array_json(incident.samplers, sampler_json);
+  add_detail(json, incident);
   json["evidence"] = evidence_json(incident.evidence);
   return json;
 }

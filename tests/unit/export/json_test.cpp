@@ -50,7 +50,8 @@ TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   const auto json = parsed(oom_incident());
   EXPECT_THAT(keys(json),
               ElementsAre("schema", "kind", "id", "time", "boot_time_ns", "host", "container", "cgroup", "scope",
-                          "limit", "usage_bytes", "peak_bytes", "trigger", "victims", "burst", "samplers", "evidence"));
+                          "limit", "usage_bytes", "peak_bytes", "trigger", "victims", "burst", "samplers", "oom",
+                          "reclaim", "swap", "ranking", "stuck", "charge_failure", "memory_stat", "evidence"));
   EXPECT_THAT(keys(json["host"]), ElementsAre("name", "kernel", "boot_id"));
   EXPECT_THAT(keys(json["container"]), ElementsAre("runtime", "id", "name", "image", "labels", "unknown_reason"));
   EXPECT_THAT(keys(json["cgroup"]), ElementsAre("id", "path"));

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export/json_detail.h"
+
+namespace memcrest {
+namespace {
+
+Json oom_json(const OomDetail& oom) {
+  Json json;
+  json["order"] = number_or_null(oom.order);
+  json["gfp_mask"] = number_or_null(oom.gfp_mask);
+  json["group_kill"] = oom.group_kill;
+  json["sysrq"] = oom.sysrq;
+  json["limit_lowered"] = oom.limit_lowered;
+  json["kills"] = number_or_null(oom.kills);
+  return json;
+}
+
+Json reclaim_json(const ReclaimStall& reclaim) {
+  Json json;
+  json["window_ms"] = span_ms(reclaim.window_ms);
+  json["direct_ms"] = span_ms(reclaim.direct_ms);
+  json["throttle_ms"] = span_ms(reclaim.throttle_ms);
+  return json;
+}
+
+Json swap_json(const Swap& swap) {
+  Json json;
+  json["usage_bytes"] = number_or_null(swap.usage_bytes);
+  json["limit_bytes"] = number_or_null(swap.limit_bytes);
+  json["kind"] = text_or_null(swap.kind);
+  return json;
+}
+
+Json ranked_json(const RankedCgroup& ranked) {
+  Json json;
+  json["cgroup"]["id"] = ranked.cgroup.id;
+  json["cgroup"]["path"] = text_or_null(ranked.cgroup.path);
+  json["runtime"] = to_string(ranked.runtime);
+  json["container_id"] = text_or_null(ranked.container_id);
+  json["container_name"] = text_or_null(ranked.container_name);
+  json["usage_bytes"] = ranked.usage_bytes;
+  json["growth_bytes"] = ranked.growth_bytes;
+  return json;
+}
+
+Json ranking_json(const HostRanking& ranking) {
+  Json json;
+  json["growth_window_ms"] = span_ms(ranking.growth_window_ms);
+  json["by_usage"] = array_json(ranking.by_usage, ranked_json);
+  json["by_growth"] = array_json(ranking.by_growth, ranked_json);
+  json["incomplete"] = text_or_null(ranking.incomplete);
+  return json;
+}
+
+Json stuck_json(const Stuck& stuck) {
+  Json json;
+  json["since_boot_time_ns"] = stuck.since_boot_ns;
+  json["duration_ms"] = span_ms(stuck.duration_ms);
+  json["ongoing"] = stuck.ongoing;
+  json["total_tasks"] = stuck.total_tasks;
+  json["tasks"] = array_json(stuck.tasks, task_json);
+  return json;
+}
+
+Json charge_failure_json(const ChargeFailure& failure) {
+  Json json;
+  json["count"] = failure.count;
+  json["at_least"] = failure.at_least;
+  json["errno"] = failure.error == 0 ? Json(nullptr) : Json(failure.error);
+  json["error"] = text_or_null(failure.error_name);
+  json["function"] = text_or_null(failure.function);
+  json["bytes"] = failure.bytes;
+  json["gfp_mask"] = failure.gfp_mask;
+  json["duration_ms"] = span_ms(failure.duration_ms);
+  return json;
+}
+
+Json memory_stat_json(const Incident& incident) {
+  if (incident.memory_stat.empty()) {
+    return nullptr;
+  }
+  Json json = Json::object();
+  for (const auto& [name, value] : incident.memory_stat) {
+    json.emplace(text(name), value);  // of a name that the log repeats the first stays: an object has it once
+  }
+  return json;
+}
+
+}  // namespace
+
+Json task_json(const Trigger& task) {
+  Json json;
+  json["pid"] = task.pid;
+  json["tid"] = task.tid;
+  json["comm"] = text(task.comm);
+  json["container_pid"] = pid_or_null(task.container_pid);
+  return json;
+}
+
+void add_detail(Json& json, const Incident& incident) {
+  json["oom"] = object_or_null(incident.oom, oom_json);
+  json["reclaim"] = object_or_null(incident.reclaim, reclaim_json);
+  json["swap"] = object_or_null(incident.swap, swap_json);
+  json["ranking"] = object_or_null(incident.ranking, ranking_json);
+  json["stuck"] = object_or_null(incident.stuck, stuck_json);
+  json["charge_failure"] = object_or_null(incident.charge_failure, charge_failure_json);
+  json["memory_stat"] = memory_stat_json(incident);
+}
+
+}  // namespace memcrest

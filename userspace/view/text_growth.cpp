@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+
+#include "util/text.h"
+#include "view/text_parts.h"
+#include "view/text_words.h"
+
+namespace memcrest::view {
+namespace {
+
+constexpr std::size_t kContributorsShown = 3;
+
+void put_contributors(Layout& page, const Burst& burst) {
+  double rest = 1;
+  const std::size_t shown = std::min(burst.contributors.size(), kContributorsShown);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const Contributor& contributor = burst.contributors[i];
+    page.row("");
+    page.piece("", percent(contributor.share));
+    page.piece(kGap, process(contributor.comm, contributor.pid));
+    page.piece(kGap, bytes(contributor.bytes));
+    rest -= contributor.share;
+  }
+  if (rest >= 0.01) {
+    page.row("");
+    page.piece("", percent(rest));
+    page.piece(kGap, shown == 0 ? "by processes that no step names" : "others, or not seen by a step");
+  }
+}
+
+const char* end_words(BurstEnd end) {
+  switch (end) {
+    case BurstEnd::kFell:
+      return "fell again";
+    case BurstEnd::kLevelled:
+      return "stayed there";
+    case BurstEnd::kKilled:
+      return "ended by the kill";
+    case BurstEnd::kRemoved:
+      return "ended with its cgroup";
+    case BurstEnd::kOpen:
+      return "still under way";
+  }
+  return "";
+}
+
+}  // namespace
+
+void put_burst(Layout& page, const Incident& incident) {
+  if (!incident.burst) {
+    return;
+  }
+  const Burst& burst = *incident.burst;
+  page.row("grew");
+  page.piece("", bytes(burst.base_bytes) + " → " + (burst.peak_exact ? "" : "at least ") + bytes(burst.peak_bytes));
+  page.piece(" ", "in " + milliseconds(burst.duration_ms));
+  if (std::isfinite(burst.slope_bytes_per_s) && burst.slope_bytes_per_s > 0 && burst.slope_bytes_per_s < 1e19) {
+    page.piece(" ", "(" + bytes(static_cast<std::uint64_t>(burst.slope_bytes_per_s)) + "/s)");
+  }
+  page.piece("   ", sparkline(burst.shape), Tone::kNotice);
+  if (incident.kind == IncidentKind::kBurst) {
+    page.row("");
+    page.piece("", end_words(burst.end));
+    page.piece(kDot, "above half of the growth for " + milliseconds(burst.above_half_ms));
+    if (burst.end_uncertainty_ms > 0) {
+      page.piece(" ", "(up to " + milliseconds(burst.end_uncertainty_ms) + " less)");
+    }
+  }
+  if (burst.page_cache_bytes > burst.growth_bytes / 20) {
+    page.row("");
+    page.piece("", "about " + bytes(burst.page_cache_bytes) + " of it page cache, which the kernel drops when needed");
+  }
+  put_contributors(page, burst);
+}
+
+void put_samplers(Layout& page, const Incident& incident) {
+  bool first = true;
+  for (const auto& sampler : incident.samplers) {
+    page.row(first ? "samplers" : "");
+    first = false;
+    page.piece("", escape_terminal(sampler.name) + ", every " + seconds(sampler.interval_ms));
+    std::string seen = sampler.typical_seen_bytes == 0 ? std::string("had shown nothing yet")
+                                                       : "last showed about " + bytes(sampler.typical_seen_bytes);
+    if (sampler.typical_seen_bytes > 0 && incident.limit.bytes && *incident.limit.bytes > 0 &&
+        incident.scope == Scope::kMemcg) {
+      seen += " (" +
+              percent(static_cast<double>(sampler.typical_seen_bytes) / static_cast<double>(*incident.limit.bytes)) +
+              ")";
+    }
+    page.piece(kGap, seen);
+    page.piece(kGap, "chance to see the burst " + percent(sampler.chance_seen));
+  }
+}
+
+}  // namespace memcrest::view

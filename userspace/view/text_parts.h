@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows of an incident, by the question that they answer. Each leaves out what is not known or does not apply. For
+// the sources of this room. Pure.
+#pragma once
+
+#include "memcrest/incident.h"
+#include "view/layout.h"
+
+namespace memcrest::view {
+
+// Who was hit (text_who.cpp): the killed, the tasks that hang, the ones refused, and who asked.
+void put_killed(Layout& page, const Incident& incident);
+void put_stuck(Layout& page, const Incident& incident);
+void put_refused(Layout& page, const Incident& incident);
+void put_trigger(Layout& page, const Incident& incident);
+
+// What was full (text_full.cpp): the limit, swap, the time lost before, and who holds the machine's memory.
+void put_limit(Layout& page, const Incident& incident);
+void put_swap(Layout& page, const Incident& incident);
+void put_stalled(Layout& page, const Incident& incident);
+void put_ranking(Layout& page, const Incident& incident);
+
+// How it grew (text_growth.cpp), and what samplers saw of that.
+void put_burst(Layout& page, const Incident& incident);
+void put_samplers(Layout& page, const Incident& incident);
+
+}  // namespace memcrest::view
