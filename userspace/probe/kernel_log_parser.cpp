@@ -10,6 +10,7 @@ using namespace kernel_log;
 
 constexpr std::size_t kMaxFinished = 64;
 constexpr std::size_t kMaxGaps = 16;
+constexpr std::uint64_t kQuietNs = 1'000'000'000;
 // A record's text ends here at the latest: 1024 bytes less room for a prefix (LOG_LINE_MAX; the prefix is 32 to 48).
 constexpr std::size_t kCutLength = 970;
 
@@ -469,6 +470,24 @@ std::optional<std::uint64_t> KernelLogParser::deadline() const {
   return out;
 }
 
+// A task that nothing may be killed for fails, tries again, and reports each time without a rate limit: 60 reports a
+// second were seen. One a second says as much.
+bool KernelLogParser::quiet(LogOomEvent& event) {
+  if (!event.victims.empty()) {
+    return false;
+  }
+  if (none_killed_ && none_killed_->path == event.limit_path && event.time_ns >= none_killed_->time_ns &&
+      event.time_ns - none_killed_->time_ns < kQuietNs) {
+    ++none_killed_->left_out;
+    return true;
+  }
+  if (none_killed_ && none_killed_->left_out > 0) {
+    add_gap(event, std::to_string(none_killed_->left_out) + " OOMs before this one that killed nothing were left out");
+  }
+  none_killed_ = NoneKilled{event.limit_path, event.time_ns, 0};
+  return false;
+}
+
 // Says what is missing.
 void KernelLogParser::finish(Report report) {
   LogOomEvent& event = report.event;
@@ -487,6 +506,9 @@ void KernelLogParser::finish(Report report) {
   }
   if (!report.over) {
     add_gap(event, "the kernel log tells of no kill");
+  }
+  if (quiet(event)) {
+    return;
   }
   if (finished_.size() >= kMaxFinished) {
     ++dropped_events_;

@@ -102,11 +102,19 @@ class KernelLogParser {
   [[nodiscard]] Report* group_of(const Line& line, std::uint32_t pid);
   void add_victim(Report& report, kernel_log::Killed killed);
   [[nodiscard]] std::uint64_t due_ns(const Report& report) const;
+  bool quiet(LogOomEvent& event);
   void finish(Report report);
 
   KernelLogSettings settings_;
   std::vector<Report> reports_;  // by age
   std::vector<LogOomEvent> finished_;
+  // The last report told that killed nothing.
+  struct NoneKilled {
+    std::string path;
+    std::uint64_t time_ns = 0;
+    std::uint64_t left_out = 0;
+  };
+  std::optional<NoneKilled> none_killed_;
   std::optional<Piece> piece_;
   std::optional<std::uint64_t> next_sequence_;
   std::uint64_t overwritten_ = 0;
