@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "memcrest/event.h"
+#include "probe/kernel_log_kill.h"
 #include "probe/kernel_log_lines.h"
 #include "probe/kernel_log_record.h"
 
