@@ -7,7 +7,9 @@
 #include <charconv>
 
 #include "app/exit_codes.h"
+#include "collector/polling_source.h"
 #include "probe/kallsyms.h"
+#include "probe/kernel_log_source.h"
 #include "util/fd.h"
 
 namespace memcrest {
@@ -48,6 +50,18 @@ std::string missing_privileges(const Features& features) {
     }
   }
   return out + ". Run it as root, or see 'memcrest check'";
+}
+
+constexpr std::string_view kTierSampled = "sampled";
+constexpr std::string_view kTierMarkVictim = "mark_victim";
+constexpr std::string_view kTierKernelLog = "kmsg";
+constexpr std::string_view kTierPolling = "polling";
+// The log is read as soon as the killer has written it, but its reader waits for a group kill's next line.
+constexpr std::chrono::milliseconds kLogWait{80};
+
+bool runs_role(const Features& features, std::string_view role) {
+  return std::ranges::any_of(features.hooks,
+                             [&](const Hook& hook) { return hook.role == role && features.runs(hook.program); });
 }
 
 }  // namespace
@@ -91,6 +105,47 @@ std::expected<void, Session::Failure> Session::open_sources(const TraceOptions& 
       return std::unexpected(opened.error());
     }
   }
+  if (auto opened = open_kernel_log(); !opened) {
+    return std::unexpected(opened.error());
+  }
+  return open_polling(options);
+}
+
+// Alone, or beside hooks that cannot see the OOM killer's own view. Without it those hooks still tell who died.
+std::expected<void, Session::Failure> Session::open_kernel_log() {
+  const std::string& tier = features_.oom.name;
+  if (!features_.lower.kernel_log || (tier != kTierMarkVictim && tier != kTierKernelLog)) {
+    return {};
+  }
+  KernelLogSettings settings;
+  settings.page_size = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  auto log = KernelLogSource::open(clock_, settings, root_);
+  if (!log && tier == kTierKernelLog) {
+    return std::unexpected(Failure{log.error(), kExitUnsupported});
+  }
+  if (log) {
+    sources_.push_back(std::move(*log));
+    log_joins_ = tier == kTierMarkVictim;
+  }
+  return {};
+}
+
+// What no hook shows: all of it on the lowest rungs, and tasks that hang on cgroup v1 on any.
+std::expected<void, Session::Failure> Session::open_polling(const TraceOptions& options) {
+  PollingSettings settings;
+  settings.usage = features_.charge.name == kTierSampled;
+  settings.usage_poll.step_bytes = options.step_bytes;
+  settings.oom_counts = features_.oom.name == kTierPolling;
+  settings.lifecycle = !runs_role(features_, "mkdir") || !runs_role(features_, "rmdir");
+  settings.stuck = tree_->version() == 1;
+  if (!settings.usage && !settings.oom_counts && !settings.lifecycle && !settings.stuck) {
+    return {};
+  }
+  auto source = PollingSource::open(*tree_, clock_, root_, settings);
+  if (!source) {
+    return std::unexpected(Failure{source.error(), kExitFailure});
+  }
+  sources_.push_back(std::move(*source));
   return {};
 }
 
@@ -117,7 +172,11 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.bursts.min_bytes = options.burst_min_bytes;
   settings.bursts.window = options.burst_window;
   settings.charge_tier = out->features_.charge.name;
-  settings.oom_tier = out->features_.oom.name;
+  settings.oom_tier = out->features_.oom.name + (out->log_joins_ ? "+kmsg" : "");
+  settings.ooms.log_wait = out->log_joins_ ? kLogWait : std::chrono::milliseconds(0);
+  settings.ooms.memsw = tree.version() == 1;
+  settings.stalls_are_seen = runs_role(out->features_, "reclaim_end");
+  settings.throttle_is_seen = runs_role(out->features_, "throttle_end");
   settings.host = read_host(out->root_, out->features_);
   settings.host_memory_bytes = read_total_memory(out->root_);
   const Tier& charge = out->features_.charge;

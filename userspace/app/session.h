@@ -34,6 +34,8 @@ class Session {
   Session() = default;
   [[nodiscard]] std::expected<void, Failure> open_sources(const TraceOptions& options);
   [[nodiscard]] std::expected<void, Failure> open_probe(const TraceOptions& options);
+  [[nodiscard]] std::expected<void, Failure> open_kernel_log();
+  [[nodiscard]] std::expected<void, Failure> open_polling(const TraceOptions& options);
 
   SystemClock clock_;
   SystemRoot root_;
@@ -41,6 +43,7 @@ class Session {
   std::unique_ptr<CgroupTree> tree_;
   std::vector<std::unique_ptr<EventSource>> sources_;  // until they are merged
   std::unique_ptr<MergedSource> source_;
+  bool log_joins_ = false;  // the kernel log adds to what hooks tell
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Collector> collector_;
 };
