@@ -10,9 +10,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// What hog takes and lets go of; `words` end in --hold MS.
 Truth rise(Stage& stage, const Cgroup& cgroup, const std::string& words, std::uint64_t used) {
   cgroup.no_swap();
   Truth truth;
+  if (const auto hold = words.rfind("--hold "); hold != std::string::npos) {
+    truth.held_ms = std::stod(words.substr(hold + 7));
+  }
   truth.path = cgroup.path();
   truth.used = used;
   Hog hog(stage.machine(), cgroup, words);
@@ -85,9 +89,9 @@ Scenario file_read() {
 }  // namespace
 
 std::vector<Scenario> charge_scenarios() {
-  return {burst("burst-1ms", "anon 64m --hold 1 --no-thp", true),
-          burst("burst-10ms", "anon 64m --hold 10 --no-thp", false),
-          burst("burst-50ms", "anon 64m --hold 50 --no-thp", true),
+  return {burst("burst-1ms", "anon 64m --no-thp --hold 1", true),
+          burst("burst-10ms", "anon 64m --no-thp --hold 10", false),
+          burst("burst-50ms", "anon 64m --no-thp --hold 50", true),
           {.name = "refused-pipe",
            .axis = Axis::kCharge,
            .main = true,

@@ -8,6 +8,8 @@ namespace {
 
 // The peak may have grown after the incident was told, by what a dying task still charges.
 constexpr std::uint64_t kPeakSlack = kMiB;
+// What is held for so long cannot fall between two samples, on an emulated processor either.
+constexpr double kSampled = 100;
 
 std::string text(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
@@ -245,13 +247,14 @@ Verdict judge_stuck(const Truth& truth, const std::vector<Json>& told, const Run
   return check.verdict();
 }
 
-Verdict judge_refusals(const Truth& truth, const std::vector<Json>& told, const Rung& /*rung*/) {
+Verdict judge_refusals(const Truth& truth, const std::vector<Json>& told, const Rung& rung) {
   if (const auto kills = about(truth, told, "oom"); !kills.empty()) {
     return {Result::kFailed, "an OOM is told, and there was none: " + listed(kills)};
   }
   const std::vector<Json> incidents = about(truth, told, "charge_failure");
   if (incidents.empty()) {
-    return {Result::kFailed, "no incident"};
+    return rung.charge == "sampled" ? Verdict{Result::kNotPossible, "no counter tells of it on this rung"}
+                                    : Verdict{Result::kFailed, "no incident"};
   }
   if (incidents.size() > 1) {
     return {Result::kFailed, std::to_string(incidents.size()) + " incidents: " + listed(incidents)};
@@ -274,8 +277,8 @@ Verdict judge_burst(const Truth& truth, const std::vector<Json>& told, const Run
   }
   const std::vector<Json> incidents = about(truth, told, "burst");
   if (incidents.empty()) {
-    return rung.charge == "sampled" ? Verdict{Result::kGaps, "fell between two samples"}
-                                    : Verdict{Result::kFailed, "no incident"};
+    return rung.charge == "sampled" && truth.held_ms < kSampled ? Verdict{Result::kGaps, "fell between two samples"}
+                                                                : Verdict{Result::kFailed, "no incident"};
   }
   if (incidents.size() > 1) {
     return {Result::kFailed, std::to_string(incidents.size()) + " incidents: " + listed(incidents)};

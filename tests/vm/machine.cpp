@@ -72,11 +72,13 @@ Machine Machine::look(std::string memcrest, std::string hog, bool vm) {
                   .vm = vm,
                   .nodes = count_nodes(),
                   .swap = false,
-                  .block_device = {}};
+                  .block_device = {},
+                  .block_device_open = {}};
   const std::string swaps = slurp("/proc/swaps");
   machine.swap = std::ranges::count(swaps, '\n') > 1;
   if (vm) {
     machine.block_device = make_block_device();
+    machine.block_device_open = Fd(::open(machine.block_device.c_str(), O_RDONLY | O_CLOEXEC));
   }
   return machine;
 }

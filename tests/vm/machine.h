@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "identity/cgroup_tree.h"
+#include "util/fd.h"
 
 namespace memcrest::scenarios {
 
@@ -26,7 +27,8 @@ struct Machine {
   bool vm = false;           // ours alone: global OOMs and sysrq are allowed
   int nodes = 1;             // NUMA nodes
   bool swap = false;         // there is some
-  std::string block_device;  // one whose pages may be read into the page cache; empty: none
+  std::string block_device;  // one that may be read into the page cache; empty: none
+  Fd block_device_open;      // the kernel drops the cache of a device that nobody has open
 
   [[nodiscard]] static Machine look(std::string memcrest, std::string hog, bool vm);
 };

@@ -32,6 +32,7 @@ struct Truth {
   std::optional<std::uint64_t> kills;  // by the kernel's own count
   std::optional<std::uint64_t> peak;   // by the kernel's own watermark
   std::uint64_t used = 0;              // what hog was asked for
+  double held_ms = 0;                  // and how long it held it
   bool group = false;
   bool sysrq = false;
   bool lowered = false;
