@@ -127,6 +127,8 @@ struct VictimEvent {
   std::vector<std::uint64_t> user_stack;
   // Set by the source from kernel_stack where it can name kernel functions: was this a memory cgroup's OOM?
   std::optional<bool> memcg_oom;
+  bool sysrq = false;          // a person asked for it (sysrq-f)
+  bool limit_lowered = false;  // by writing memory.max
 };
 
 struct KillEvent {

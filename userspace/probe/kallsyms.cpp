@@ -37,6 +37,8 @@ KernelFunctions find_kernel_functions(const std::string& proc_root) {
   };
   // filemap_add_folio is add_to_page_cache_lru before 5.16.
   const Wanted wanted[] = {{"mem_cgroup_out_of_memory", &out.memcg_oom},
+                           {"moom_callback", &out.sysrq},
+                           {"memory_max_write", &out.limit_write},
                            {"filemap_add_folio", &out.page_cache},
                            {"add_to_page_cache_lru", &out.page_cache}};
   std::ifstream file(proc_root + "/kallsyms");

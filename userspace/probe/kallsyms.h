@@ -18,8 +18,10 @@ struct AddressRange {
 // Functions whose presence in a kernel stack says what was going on. Unset: this kernel has no such function, or its
 // address is hidden from this process (CAP_SYSLOG).
 struct KernelFunctions {
-  std::optional<AddressRange> memcg_oom;   // the OOM of a memory cgroup
-  std::optional<AddressRange> page_cache;  // a page of a file enters the page cache; tmpfs takes another way
+  std::optional<AddressRange> memcg_oom;    // the OOM of a memory cgroup
+  std::optional<AddressRange> sysrq;        // sysrq-f
+  std::optional<AddressRange> limit_write;  // memory.max is being written
+  std::optional<AddressRange> page_cache;   // a page of a file enters the page cache; tmpfs takes another way
 };
 
 // One pass over <proc>/kallsyms.

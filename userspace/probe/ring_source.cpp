@@ -45,6 +45,17 @@ struct RingSource::Impl {
   void follow_failures();
   void name_function(ChargeFailureEvent& event);
 
+  void read_stack(VictimEvent& victim) const {
+    const auto within = [&](const std::optional<AddressRange>& range) {
+      return range && any_within(victim.kernel_stack, *range);
+    };
+    if (functions.memcg_oom) {
+      victim.memcg_oom = within(functions.memcg_oom);
+    }
+    victim.sysrq = within(functions.sysrq);
+    victim.limit_lowered = within(functions.limit_write);
+  }
+
   static int on_record(void* context, void* data, std::size_t size) {
     auto& self = *static_cast<Impl*>(context);
     auto event = decode({static_cast<const std::byte*>(data), size});
@@ -52,8 +63,8 @@ struct RingSource::Impl {
       self.invalid.fetch_add(1, std::memory_order_relaxed);
       return 0;
     }
-    if (auto* victim = std::get_if<VictimEvent>(&*event); victim != nullptr && self.functions.memcg_oom) {
-      victim->memcg_oom = any_within(victim->kernel_stack, *self.functions.memcg_oom);
+    if (auto* victim = std::get_if<VictimEvent>(&*event)) {
+      self.read_stack(*victim);
     } else if (auto* step = std::get_if<StepEvent>(&*event); step != nullptr && self.functions.page_cache) {
       step->page_cache = any_within(step->kernel_stack, *self.functions.page_cache);
     }
