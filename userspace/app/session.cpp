@@ -7,7 +7,6 @@
 #include <charconv>
 
 #include "app/exit_codes.h"
-#include "collector/polling_source.h"
 #include "probe/kallsyms.h"
 #include "probe/kernel_log_source.h"
 #include "util/fd.h"
@@ -49,7 +48,9 @@ std::string missing_privileges(const Features& features) {
       out += (out.empty() ? "" : "; ") + one.name + " is missing: " + one.consequence;
     }
   }
-  return out + ". Run it as root, or see 'memcrest check'";
+  return out +
+         ". Run it as root, or see 'memcrest check'; without privileges '--charge-tier sampled --oom-tier polling' "
+         "sees a little";
 }
 
 constexpr std::string_view kTierSampled = "sampled";
@@ -92,6 +93,9 @@ std::expected<void, Session::Failure> Session::open_probe(const TraceOptions& op
 
 std::expected<void, Session::Failure> Session::open_sources(const TraceOptions& options) {
   const auto failed = [](Error error, int code) { return std::unexpected(Failure{std::move(error), code}); };
+  if (!options.btf_file.empty() && !features_.btf) {
+    return failed({"--btf", "", 0, features_.btf_error}, kExitUnsupported);
+  }
   if (auto chosen = choose_tiers(features_, {options.charge_tier, options.oom_tier}); !chosen) {
     return failed(chosen.error(), kExitUnsupported);
   }
@@ -145,8 +149,13 @@ std::expected<void, Session::Failure> Session::open_polling(const TraceOptions& 
   if (!source) {
     return std::unexpected(Failure{source.error(), kExitFailure});
   }
+  polling_ = source->get();
   sources_.push_back(std::move(*source));
   return {};
+}
+
+std::optional<std::uint64_t> Session::unseen_kills() const {
+  return polling_ != nullptr && features_.oom.name == kTierPolling ? polling_->gone_unread() : std::nullopt;
 }
 
 std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const TraceOptions& options,
@@ -172,6 +181,12 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.bursts.min_bytes = options.burst_min_bytes;
   settings.bursts.window = options.burst_window;
   settings.charge_tier = out->features_.charge.name;
+  if (out->features_.programs.empty() && !out->features_.lower.bpf) {
+    settings.standing_gaps.push_back("no BPF program runs: " + out->features_.lower.no_bpf_reason);
+  }
+  if (out->features_.charge.name == kTierSampled) {
+    settings.standing_gaps.emplace_back("usage was sampled, not seen at each charge: what was short may be missing");
+  }
   settings.oom_tier = out->features_.oom.name + (out->log_joins_ ? "+kmsg" : "");
   settings.ooms.log_wait = out->log_joins_ ? kLogWait : std::chrono::milliseconds(0);
   settings.ooms.memsw = tree.version() == 1;
