@@ -24,6 +24,17 @@ std::optional<std::uint64_t> number_in(const CgroupTree& tree, const std::string
   return number ? *number : std::nullopt;
 }
 
+// The limit of memory and swap together is tried first: where both are the same, only that one fails.
+std::uint64_t failures_v1(const CgroupTree& tree, const std::string& path) {
+  return tree.version() == 1 ? number_in(tree, path, "memory.failcnt").value_or(0) +
+                                   number_in(tree, path, "memory.memsw.failcnt").value_or(0)
+                             : 0;
+}
+
+bool reached(std::optional<std::uint64_t> peak, std::optional<std::uint64_t> limit) {
+  return peak && limit && *peak + kBatch > *limit;
+}
+
 std::uint64_t saturating(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; }
 
 bool is_below(const std::string& child, const std::string& parent) {
@@ -81,7 +92,7 @@ void OomCountPoller::added(const CgroupChange& change, std::uint64_t now_ns) {
   // What a new cgroup has counted by now is news; the past of the others is not.
   if (change.at_start && figures) {
     known.figures = *figures;
-    known.failcnt = number_in(tree_, change.cgroup.path, "memory.failcnt").value_or(0);
+    known.failcnt = failures_v1(tree_, change.cgroup.path);
   }
 }
 
@@ -249,10 +260,13 @@ bool OomCountPoller::own_limit_hit(const Cgroup& cgroup, const OomCountEvent& ev
   if (tree_.version() == 2) {
     return known.limit_hit_ns != 0 && saturating(event.time_ns, known.limit_hit_ns) <= kHitNs;
   }
-  // v1 has no such count: failcnt also counts what reclaim could satisfy, so the limit must have been reached as well.
-  const std::uint64_t failcnt = number_in(tree_, cgroup.path, "memory.failcnt").value_or(0);
-  const bool failed = failcnt > std::exchange(known.failcnt, failcnt);
-  return failed && event.limit_bytes && event.peak_bytes.value_or(0) + kBatch > *event.limit_bytes;
+  // v1 has no such count. failcnt is one that also counts what reclaim could satisfy, and some kernels leave it at 0
+  // (6.18): where it counts, it must have grown; the limit must have been reached in any case.
+  const std::uint64_t failures = failures_v1(tree_, cgroup.path);
+  const bool none_new = failures == std::exchange(known.failcnt, failures) && failures > 0;
+  return !none_new && (reached(event.peak_bytes, event.limit_bytes) ||
+                       reached(number_in(tree_, cgroup.path, "memory.memsw.max_usage_in_bytes"),
+                               number_in(tree_, cgroup.path, tree_.swap_limit_file())));
 }
 
 }  // namespace memcrest

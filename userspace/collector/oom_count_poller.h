@@ -55,7 +55,7 @@ class OomCountPoller {
     Figures figures;
     std::uint64_t looked_ns = 0;
     std::uint64_t limit_hit_ns = 0;  // when limit_hits was last seen to have grown
-    std::uint64_t failcnt = 0;       // v1, as of the last kill
+    std::uint64_t failcnt = 0;       // v1, with memsw's, as of the last kill
     std::uint64_t group_kills_untold = 0;
   };
   struct Rise {  // of one cgroup's count

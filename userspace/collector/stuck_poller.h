@@ -25,7 +25,7 @@ struct StuckSettings {
   std::chrono::milliseconds after{1000};    // a hang that long is told
   std::chrono::milliseconds settle{200};    // and is over when its cgroup was not under OOM for so long
   std::size_t max_open = 128;               // descriptors kept
-  double walk_share = 0.0015;               // of one CPU, for the slow walk
+  double walk_share = 0.001;                // of one CPU, for the slow walk
   double watch_share = 0.002;               // and for the fast one
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/usage_poller.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -10,7 +12,17 @@ namespace memcrest {
 namespace {
 
 constexpr std::uint64_t kMovingNs = 1'000'000'000;  // a cgroup counts as moving so long after its usage last moved
+constexpr std::uint64_t kLimitsNs = 200'000'000;    // limits are read again after this
 constexpr std::size_t kLooksPerCheck = 16;          // of the budget: reading the CPU clock is not free either
+
+std::size_t affordable_files() {
+  constexpr std::size_t kForOthers = 256;
+  constexpr std::size_t kMost = 8192;
+  rlimit allowed{};
+  const bool known = ::getrlimit(RLIMIT_NOFILE, &allowed) == 0;
+  return known ? std::min<std::size_t>(allowed.rlim_cur - std::min<std::size_t>(allowed.rlim_cur, kForOthers), kMost)
+               : 0;
+}
 
 std::uint64_t distance(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : b - a; }
 
@@ -22,7 +34,8 @@ UsagePoller::UsagePoller(const CgroupTree& tree, UsagePollSettings settings, Cpu
       cpu_(std::move(cpu)),
       quiet_budget_(settings.quiet_share),
       moving_budget_(settings.moving_share),
-      whole_(tree.whole_hierarchy()) {}
+      whole_(tree.whole_hierarchy()),
+      max_open_(settings.max_open.value_or(affordable_files())) {}
 
 void UsagePoller::added(const Cgroup& cgroup, bool fresh) {
   // The root has no limit, and its usage is only the sum of all others: never a step of its own.
@@ -109,7 +122,7 @@ std::optional<std::uint64_t> UsagePoller::read_usage(One& one) {
 }
 
 void UsagePoller::keep_open(One& one, Fd file) {
-  if (open_ >= settings_.max_open) {
+  if (open_ >= max_open_) {
     if (!one.moving) {
       return;
     }
@@ -148,18 +161,31 @@ void UsagePoller::look_at(One& one, std::uint64_t now_ns, std::vector<Event>& ou
   one.moving = one.moved_ns != 0 && now_ns - std::min(now_ns, one.moved_ns) < kMovingNs;
 }
 
+// Seldom changed, and there are as many to read as there are cgroups above.
+void UsagePoller::read_limits(One& one, std::uint64_t now_ns) const {
+  if (one.limits.read_ns != 0 && now_ns - std::min(now_ns, one.limits.read_ns) < kLimitsNs) {
+    return;
+  }
+  const auto own = tree_.read_number(one.cgroup.path, tree_.limit_file());
+  one.limits.own = own ? *own : std::nullopt;
+  one.limits.lowest = lowest_limit(tree_, parent_of(one.cgroup.path));
+  if (one.limits.own && (!one.limits.lowest || *one.limits.own < *one.limits.lowest)) {
+    one.limits.lowest = one.limits.own;
+  }
+  one.limits.read_ns = one.looked_ns;
+}
+
 StepEvent UsagePoller::step(One& one, UsageLevels::Move move, std::uint64_t usage, std::uint64_t now_ns) {
-  const std::string& path = one.cgroup.path;
-  const auto limit = tree_.read_number(path, tree_.limit_file());
-  const auto peak = tree_.read_number(path, tree_.peak_file());  // v2 has it from 6.1 on
+  read_limits(one, now_ns);
+  const auto peak = tree_.read_number(one.cgroup.path, tree_.peak_file());  // v2 has it from 6.1 on
   one.highest = std::max(one.highest, peak ? peak->value_or(0) : 0);
-  one.levels.set(usage, UsageLevels::quantum_for(lowest_limit(tree_, path), settings_.step_bytes));
+  one.levels.set(usage, UsageLevels::quantum_for(one.limits.lowest, settings_.step_bytes));
   StepEvent event;
   event.time_ns = now_ns;
   event.cgroup_id = event.serial = one.cgroup.id;
   event.usage_bytes = usage;
   event.watermark_bytes = one.highest;
-  event.limit_bytes = limit ? *limit : std::nullopt;
+  event.limit_bytes = one.limits.own;
   event.quantum_bytes = one.levels.quantum();
   event.up = move == UsageLevels::Move::kUp;
   event.down = move == UsageLevels::Move::kDown;

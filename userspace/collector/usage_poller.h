@@ -23,9 +23,11 @@ namespace memcrest {
 struct UsagePollSettings {
   std::chrono::milliseconds interval{20};
   std::optional<std::uint64_t> step_bytes;  // quantum; unset: as UsageLevels::quantum_for
-  std::size_t max_open = 768;               // descriptors kept; the rest is opened for each look
-  double quiet_share = 0.004;               // of one CPU, for cgroups whose usage does not move
-  double moving_share = 0.03;               // the same for those that moved within the last second
+  // Descriptors kept; the rest is opened for each look, which costs ten times as much. Unset: what the process may
+  // have open, less 256, at most 8192.
+  std::optional<std::size_t> max_open;
+  double quiet_share = 0.003;  // of one CPU, for cgroups whose usage does not move
+  double moving_share = 0.03;  // the same for those that moved within the last second
 };
 
 class UsagePoller {
@@ -45,10 +47,16 @@ class UsagePoller {
   [[nodiscard]] std::chrono::nanoseconds moving_gap() const { return std::chrono::nanoseconds(moving_gap_.ns()); }
 
  private:
+  struct Limits {
+    std::optional<std::uint64_t> own;
+    std::optional<std::uint64_t> lowest;  // with those above
+    std::uint64_t read_ns = 0;
+  };
   struct One {
     Cgroup cgroup;
     Fd file;
     UsageLevels levels;
+    Limits limits;
     std::uint64_t highest = 0;
     std::uint64_t last_move_bytes = 0;
     std::uint64_t moved_ns = 0;   // 0: never
@@ -62,6 +70,7 @@ class UsagePoller {
   void look_at(One& one, std::uint64_t now_ns, std::vector<Event>& out);
   [[nodiscard]] std::optional<std::uint64_t> read_usage(One& one);
   void keep_open(One& one, Fd file);
+  void read_limits(One& one, std::uint64_t now_ns) const;
   [[nodiscard]] StepEvent step(One& one, UsageLevels::Move move, std::uint64_t usage, std::uint64_t now_ns);
 
   const CgroupTree& tree_;
@@ -76,6 +85,7 @@ class UsagePoller {
   Ring moving_;
   std::unordered_map<std::uint64_t, Ring::iterator> by_id_;
   std::size_t open_ = 0;
+  std::size_t max_open_;
 };
 
 }  // namespace memcrest

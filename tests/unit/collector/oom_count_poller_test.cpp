@@ -121,6 +121,12 @@ TEST_F(OomCountTest, AFailcntWithoutTheLimitReachedIsNotTheOwnLimit) {
   host_.write("/a", "memory.failcnt", "8\n");
   host_.write("/a", "memory.max_usage_in_bytes", std::to_string(32_MiB) + "\n");
   EXPECT_FALSE(look(1040_ms).at(0).own_limit) << "never near it";
+  machine(3);
+  count("/a", 3);
+  host_.write("/a", "memory.memsw.failcnt", "1\n");
+  host_.write("/a", "memory.memsw.limit_in_bytes", std::to_string(48_MiB) + "\n");
+  host_.write("/a", "memory.memsw.max_usage_in_bytes", std::to_string(48_MiB) + "\n");
+  EXPECT_TRUE(look(1060_ms).at(0).own_limit) << "memory and swap together were";
 }
 
 TEST_F(OomCountTest, WhileTheMachineCountsNothingNoCgroupIsRead) {
