@@ -62,8 +62,12 @@ Scenario kind(const char* name, const char* words, std::uint64_t used, bool on_l
   return {.name = std::string("kind-") + name,
           .axis = Axis::kCharge,
           .lacks = lacks,
-          .play = [name, words,
-                   used](Stage& stage) { return rise(stage, stage.cgroup(std::string("kind-") + name), words, used); },
+          .play =
+              [=](Stage& stage) {
+                Truth truth = rise(stage, stage.cgroup(std::string("kind-") + name), words, used);
+                truth.on_lru = on_lru;
+                return truth;
+              },
           .judge = judge_burst};
 }
 
