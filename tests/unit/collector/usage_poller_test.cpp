@@ -134,7 +134,7 @@ TEST_F(UsagePollerTest, QuietOnesShareABudgetMovingOnesAreReadAtTheInterval) {
     steps += look(now).size();
   }
   EXPECT_GE(steps, 245) << "each step of the one that moves, once it was seen to move";
-  EXPECT_GE(poller_->quiet_gap(), milliseconds(1000)) << "what the budget leaves for the rest, said aloud";
+  EXPECT_GE(poller_->quiet_gap(), milliseconds(700)) << "what the budget leaves for the rest, said aloud";
   EXPECT_LE(poller_->quiet_gap(), milliseconds(5000));
   EXPECT_EQ(poller_->moving_gap(), milliseconds(20));
 }
