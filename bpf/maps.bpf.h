@@ -4,6 +4,7 @@
 #define MEMCREST_MAPS_BPF_H
 
 #include <linux/bpf.h>
+#include <asm/ptrace.h>
 #include "../vmlinux/kernel.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
@@ -56,6 +57,30 @@ struct {
 	__type(value, struct memcrest_stats);
 } stats SEC(".maps");
 
+/* Thread id -> when it was held up. Written and read by programs/reclaim only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct memcrest_stall);
+} stalls SEC(".maps");
+
+/* Thread id -> address of the task that it sent a SIGKILL to last. Only for kernels whose mark_victim says a pid. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u64);
+} last_kill SEC(".maps");
+
+/* css.serial_nr -> memcrest_failure: refused charges. Read by userspace for what no record has told yet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct memcrest_failure);
+} failures SEC(".maps");
+
 /* Knobs, set before load. */
 const volatile __u64 step_pages = 0;            /* distance between levels; 0: max(1 MiB, limit / 128) */
 const volatile __u64 floor_pages = 256;         /* 1 MiB in pages: the smallest automatic quantum */
@@ -63,6 +88,9 @@ const volatile __u32 page_shift = 12;
 const volatile __u32 max_steps_per_window = 2000; /* per memory cgroup and 100 ms */
 const volatile __u32 bulk_wake_bytes = 256 << 10;
 const volatile bool have_rdonly_cast = false;   /* bpf_rdonly_cast is there: typed loads through any pointer */
+const volatile bool typed_loads_only = false;   /* lockdown: no helper may read kernel memory */
+const volatile bool mark_victim_pid = false;    /* the tracepoint carries a pid, not a task */
+const volatile bool lru_owner_is_objcg = false; /* pages on LRU lists belong to object cgroups */
 const volatile bool capture_stacks = true;
 const volatile bool count_charges = false;      /* tests and benchmarks only: costs an add per charge */
 
@@ -71,8 +99,9 @@ __u64 memory_subsystem = 0;
 /* The agent, in the initial pid namespace: its own growth never makes it write a record. Set by on_init, since the
  * agent does not know this number itself when it runs in a container. */
 __u32 own_tgid = 0;
-/* Its index in css_set.subsys. */
-__u64 memory_subsystem_id = 0;
+
+/* Charges that met a limit. Userspace looks at it: failed charges are followed only while this rises. */
+__u64 limit_hits = 0;
 
 #define MEMCREST_WINDOW_NS 100000000ULL
 

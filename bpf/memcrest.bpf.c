@@ -6,10 +6,13 @@
 #include "maps.bpf.h"
 
 #include "programs/charge_fexit.bpf.c"
+#include "programs/charge_kprobe.bpf.c"
 #include "programs/charge_tracepoint.bpf.c"
+#include "programs/failure.bpf.c"
 #include "programs/init.bpf.c"
 #include "programs/lifecycle.bpf.c"
 #include "programs/oom.bpf.c"
+#include "programs/reclaim.bpf.c"
 #include "programs/signal.bpf.c"
 
 /* Nothing reads this: it puts the records into the object's BTF, where tests/bpf compares their layout. */
@@ -22,6 +25,7 @@ union memcrest_records {
 	struct memcrest_kill kill;
 	struct memcrest_cgroup cgroup;
 	struct memcrest_exit exit;
+	struct memcrest_failed failed;
 	struct memcrest_stats stats;
 };
 const union memcrest_records *memcrest_records __attribute__((unused));

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# bpf_object(NAME SOURCE file DEPENDS …): compiles one BPF object and its skeleton NAME.skel.h into the build tree and
+# bpf_object(NAME SOURCE file DEFINES … DEPENDS …): compiles one BPF object and its skeleton NAME.skel.h into the build tree and
 # offers both as the interface target NAME.
 find_program(BPF_CLANG NAMES clang-19 REQUIRED)
 find_program(BPFTOOL NAMES bpftool PATHS /usr/sbin /sbin REQUIRED)
@@ -11,13 +11,14 @@ else()
 endif()
 
 function(bpf_object name)
-  cmake_parse_arguments(BPF "" "SOURCE" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(BPF "" "SOURCE" "DEFINES;DEPENDS" ${ARGN})
+  list(TRANSFORM BPF_DEFINES PREPEND -D)
   set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)
   set(skeleton ${CMAKE_CURRENT_BINARY_DIR}/${name}.skel.h)
   add_custom_command(
     OUTPUT ${object}
     # The path of the source tree must not reach the object's debug data.
-    COMMAND ${BPF_CLANG} -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_${BPF_TARGET_ARCH} -Wall -Wextra -Werror
+    COMMAND ${BPF_CLANG} -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_${BPF_TARGET_ARCH} ${BPF_DEFINES} -Wall -Wextra -Werror
             -Wno-unused-parameter -Wno-unused-function -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.
             -I${PROJECT_SOURCE_DIR}/include -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
             -c ${CMAKE_CURRENT_SOURCE_DIR}/${BPF_SOURCE} -o ${object}

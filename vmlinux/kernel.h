@@ -102,6 +102,20 @@ struct folio {
 	unsigned long memcg_data;
 };
 
+/* bcfe06bf2622 in 5.11 replaced this member by memcg_data. */
+struct page___v5_10 {
+	struct mem_cgroup *mem_cgroup;
+};
+
+struct obj_cgroup {
+	struct mem_cgroup *memcg;
+};
+
+/* Not read as a time: a structure of every kernel that begins with 64 plain bits (LOAD_U64). */
+struct timespec64 {
+	__s64 tv_sec;
+};
+
 struct upid {
 	int nr;
 };
@@ -133,6 +147,7 @@ struct mm_struct___v6_1 {
 
 struct signal_struct {
 	atomic_t live;
+	unsigned int flags;
 	short oom_score_adj;
 };
 
@@ -178,5 +193,7 @@ struct oom_control {
 
 #define CSS_DYING (1 << 4) /* include/linux/cgroup-defs.h: set before the rmdir tracepoint fires */
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h, stable since 3.x */
+#define PF_EXITING 0x00000004
+#define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h: the whole process is being ended */
 
 #endif

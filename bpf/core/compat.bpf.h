@@ -5,98 +5,123 @@
 
 #include "../maps.bpf.h"
 
-/* a35b9af4ec2c, 6.2: any address as a pointer that the verifier lets us load from. */
-extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
-
 /*
  * One member of a kernel structure at an address that carries no type for the verifier. A typed load where the
  * kernel can cast (faster, and allowed under lockdown), a probe read otherwise; both give 0 for a bad address.
  */
+#ifdef MEMCREST_NO_KFUNC
+#define TYPED_LOAD(value, type, address, member) ((void)0)
+#else
+/* a35b9af4ec2c, 6.2: any address as a pointer that the verifier lets us load from. */
+extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
+#define TYPED_LOAD(value, type, address, member)                                                                       \
+	({                                                                                                             \
+		type *typed__ = bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type));                     \
+		value = typed__->member;                                                                               \
+	})
+#endif
 #define LOAD_AT(type, address, member)                                                                                 \
 	({                                                                                                             \
+		__u64 address__ = (__u64)(address);                                                                    \
 		typeof(((type *)0)->member) value__ = 0;                                                               \
-		if (have_rdonly_cast) {                                                                                \
-			type *typed__ = bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type));             \
-			value__ = typed__->member;                                                                     \
-		} else {                                                                                               \
-			bpf_core_read(&value__, sizeof(value__), &((type *)(address))->member);                        \
-		}                                                                                                      \
+		if (have_rdonly_cast)                                                                                  \
+			TYPED_LOAD(value__, type, address__, member);                                                  \
+		else                                                                                                   \
+			bpf_core_read(&value__, sizeof(value__), &((type *)address__)->member);                        \
 		value__;                                                                                               \
 	})
 
-/* The array index is a relocated enum value, which the compiler cannot fold into one relocation: add it by hand. */
-static __always_inline struct cgroup_subsys_state *memory_css_of(struct css_set *set)
+/* 64 plain bits at any address: never a pointer to the verifier, so that it may be computed with. */
+#define LOAD_U64(address) ((__u64)LOAD_AT(struct timespec64, address, tv_sec))
+
+#define TASK(address, member) LOAD_AT(struct task_struct, address, member)
+
+/* The address of a member of a kernel structure at an address. */
+#define ADDRESS_OF(type, address, member) ((__u64)(address) + bpf_core_field_offset(type, member))
+
+/*
+ * Text from kernel memory, up to its NUL, `size` bytes at most (a multiple of 8); `out` must be zeroed. Returns its
+ * length. Under lockdown=confidentiality the helper for it is refused: words are loaded instead.
+ */
+static __always_inline __u32 load_text(char *out, __u32 size, __u64 address)
 {
-	void *array = (void *)set + bpf_core_field_offset(struct css_set, subsys);
-	return *(struct cgroup_subsys_state **)(array + bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
-								sizeof(void *));
+	long got;
+
+	if (!typed_loads_only) {
+		got = bpf_probe_read_kernel_str(out, size, (void *)address);
+		return got > 0 ? got - 1 : 0;
+	}
+	for (__u32 i = 0; i + 8 <= size; i += 8) {
+		__u64 word = LOAD_U64(address + i);
+
+		/* The lowest zero byte ends the text: keep what lies below it (every target is little-endian). */
+		for (__u32 k = 0; k < 8; k++)
+			if (!((word >> (k * 8)) & 0xff)) {
+				*(__u64 *)(out + i) = k ? word & (~0ULL >> (64 - k * 8)) : 0;
+				return i + k;
+			}
+		*(__u64 *)(out + i) = word;
+	}
+	out[size - 1] = 0;
+	return size - 1;
 }
 
-static __always_inline struct cgroup_subsys_state *memory_css_of_cgroup(struct cgroup *cgroup)
+/* A cgroup's or a task's part in the memory controller. The index is an enum value that differs between kernels. */
+static __always_inline __u64 memory_css_of_set(__u64 set)
 {
-	void *array = (void *)cgroup + bpf_core_field_offset(struct cgroup, subsys);
-	return *(struct cgroup_subsys_state **)(array + bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
-								sizeof(void *));
+	return LOAD_U64(ADDRESS_OF(struct css_set, set, subsys) +
+			bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) * sizeof(void *));
+}
+
+static __always_inline __u64 memory_css_of_cgroup(__u64 cgroup)
+{
+	return LOAD_U64(ADDRESS_OF(struct cgroup, cgroup, subsys) +
+			bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) * sizeof(void *));
 }
 
 /* Pages of one kind in a process, as the kernel's own OOM report counts them: per-CPU rests are left out. */
-static __always_inline __u64 rss_pages(struct mm_struct *mm, int kind)
+static __always_inline __u64 rss_pages(__u64 mm, const int kind)
 {
-	struct mm_struct___v6_1 *old = (void *)mm;
-	long pages = 0;
+	long pages;
 
-	if (bpf_core_field_exists(struct mm_struct___v6_1, rss_stat.count)) {
-		switch (kind) {
-		case MM_FILEPAGES:
-			pages = BPF_CORE_READ(old, rss_stat.count[MM_FILEPAGES].counter);
-			break;
-		case MM_ANONPAGES:
-			pages = BPF_CORE_READ(old, rss_stat.count[MM_ANONPAGES].counter);
-			break;
-		case MM_SWAPENTS:
-			pages = BPF_CORE_READ(old, rss_stat.count[MM_SWAPENTS].counter);
-			break;
-		case MM_SHMEMPAGES:
-			pages = BPF_CORE_READ(old, rss_stat.count[MM_SHMEMPAGES].counter);
-			break;
-		}
-	} else {
-		switch (kind) {
-		case MM_FILEPAGES:
-			pages = mm->rss_stat[MM_FILEPAGES].count;
-			break;
-		case MM_ANONPAGES:
-			pages = mm->rss_stat[MM_ANONPAGES].count;
-			break;
-		case MM_SWAPENTS:
-			pages = mm->rss_stat[MM_SWAPENTS].count;
-			break;
-		case MM_SHMEMPAGES:
-			pages = mm->rss_stat[MM_SHMEMPAGES].count;
-			break;
-		}
-	}
+	if (bpf_core_field_exists(struct mm_struct___v6_1, rss_stat.count))
+		pages = LOAD_U64(ADDRESS_OF(struct mm_struct___v6_1, mm, rss_stat.count) +
+				 kind * sizeof(atomic_long_t));
+	else
+		pages = LOAD_AT(struct percpu_counter,
+				ADDRESS_OF(struct mm_struct, mm, rss_stat) +
+					kind * (__u64)bpf_core_type_size(struct percpu_counter),
+				count);
 	return pages > 0 ? pages : 0;
 }
 
-/*
- * The pid in the innermost namespace: struct pid ends in one struct upid per level. Its address is read as a number,
- * since the verifier of 6.1 refuses to add a variable to a typed pointer.
- */
-static __always_inline __u32 innermost_nr(struct task_struct *task)
+/* The pid in the innermost namespace: struct pid ends in one struct upid per level. */
+static __always_inline __u32 innermost_nr(__u64 task)
 {
-	struct upid in = {};
-	__u64 pid = 0;
-	__u32 level;
+	__u64 pid = LOAD_U64(ADDRESS_OF(struct task_struct, task, thread_pid));
 
-	bpf_core_read(&pid, sizeof(pid), &task->thread_pid);
 	if (!pid)
 		return 0;
-	level = LOAD_AT(struct pid, pid, level);
-	bpf_probe_read_kernel(&in, sizeof(in),
-			      (void *)(pid + bpf_core_field_offset(struct pid, numbers) +
-				       level * (__u64)bpf_core_type_size(struct upid)));
-	return in.nr;
+	return LOAD_AT(struct upid,
+		       ADDRESS_OF(struct pid, pid, numbers) +
+			       LOAD_AT(struct pid, pid, level) * (__u64)bpf_core_type_size(struct upid),
+		       nr);
+}
+
+/*
+ * Whom a page on an LRU list belongs to. 7.2 made it an object cgroup, which names its memory cgroup; bits below 8
+ * tell other owners. 0: nobody, or not known.
+ */
+static __always_inline __u64 memcg_of_page(__u64 page)
+{
+	__u64 owner;
+
+	if (bpf_core_field_exists(struct page___v5_10, mem_cgroup))
+		return (__u64)LOAD_AT(struct page___v5_10, page, mem_cgroup);
+	owner = LOAD_AT(struct folio, page, memcg_data);
+	if (lru_owner_is_objcg)
+		return owner & ~7ULL ? (__u64)LOAD_AT(struct obj_cgroup, owner & ~7ULL, memcg) : 0;
+	return owner & 7 ? 0 : owner;
 }
 
 #endif

@@ -76,7 +76,7 @@ struct charge {
 static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, struct memcrest_entry *entry, __u64 usage,
 				      __u32 flags, __u64 charged_id)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 task = bpf_get_current_task();
 	__u64 now = bpf_ktime_get_boot_ns();
 	__u64 watermark = MEMCG(memcg, memory.watermark);
 	struct memcrest_step *r;
@@ -102,6 +102,8 @@ static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, stru
 	r->quantum_bytes = pages_to_bytes(entry->quantum);
 	r->suppressed = entry->suppressed;
 	r->oom_events = MEMCG(memcg, memory_events_local[MEMCG_OOM].counter);
+	r->reclaim_ns = entry->reclaim_ns;
+	r->throttle_ns = entry->throttle_ns;
 	entry->suppressed = 0;
 	fill_task(&r->task, task);
 	__builtin_memset(r->user_stack, 0, sizeof(r->user_stack));
@@ -112,7 +114,7 @@ static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, stru
 	if (r->task.cgroup_id != charged_id)
 		flags |= MEMCREST_STEP_FOREIGN;
 	if (capture_stacks && !(flags & MEMCREST_STEP_FOREIGN)) {
-		if (!(task->flags & PF_KTHREAD))
+		if (!(TASK(task, flags) & PF_KTHREAD))
 			r->user_frames = fill_stack(ctx, r->user_stack, sizeof(r->user_stack), BPF_F_USER_STACK);
 		r->kernel_frames = fill_stack(ctx, r->kernel_stack, sizeof(r->kernel_stack), 0);
 	}
@@ -157,7 +159,7 @@ static __always_inline struct memcrest_entry *check_levels(void *ctx, __u64 memc
 	 * another cgroup's pages that is drained while the agent runs is not the agent's.
 	 */
 	if ((bpf_get_current_pid_tgid() >> 32) == own_tgid &&
-	    id_of_css(memory_css_of_task(bpf_get_current_task_btf())) == charge->cgroup_id)
+	    id_of_css(memory_css_of_task(bpf_get_current_task())) == charge->cgroup_id)
 		return entry;
 	limit = MEMCG(memcg, memory.max);
 	quantum = quantum_for(flags & MEMCREST_STEP_ANCESTOR ? limit : charge->limit);
@@ -201,8 +203,9 @@ static __always_inline void look_up(struct charge *charge, __u64 memcg)
 }
 
 /* The part behind the cache. Ancestors are compared here too: one of them may be the one that is full. */
-static __noinline int charged_slow(void *ctx, __u64 memcg, __u64 serial, __u64 usage)
+static __noinline int charged_slow(void *ctx, __u64 memcg, __u64 usage, __s64 ahead)
 {
+	__u64 serial = MEMCG(memcg, css.serial_nr);
 	struct memcrest_slot *slot = slot_of(serial);
 	struct memcrest_entry *entry, *evicted;
 	struct memcrest_stats *self;
@@ -244,17 +247,17 @@ static __noinline int charged_slow(void *ctx, __u64 memcg, __u64 serial, __u64 u
 			break;
 		if (pages_to_bytes(MEMCG(up, memory.max)) == MEMCREST_NO_LIMIT)
 			continue;
-		check_levels(ctx, up, MEMCG(up, css.serial_nr), MEMCG(up, memory.usage.counter), MEMCREST_STEP_ANCESTOR,
-			     &charge);
+		check_levels(ctx, up, MEMCG(up, css.serial_nr), MEMCG(up, memory.usage.counter) + ahead,
+			     MEMCREST_STEP_ANCESTOR, &charge);
 	}
 	return 0;
 }
 
-/* Entry of every charge hook: a memory cgroup whose usage has just changed. */
-static __always_inline int charged(void *ctx, __u64 memcg)
+/* Entry of every charge hook: a memory cgroup whose usage has just changed, or will by `ahead` pages at once. */
+static __always_inline int charged(void *ctx, __u64 memcg, __s64 ahead)
 {
 	__u64 serial = MEMCG(memcg, css.serial_nr);
-	__u64 usage = MEMCG(memcg, memory.usage.counter);
+	__u64 usage = MEMCG(memcg, memory.usage.counter) + ahead;
 	struct memcrest_slot *slot = slot_of(serial);
 	struct memcrest_stats *self;
 
@@ -275,7 +278,7 @@ static __always_inline int charged(void *ctx, __u64 memcg)
 		if (self)
 			self->misses++;
 	}
-	return charged_slow(ctx, memcg, serial, usage);
+	return charged_slow(ctx, memcg, usage, ahead);
 }
 
 #endif

@@ -39,11 +39,13 @@ static __always_inline __u64 memcg_cgroup_id(__u64 address)
 
 static __always_inline void fill_memcg(struct memcrest_memcg *out, __u64 address)
 {
+	__u64 serial = MEMCG(address, css.serial_nr);
+	struct memcrest_entry *entry = bpf_map_lookup_elem(&entries, &serial);
 	__u64 cgroup = (__u64)MEMCG(address, css.cgroup);
 	__u64 kn = (__u64)LOAD_AT(struct cgroup, cgroup, kn);
 
 	out->cgroup_id = LOAD_AT(struct kernfs_node, kn, id);
-	out->serial = MEMCG(address, css.serial_nr);
+	out->serial = serial;
 	out->usage_bytes = pages_to_bytes(MEMCG(address, memory.usage.counter));
 	out->limit_bytes = pages_to_bytes(MEMCG(address, memory.max));
 	out->high_bytes = pages_to_bytes(MEMCG(address, memory.high));
@@ -52,9 +54,11 @@ static __always_inline void fill_memcg(struct memcrest_memcg *out, __u64 address
 	out->swap_limit_bytes = pages_to_bytes(MEMCG(address, swap.max));
 	out->failcnt = MEMCG(address, memory.failcnt);
 	out->oom_events = MEMCG(address, memory_events_local[MEMCG_OOM].counter);
+	out->reclaim_ns = entry ? entry->reclaim_ns : 0;
+	out->throttle_ns = entry ? entry->throttle_ns : 0;
 	out->flags = MEMCG(address, oom_group) ? MEMCREST_MEMCG_OOM_GROUP : 0;
 	out->pad = 0;
-	bpf_probe_read_kernel_str(out->name, sizeof(out->name), LOAD_AT(struct kernfs_node, kn, name));
+	load_text(out->name, sizeof(out->name), (__u64)LOAD_AT(struct kernfs_node, kn, name));
 }
 
 /* The cgroup at `address` and all above it. `out` must be zeroed. */
@@ -73,6 +77,17 @@ static __always_inline void fill_chain(struct memcrest_chain *out, __u64 address
 			break;
 		out->total++;
 		address = memcg_parent(address);
+	}
+}
+
+/* fill_chain wants a zeroed chain, and a ring-buffer record is not. */
+static __always_inline void zero_chain(struct memcrest_chain *chain)
+{
+	chain->used = 0;
+	chain->total = 0;
+	for (int i = 0; i < MEMCREST_CHAIN_LEN; i++) {
+		__builtin_memset(&chain->entry[i], 0, sizeof(chain->entry[i]));
+		barrier(); /* or the compiler makes one memset that is too large for the target */
 	}
 }
 

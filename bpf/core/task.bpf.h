@@ -6,31 +6,34 @@
 #include "compat.bpf.h"
 
 /* inode number of a cgroup directory. */
-static __always_inline __u64 id_of_css(struct cgroup_subsys_state *css)
+static __always_inline __u64 id_of_css(__u64 css)
 {
-	return css ? css->cgroup->kn->id : 0;
+	__u64 cgroup = (__u64)LOAD_AT(struct cgroup_subsys_state, css, cgroup);
+	__u64 kn = (__u64)LOAD_AT(struct cgroup, cgroup, kn);
+
+	return css ? LOAD_AT(struct kernfs_node, kn, id) : 0;
 }
 
-static __always_inline struct cgroup_subsys_state *memory_css_of_task(struct task_struct *task)
+static __always_inline __u64 memory_css_of_task(__u64 task)
 {
-	return memory_css_of(task->cgroups);
+	return memory_css_of_set((__u64)TASK(task, cgroups));
 }
 
 /* `out` may lie in a ring-buffer record: every byte is written. */
-static __always_inline void fill_task(struct memcrest_task *out, struct task_struct *task)
+static __always_inline void fill_task(struct memcrest_task *out, __u64 task)
 {
-	struct task_struct *leader = task->group_leader;
+	__u64 leader = (__u64)TASK(task, group_leader);
 
-	out->tgid = task->tgid;
-	out->tid = task->pid;
+	out->tgid = TASK(task, tgid);
+	out->tid = TASK(task, pid);
 	out->ns_tgid = innermost_nr(leader);
-	out->uid = task->real_cred->uid.val;
-	out->start_time_ns = leader->start_boottime;
+	out->uid = LOAD_AT(struct cred, (__u64)TASK(task, real_cred), uid.val);
+	out->start_time_ns = TASK(leader, start_boottime);
 	out->cgroup_id = id_of_css(memory_css_of_task(task));
 	__builtin_memset(out->comm, 0, sizeof(out->comm));
 	__builtin_memset(out->thread_comm, 0, sizeof(out->thread_comm));
-	bpf_probe_read_kernel_str(out->comm, sizeof(out->comm), leader->comm);
-	bpf_probe_read_kernel_str(out->thread_comm, sizeof(out->thread_comm), task->comm);
+	load_text(out->comm, sizeof(out->comm), ADDRESS_OF(struct task_struct, leader, comm));
+	load_text(out->thread_comm, sizeof(out->thread_comm), ADDRESS_OF(struct task_struct, task, comm));
 }
 
 /* Addresses into `out` from entry 0, the rest zero; returns how many. Error (no user space, fault) gives 0. */

@@ -1,24 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Charge tier 3, for kernels that refuse fexit and kprobes: every page that enters an LRU list (anon, file, tmpfs)
- * and every change of a memory cgroup's own counters (slab, stacks, page tables, sockets). Neither sees LRU pages
- * being freed; userspace samples usage while a cgroup is active.
+ * Charge tiers 3 and 4, for kernels that refuse fexit and kprobes: every page that enters an LRU list (anon, file,
+ * tmpfs) and every change of a memory cgroup's own counters (slab, stacks, page tables, sockets). Neither sees LRU
+ * pages being freed; userspace samples usage while a cgroup is active. raw_tp where the kernel has no BTF of its own.
  */
 #include "../core/level.bpf.h"
 
-SEC("tp_btf/mm_lru_insertion")
-int BPF_PROG(on_mm_lru_insertion, struct folio *folio)
+static __always_inline int lru_page(void *ctx, __u64 page)
 {
-	__u64 owner = folio->memcg_data;
+	__u64 memcg = memcg_of_page(page);
 
-	/* Low bits tell other owners (object cgroups, slab vectors) from a plain memory cgroup. */
-	if (!owner || (owner & 7))
-		return 0;
-	return charged(ctx, owner);
+	return memcg ? charged(ctx, memcg, 0) : 0;
+}
+
+SEC("tp_btf/mm_lru_insertion")
+int BPF_PROG(on_mm_lru_insertion, __u64 page)
+{
+	return lru_page(ctx, page);
+}
+
+SEC("raw_tp/mm_lru_insertion")
+int BPF_PROG(on_mm_lru_insertion_raw, __u64 page)
+{
+	return lru_page(ctx, page);
 }
 
 SEC("tp_btf/mod_memcg_state")
-int BPF_PROG(on_mod_memcg_state, struct mem_cgroup *memcg, int item, int change)
+int BPF_PROG(on_mod_memcg_state, __u64 memcg)
 {
-	return charged(ctx, (__u64)memcg);
+	return charged(ctx, memcg, 0);
+}
+
+SEC("raw_tp/mod_memcg_state")
+int BPF_PROG(on_mod_memcg_state_raw, __u64 memcg)
+{
+	return charged(ctx, memcg, 0);
 }

@@ -7,27 +7,41 @@
 #define TRACE_SIGNAL_DELIVERED 0 /* include/trace/events/signal.h */
 #define SEND_SIG_PRIV 1 /* include/linux/sched/signal.h: a marker in place of a pointer */
 
-SEC("tp_btf/signal_generate")
-int BPF_PROG(on_signal_generate, int sig, struct kernel_siginfo *info, struct task_struct *target, int group,
-	     int result)
+static __always_inline int signal_sent(int sig, __u64 info, __u64 target, int group, int result)
 {
-	__u64 marker = (__u64)info;
+	__u32 tid = bpf_get_current_pid_tgid();
 	struct memcrest_kill *r;
 
+	if (sig != SIGKILL)
+		return 0;
+	if (mark_victim_pid && info == SEND_SIG_PRIV)
+		bpf_map_update_elem(&last_kill, &tid, &target, BPF_ANY);
 	/* A signal to a zombie, or a second one to a dying process, changes nothing, and anybody can send millions. */
-	if (sig != SIGKILL || result != TRACE_SIGNAL_DELIVERED)
+	if (result != TRACE_SIGNAL_DELIVERED)
 		return 0;
 	/* Only the kernel's own belong to an OOM: what users send must not crowd those out. */
-	if (marker == SEND_SIG_PRIV)
+	if (info == SEND_SIG_PRIV)
 		r = emit_reserve(&critical, MEMCREST_REC_KILL, sizeof(*r));
 	else
 		r = emit_reserve(&bulk, MEMCREST_REC_KILL, sizeof(*r));
 	if (!r)
 		return 0;
-	fill_task(&r->sender, bpf_get_current_task_btf());
+	fill_task(&r->sender, bpf_get_current_task());
 	fill_task(&r->target, target);
-	r->flags = (group ? MEMCREST_KILL_GROUP : 0) | (marker == SEND_SIG_PRIV ? MEMCREST_KILL_KERNEL : 0);
-	r->code = marker > SEND_SIG_PRIV ? BPF_CORE_READ(info, si_code) : 0;
-	emit_submit(r, MEMCREST_REC_KILL, marker == SEND_SIG_PRIV ? 0 : bulk_wake_flags(false));
+	r->flags = (group ? MEMCREST_KILL_GROUP : 0) | (info == SEND_SIG_PRIV ? MEMCREST_KILL_KERNEL : 0);
+	r->code = info > SEND_SIG_PRIV ? LOAD_AT(struct kernel_siginfo, info, si_code) : 0;
+	emit_submit(r, MEMCREST_REC_KILL, info == SEND_SIG_PRIV ? 0 : bulk_wake_flags(false));
 	return 0;
+}
+
+SEC("tp_btf/signal_generate")
+int BPF_PROG(on_signal_generate, int sig, __u64 info, __u64 target, int group, int result)
+{
+	return signal_sent(sig, info, target, group, result);
+}
+
+SEC("raw_tp/signal_generate")
+int BPF_PROG(on_signal_generate_raw, int sig, __u64 info, __u64 target, int group, int result)
+{
+	return signal_sent(sig, info, target, group, result);
 }

@@ -127,6 +127,8 @@ struct VictimEvent {
   std::vector<std::uint64_t> user_stack;
   // Set by the source from kernel_stack where it can name kernel functions: was this a memory cgroup's OOM?
   std::optional<bool> memcg_oom;
+  bool sysrq = false;          // a person asked for it (sysrq-f)
+  bool limit_lowered = false;  // by writing memory.max
 };
 
 struct KillEvent {
@@ -161,10 +163,11 @@ struct ChargeFailureEvent {
   std::uint64_t time_ns = 0;  // of the last one
   std::uint64_t cgroup_id = 0;
   std::uint64_t serial = 0;
-  std::uint64_t count = 0;     // since the event before
-  std::int32_t error = 0;      // errno, positive
-  std::uint64_t gfp_mask = 0;  // of the last one, as its task and stacks
-  std::uint64_t bytes = 0;     // that were asked for
+  std::uint64_t count = 0;  // so far, since the hook was attached
+  std::int32_t error = 0;   // errno, positive
+  bool at_least = false;    // the hook was attached only after a limit had been met: more may have failed before
+  std::optional<std::uint64_t> gfp_mask;  // of the last one, as its task and stack
+  std::optional<std::uint64_t> bytes;     // that it asked for
   TaskInfo task;
   std::vector<std::uint64_t> kernel_stack;
   std::string function;  // the kernel function that wanted memory; empty: no symbols. Set by the source

@@ -156,10 +156,10 @@ struct ChargeFailure {
   std::uint64_t count = 0;
   bool at_least = false;  // more may have failed before the hook was attached
   std::int32_t error = 0;
-  std::string error_name;   // "ENOMEM"
-  std::string function;     // the kernel function that wanted memory, empty: unknown
-  std::uint64_t bytes = 0;  // that the last one asked for
-  std::uint64_t gfp_mask = 0;
+  std::string error_name;              // "ENOMEM"
+  std::string function;                // the kernel function that wanted memory, empty: unknown
+  std::optional<std::uint64_t> bytes;  // that the last one asked for
+  std::optional<std::uint64_t> gfp_mask;
   double duration_ms = 0;  // from the first to the last
 };
 

@@ -50,7 +50,7 @@ double fault_storm(const RunCgroup& cgroup) {
   return each;
 }
 
-std::unique_ptr<RingSource> attach() {
+std::unique_ptr<RingSource> attach(const Clock& clock) {
   Features features = probe_features(SystemRoot{});
   auto probe = LoadedProbe::load({}, features);
   if (!probe) {
@@ -58,7 +58,7 @@ std::unique_ptr<RingSource> attach() {
     std::exit(1);
   }
   LoadedProbe& loaded = **probe;
-  auto source = RingSource::open(std::move(*probe), {});
+  auto source = RingSource::open(std::move(*probe), {}, clock);
   if (!source || !loaded.attach(features)) {
     std::cerr << "cannot attach\n";
     std::exit(1);
@@ -81,12 +81,13 @@ int measure(int rounds) {
   std::vector<double> noise;
   std::vector<double> ratio;
   std::vector<Event> events;
+  const SystemClock clock;
   ignore_result(fault_storm(*cgroup));
   for (int round = 0; round < rounds; ++round) {
     const double before = fault_storm(*cgroup);
     double with = 0;
     {
-      auto source = attach();
+      auto source = attach(clock);
       with = fault_storm(*cgroup);
       events.clear();
       ignore_result(source->poll(std::chrono::milliseconds(0), events));

@@ -94,7 +94,9 @@ TEST_F(ObjectLayout, Task) {
 }
 
 TEST_F(ObjectLayout, Step) {
-  SIZE(memcrest_step, 15);
+  SIZE(memcrest_step, 17);
+  MEMBER(memcrest_step, reclaim_ns);
+  MEMBER(memcrest_step, throttle_ns);
   MEMBER(memcrest_step, oom_events);
   MEMBER(memcrest_step, h);
   MEMBER(memcrest_step, cgroup_id);
@@ -113,7 +115,9 @@ TEST_F(ObjectLayout, Step) {
 }
 
 TEST_F(ObjectLayout, OomAndVictim) {
-  SIZE(memcrest_memcg, 13);
+  SIZE(memcrest_memcg, 15);
+  MEMBER(memcrest_memcg, reclaim_ns);
+  MEMBER(memcrest_memcg, throttle_ns);
   MEMBER(memcrest_memcg, limit_bytes);
   MEMBER(memcrest_memcg, oom_events);
   MEMBER(memcrest_memcg, flags);
@@ -151,12 +155,25 @@ TEST_F(ObjectLayout, OtherRecords) {
   MEMBER(memcrest_cgroup, path);
   SIZE(memcrest_exit, 4);
   MEMBER(memcrest_exit, exit_code);
+  SIZE(memcrest_failed, 12);
+  MEMBER(memcrest_failed, task);
+  MEMBER(memcrest_failed, count);
+  MEMBER(memcrest_failed, gfp_mask);
+  MEMBER(memcrest_failed, error);
+  MEMBER(memcrest_failed, kernel_frames);
+  MEMBER(memcrest_failed, chain);
+  MEMBER(memcrest_failed, kernel_stack);
 }
 
 TEST_F(ObjectLayout, MapValues) {
   SIZE(memcrest_slot, 4);
   MEMBER(memcrest_slot, peak);
-  SIZE(memcrest_entry, 11);
+  SIZE(memcrest_entry, 13);
+  MEMBER(memcrest_entry, throttle_ns);
+  SIZE(memcrest_stall, 3);
+  MEMBER(memcrest_stall, reclaimed_ns);
+  SIZE(memcrest_failure, 4);
+  MEMBER(memcrest_failure, told_ns);
   MEMBER(memcrest_entry, last_wake_ns);
   SIZE(memcrest_counters, 4);
   MEMBER(memcrest_counters, dropped_throttle);
@@ -199,7 +216,7 @@ TEST_F(KernelLayout, EveryMemberThatWeReadExists) {
   expect_members("task_struct", {"flags", "pid", "tgid", "exit_code", "start_boottime", "comm", "group_leader",
                                  "real_parent", "mm", "signal", "thread_pid", "real_cred", "cgroups"});
   expect_members("mm_struct", {"rss_stat", "pgtables_bytes", "arg_start", "arg_end"});
-  expect_members("signal_struct", {"live", "oom_score_adj"});
+  expect_members("signal_struct", {"live", "flags", "oom_score_adj"});
   expect_members("oom_control", {"memcg", "gfp_mask", "order", "totalpages", "chosen", "constraint"});
   expect_members("pid", {"level", "numbers"});
 }

@@ -52,11 +52,11 @@ class ProbeTest : public testing::Test {
   }
 
   void attach(LoadSettings settings) {
-    features_ = probe_features(SystemRoot{});
+    features_ = probe_features(SystemRoot{}, wanted_);
     auto probe = LoadedProbe::load(settings, features_);
     ASSERT_TRUE(probe) << probe.error().message();
     LoadedProbe& loaded = **probe;
-    auto source = RingSource::open(std::move(*probe), find_kernel_functions("/proc"));
+    auto source = RingSource::open(std::move(*probe), find_kernel_functions("/proc"), clock_);
     ASSERT_TRUE(source) << source.error().message();
     source_ = std::move(*source);
     const auto attached = loaded.attach(features_);
@@ -106,6 +106,8 @@ class ProbeTest : public testing::Test {
   std::optional<CgroupTree> tree_;
   std::optional<RunSignals> signals_;
   std::optional<RunCgroup> cgroup_;
+  SystemClock clock_;
+  FeatureSettings wanted_;
   Features features_;
   std::unique_ptr<RingSource> source_;
   std::vector<Event> events_;
@@ -309,11 +311,13 @@ TEST_F(ProbeTest, TheRateLimitSaysSo) {
 }
 
 TEST_F(ProbeTest, ADisabledHookLowersTheTier) {
-  LoadSettings settings;
-  settings.disabled = {"on_mod_memcg_state", "on_page_counter_try_charge", "on_signal_generate"};
-  open({.memory = 32 * kMiB, .swap = std::nullopt}, settings);
+  wanted_.disabled = {
+      "on_mod_memcg_state",     "on_mod_memcg_state_raw", "on_page_counter_try_charge",       "on_signal_generate",
+      "on_signal_generate_raw", "on_mark_victim",         "on_page_counter_try_charge_kprobe"};
+  open({.memory = 32 * kMiB, .swap = std::nullopt});
   EXPECT_EQ(features_.charge.name, "lru");
   EXPECT_FALSE(features_.oom.misses.empty());
+  EXPECT_TRUE(features_.runs("on_mark_victim_raw"));  // stands in for the one that was taken away
   EXPECT_EQ(run({"anon", "64m", "--no-thp"}).code(), 128 + SIGKILL);
   drain();
   EXPECT_FALSE(own_steps().empty());

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { kMaxThreads = 64, kUsage = 2, kFailed = 1 };
+#include "hog.h"
 
 static const char kHelp[] =
 	"usage: hog MODE\n"
@@ -31,6 +31,15 @@ static const char kHelp[] =
 	"  fork N [OPTION]...        start N processes, as far as the pids limit lets us, then end them\n"
 	"  child MODE...             run MODE in a child; exit 0 however it ends\n"
 	"  clone-vm SIZE [OPTION]... like anon, beside a process that shares the memory (CLONE_VM)\n"
+	"  memfd SIZE [OPTION]...    write SIZE into a memfd: shared memory without a mount\n"
+	"  msgqueue SIZE [OPTION]... SIZE of System V messages: kernel slab\n"
+	"  pipes SIZE [OPTION]...    SIZE of pages in pipes that nobody reads\n"
+	"  tcp SIZE [OPTION]...      SIZE in sockets of this machine's loopback that nobody reads\n"
+	"  pagetables SIZE [OPTION]. SIZE of page tables, by reading sparse addresses\n"
+	"  pipe-resize SIZE [OPT]... a pipe with room for SIZE, --repeat times; exit 3 when all were refused with ENOMEM.\n"
+	"                            Its table is SIZE / 100 in one piece: too large for the kernel to kill for it.\n"
+	"  bpf-map SIZE [OPTION]...  the same with a BPF array of SIZE; charged, and never killed for, since 5.11\n"
+	"  bind NODE MODE...         take memory from this NUMA node only (MPOL_BIND), then run MODE\n"
 	"  name BYTES MODE...        take BYTES as the process name (\\xNN, \\n, \\e, \\\\ are understood), then run MODE\n"
 	"  exec BYTES MODE...        the same for the first word of the command line\n"
 	"  loop N MODE...            run MODE N times\n"
@@ -46,19 +55,7 @@ static const char kHelp[] =
 	"  --verbose       say when memory is touched\n"
 	"SIZE is a number with k, m or g (binary).\n";
 
-struct options {
-	double hold_ms;
-	double pause_ms;
-	double rate_mib;
-	long threads;
-	long repeat;
-	int thp; /* 1 wanted, -1 unwanted, 0 as the system has it */
-	bool verbose;
-};
-
-static int run_mode(char **argv);
-
-static void die(int code, const char *format, ...)
+void die(int code, const char *format, ...)
 {
 	va_list arguments;
 
@@ -72,14 +69,14 @@ static void die(int code, const char *format, ...)
 	exit(code);
 }
 
-static const char *need(char **argv, const char *what)
+const char *need(char **argv, const char *what)
 {
 	if (!*argv)
 		die(kUsage, "missing %s", what);
 	return *argv;
 }
 
-static double to_double(const char *text, const char *what)
+double to_double(const char *text, const char *what)
 {
 	char *end;
 	double value = strtod(text, &end);
@@ -89,7 +86,7 @@ static double to_double(const char *text, const char *what)
 	return value;
 }
 
-static long to_long(const char *text, const char *what, long least, long most)
+long to_long(const char *text, const char *what, long least, long most)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
@@ -99,7 +96,7 @@ static long to_long(const char *text, const char *what, long least, long most)
 	return value;
 }
 
-static size_t to_size(const char *text)
+size_t to_size(const char *text)
 {
 	char *end;
 	unsigned long long value = strtoull(text, &end, 10);
@@ -130,7 +127,7 @@ static size_t to_size(const char *text)
 	return (size_t)value << shift;
 }
 
-static struct options to_options(char **argv)
+struct options to_options(char **argv)
 {
 	struct options o = { .threads = 1, .repeat = 1 };
 
@@ -159,7 +156,7 @@ static struct options to_options(char **argv)
 	return o;
 }
 
-static void sleep_ms(double ms)
+void sleep_ms(double ms)
 {
 	struct timespec left = { (time_t)(ms / 1000), (long)((ms - (double)(long)(ms / 1000) * 1000) * 1e6) };
 
@@ -167,7 +164,7 @@ static void sleep_ms(double ms)
 		;
 }
 
-static double now_ms(void)
+double now_ms(void)
 {
 	struct timespec now;
 
@@ -207,7 +204,8 @@ static void *touch(void *argument)
 
 static char *map_anon(size_t size, int thp)
 {
-	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* More than the machine has may be asked for: that is what the OOM killer is about. */
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (memory == MAP_FAILED)
 		die(kFailed, "mmap: %s", strerror(errno));
@@ -258,7 +256,7 @@ static int mode_anon(char **argv)
 	return 0;
 }
 
-static void write_all(int fd, size_t size, double rate_mib, const char *path)
+void write_all(int fd, size_t size, double rate_mib, const char *path)
 {
 	static char block[65536];
 	double start = now_ms();
@@ -489,14 +487,16 @@ static const struct {
 	const char *name;
 	int (*run)(char **argv);
 } kModes[] = {
-	{ "anon", mode_anon },         { "tmpfs", mode_tmpfs }, { "readfile", mode_readfile },
-	{ "makefile", mode_makefile }, { "fork", mode_fork },   { "child", mode_child },
-	{ "clone-vm", mode_clone_vm }, { "name", mode_name },   { "exec", mode_exec },
-	{ "loop", mode_loop },         { "sleep", mode_sleep }, { "exit", mode_exit },
-	{ "signal", mode_signal },
+	{ "anon", mode_anon },         { "tmpfs", mode_tmpfs },     { "readfile", mode_readfile },
+	{ "makefile", mode_makefile }, { "fork", mode_fork },       { "child", mode_child },
+	{ "clone-vm", mode_clone_vm }, { "name", mode_name },       { "exec", mode_exec },
+	{ "loop", mode_loop },         { "sleep", mode_sleep },     { "exit", mode_exit },
+	{ "signal", mode_signal },     { "memfd", mode_memfd },     { "msgqueue", mode_msgqueue },
+	{ "pipes", mode_pipes },       { "tcp", mode_tcp },         { "pagetables", mode_pagetables },
+	{ "bind", mode_bind },         { "bpf-map", mode_bpf_map }, { "pipe-resize", mode_pipe_resize },
 };
 
-static int run_mode(char **argv)
+int run_mode(char **argv)
 {
 	for (size_t i = 0; i < sizeof(kModes) / sizeof(kModes[0]); i++)
 		if (!strcmp(argv[0], kModes[i].name))

@@ -19,10 +19,22 @@ using Json = nlohmann::ordered_json;
 
 bool supported(const Features& features, const Result<CgroupTree>& tree) {
   // can_load comes first: without it the tiers are untested.
-  return tree.has_value() && features.can_load() && (features.charge.name != "none" || features.oom.name != "none");
+  // Missing privileges make watch fail; a kernel without BPF only takes it to the lowest rungs.
+  return tree.has_value() && (features.can_load() || !features.btf);
 }
 
 Json tier_json(const Tier& tier) { return {{"name", tier.name}, {"programs", tier.programs}, {"misses", tier.misses}}; }
+
+Json rungs_json(const std::vector<Tier>& rungs) {
+  Json out = Json::array();
+  for (const Tier& tier : rungs) {
+    Json one = tier_json(tier);
+    one["available"] = tier.unavailable.empty();
+    one["reason"] = to_valid_utf8(tier.unavailable);
+    out.push_back(std::move(one));
+  }
+  return out;
+}
 
 std::string as_json(const Features& features, const Result<CgroupTree>& tree) {
   Json out;
@@ -39,6 +51,8 @@ std::string as_json(const Features& features, const Result<CgroupTree>& tree) {
   out["cgroup_mount"] = tree ? Json(to_valid_utf8(tree->mount_point())) : Json();
   out["charge_tier"] = tier_json(features.charge);
   out["oom_tier"] = tier_json(features.oom);
+  out["charge_tiers"] = rungs_json(features.ladder.charge);
+  out["oom_tiers"] = rungs_json(features.ladder.oom);
   out["hooks"] = Json::array();
   for (const Hook& hook : features.hooks) {
     out["hooks"].push_back({{"name", hook.program},
@@ -68,9 +82,25 @@ void print_tier(const char* label, const Tier& tier) {
   }
 }
 
+void print_ladder(const char* option, const std::vector<Tier>& rungs, const Tier& chosen) {
+  std::cout << "\n" << option << "\n";
+  for (const Tier& tier : rungs) {
+    const bool can = tier.unavailable.empty();
+    std::cout << "  " << padded(tier.name == chosen.name ? "chosen" : can ? "possible" : "no", 11) << tier.name;
+    if (!can) {
+      std::cout << " (" << escape_terminal(tier.unavailable) << ")";
+    }
+    std::cout << "\n";
+  }
+}
+
 void print(const Features& features, const Result<CgroupTree>& tree) {
   std::cout << padded("kernel", 14) << escape_terminal(features.kernel + " " + features.machine) << "\n";
-  std::cout << padded("BTF", 14) << (features.btf ? "yes" : escape_terminal(features.btf_error)) << "\n";
+  std::cout << padded("BTF", 14)
+            << (!features.btf_file.empty() && features.btf ? "from a file"
+                : features.btf                             ? "yes"
+                                                           : escape_terminal(features.btf_error))
+            << "\n";
   std::cout << padded("lockdown", 14) << escape_terminal(features.lockdown) << "\n";
   std::cout << padded("cgroup", 14)
             << (tree ? "v" + std::to_string(tree->version()) + " at " + escape_terminal(tree->mount_point())
@@ -78,9 +108,11 @@ void print(const Features& features, const Result<CgroupTree>& tree) {
             << "\n";
   print_tier("charges", features.charge);
   print_tier("oom", features.oom);
+  print_ladder("--charge-tier", features.ladder.charge, features.charge);
+  print_ladder("--oom-tier", features.ladder.oom, features.oom);
   std::cout << "\nhooks\n";
   for (const Hook& hook : features.hooks) {
-    std::cout << "  " << padded(to_string(hook.state), 11) << padded(hook.kind + "/" + hook.target, 32) << hook.purpose;
+    std::cout << "  " << padded(to_string(hook.state), 11) << padded(hook.kind + "/" + hook.target, 41) << hook.purpose;
     if (!hook.reason.empty()) {
       std::cout << " (" << escape_terminal(hook.reason) << ")";
     }
@@ -96,8 +128,9 @@ void print(const Features& features, const Result<CgroupTree>& tree) {
               << (one.held ? one.name : padded(one.name, 18) + one.consequence) << "\n";
   }
   std::cout << "\n"
-            << (supported(features, tree) ? "memcrest watch works here.\n"
-                                          : "memcrest watch does not work here, or it could not be tested.\n");
+            << (supported(features, tree)
+                    ? features.lower.bpf ? "memcrest watch works here.\n" : "memcrest watch works here, without BPF.\n"
+                    : "memcrest watch does not work here, or it could not be tested.\n");
 }
 
 }  // namespace
@@ -105,7 +138,7 @@ void print(const Features& features, const Result<CgroupTree>& tree) {
 int check(const CheckOptions& options) {
   const SystemRoot root;
   const auto tree = CgroupTree::open(root);
-  const Features features = probe_features(root);
+  const Features features = probe_features(root, {.btf_file = options.btf_file, .disabled = {}});
   if (options.json) {
     std::cout << as_json(features, tree) << "\n";
   } else {

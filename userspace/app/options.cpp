@@ -2,11 +2,13 @@
 #include "app/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 
 #include "app/exit_codes.h"
 #include "app/run_child.h"
+#include "probe/tiers.h"
 #include "util/text.h"
 #include "util/units.h"
 
@@ -73,6 +75,32 @@ void add_ring(CLI::App& app, const std::string& name, std::uint64_t& target, con
       ->group("Advanced");
 }
 
+void add_btf(CLI::App& app, std::string& target) {
+  app.add_option("--btf", target, "The kernel's types from this file, where the kernel offers none (raw BTF or ELF)")
+      ->type_name("FILE")
+      ->group("Advanced");
+}
+
+template <std::size_t N>
+void add_tier(CLI::App& app, const std::string& name, std::optional<std::string>& target, const char* const (&tiers)[N],
+              const std::string& help) {
+  std::string names;
+  for (const char* tier : tiers) {
+    names += (names.empty() ? "" : ", ") + std::string(tier);
+  }
+  app.add_option_function<std::string>(
+         name,
+         [&target, &tiers, name, names](const std::string& text) {
+           if (std::ranges::find(tiers, text) == std::end(tiers)) {
+             throw CLI::ValidationError(name, "must be one of: " + names);
+           }
+           target = text;
+         },
+         help + ": " + names)
+      ->type_name("TIER")
+      ->group("Advanced");
+}
+
 void add_trace(CLI::App& app, TraceOptions& trace) {
   using namespace std::chrono_literals;
   add_size(app, "--step", trace.step_bytes, kPage, kMaxSize,
@@ -92,6 +120,9 @@ void add_trace(CLI::App& app, TraceOptions& trace) {
   app.add_option("--disable-hook", trace.disabled_hooks, "Do without this program (names: memcrest check); repeatable")
       ->type_name("NAME")
       ->group("Advanced");
+  add_tier(app, "--charge-tier", trace.charge_tier, kChargeTiers, "See charges this way (default: the best there is)");
+  add_tier(app, "--oom-tier", trace.oom_tier, kOomTiers, "See OOM kills this way (default: the best there is)");
+  add_btf(app, trace.btf_file);
 }
 
 void check_trace(const TraceOptions& trace) {
@@ -169,6 +200,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   const CLI::App* run = add_run(app, options.run);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
   check->add_flag("--json", options.check.json, "As one JSON object");
+  add_btf(*check, options.check.btf_file);
   check->footer("Exit code: 0 when watch works here, 3 when it does not.");
   app.add_subcommand("version", "Print the version");
   app.footer(

@@ -19,6 +19,9 @@ struct TraceOptions {
   std::uint64_t critical_ring_bytes = 1U << 20U;
   std::uint64_t bulk_ring_bytes = 2U << 20U;
   std::vector<std::string> disabled_hooks;
+  std::optional<std::string> charge_tier;  // one of kChargeTiers; unset: the best
+  std::optional<std::string> oom_tier;
+  std::string btf_file;  // external BTF; empty: the kernel's own
 };
 
 enum class FailOn { kNothing, kOom, kBurst };
@@ -43,6 +46,7 @@ struct RunOptions {
 
 struct CheckOptions {
   bool json = false;
+  std::string btf_file;
 };
 
 enum class Verb { kWatch, kRun, kCheck, kVersion };

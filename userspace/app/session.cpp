@@ -8,6 +8,7 @@
 
 #include "app/exit_codes.h"
 #include "probe/kallsyms.h"
+#include "probe/kernel_log_source.h"
 #include "util/fd.h"
 
 namespace memcrest {
@@ -41,55 +42,135 @@ std::optional<std::uint64_t> read_total_memory(const SystemRoot& root) {
 }
 
 std::string missing_privileges(const Features& features) {
-  if (!features.btf) {
-    return features.btf_error + "; the kernel needs CONFIG_DEBUG_INFO_BTF";
-  }
   std::string out;
   for (const CapabilityStatus& one : features.capabilities) {
     if (one.required && !one.held) {
       out += (out.empty() ? "" : "; ") + one.name + " is missing: " + one.consequence;
     }
   }
-  return out + ". Run it as root, or see 'memcrest check'";
+  return out +
+         ". Run it as root, or see 'memcrest check'; without privileges '--charge-tier sampled --oom-tier polling' "
+         "sees a little";
+}
+
+constexpr std::string_view kTierSampled = "sampled";
+constexpr std::string_view kTierMarkVictim = "mark_victim";
+constexpr std::string_view kTierKernelLog = "kmsg";
+constexpr std::string_view kTierPolling = "polling";
+// The log is read as soon as the killer has written it, but its reader waits for a group kill's next line.
+constexpr std::chrono::milliseconds kLogWait{80};
+
+bool runs_role(const Features& features, std::string_view role) {
+  return std::ranges::any_of(features.hooks,
+                             [&](const Hook& hook) { return hook.role == role && features.runs(hook.program); });
 }
 
 }  // namespace
+
+// BPF as far as the kernel allows it. The hooks are attached when this returns.
+std::expected<void, Session::Failure> Session::open_probe(const TraceOptions& options) {
+  const auto failed = [](Error error, int code) { return std::unexpected(Failure{std::move(error), code}); };
+  LoadSettings load;
+  load.step_bytes = options.step_bytes;
+  load.critical_ring_bytes = options.critical_ring_bytes;
+  load.bulk_ring_bytes = options.bulk_ring_bytes;
+  load.tiers = {options.charge_tier, options.oom_tier};
+  auto probe = LoadedProbe::load(load, features_);
+  if (!probe) {
+    return failed(probe.error(), kExitUnsupported);
+  }
+  LoadedProbe& loaded = **probe;
+  auto source = RingSource::open(std::move(*probe), find_kernel_functions(root_.proc), clock_, root_);
+  if (!source) {
+    return failed(source.error(), kExitFailure);
+  }
+  if (auto attached = loaded.attach(features_); !attached) {
+    return failed(attached.error(), kExitUnsupported);
+  }
+  sources_.push_back(std::move(*source));
+  return {};
+}
+
+std::expected<void, Session::Failure> Session::open_sources(const TraceOptions& options) {
+  const auto failed = [](Error error, int code) { return std::unexpected(Failure{std::move(error), code}); };
+  if (!options.btf_file.empty() && !features_.btf) {
+    return failed({"--btf", "", 0, features_.btf_error}, kExitUnsupported);
+  }
+  if (auto chosen = choose_tiers(features_, {options.charge_tier, options.oom_tier}); !chosen) {
+    return failed(chosen.error(), kExitUnsupported);
+  }
+  // Missing privileges are a mistake to be told, a kernel without BPF is a fact to live with.
+  const bool asked = options.charge_tier && options.oom_tier;
+  if (!features_.can_load() && features_.btf && !asked) {
+    return failed({"attach to the kernel", "", 0, missing_privileges(features_)}, kExitUnsupported);
+  }
+  if (!features_.programs.empty()) {
+    if (auto opened = open_probe(options); !opened) {
+      return std::unexpected(opened.error());
+    }
+  }
+  if (auto opened = open_kernel_log(); !opened) {
+    return std::unexpected(opened.error());
+  }
+  return open_polling(options);
+}
+
+// Alone, or beside hooks that cannot see the OOM killer's own view. Without it those hooks still tell who died.
+std::expected<void, Session::Failure> Session::open_kernel_log() {
+  const std::string& tier = features_.oom.name;
+  if (!features_.lower.kernel_log || (tier != kTierMarkVictim && tier != kTierKernelLog)) {
+    return {};
+  }
+  KernelLogSettings settings;
+  settings.page_size = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  auto log = KernelLogSource::open(clock_, settings, root_);
+  if (!log && tier == kTierKernelLog) {
+    return std::unexpected(Failure{log.error(), kExitUnsupported});
+  }
+  if (log) {
+    sources_.push_back(std::move(*log));
+    log_joins_ = tier == kTierMarkVictim;
+  }
+  return {};
+}
+
+// What no hook shows: all of it on the lowest rungs, and tasks that hang on cgroup v1 on any.
+std::expected<void, Session::Failure> Session::open_polling(const TraceOptions& options) {
+  PollingSettings settings;
+  settings.usage = features_.charge.name == kTierSampled;
+  settings.usage_poll.step_bytes = options.step_bytes;
+  settings.oom_counts = features_.oom.name == kTierPolling;
+  settings.lifecycle = !runs_role(features_, "mkdir") || !runs_role(features_, "rmdir");
+  settings.stuck = tree_->version() == 1;
+  if (!settings.usage && !settings.oom_counts && !settings.lifecycle && !settings.stuck) {
+    return {};
+  }
+  auto source = PollingSource::open(*tree_, clock_, root_, settings);
+  if (!source) {
+    return std::unexpected(Failure{source.error(), kExitFailure});
+  }
+  polling_ = source->get();
+  sources_.push_back(std::move(*source));
+  return {};
+}
+
+std::optional<std::uint64_t> Session::unseen_kills() const {
+  return polling_ != nullptr && features_.oom.name == kTierPolling ? polling_->gone_unread() : std::nullopt;
+}
 
 std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const TraceOptions& options,
                                                                         const CgroupTree& tree, Collector::Sink sink) {
   const auto failed = [](Error error, int code) { return std::unexpected(Failure{std::move(error), code}); };
   std::unique_ptr<Session> out(new Session());
   out->tree_ = std::make_unique<CgroupTree>(tree);
-  out->features_ = probe_features(out->root_);
-  if (!out->features_.can_load()) {
-    return failed({"attach to the kernel", "", 0, missing_privileges(out->features_)}, kExitUnsupported);
-  }
+  out->features_ = probe_features(out->root_, {.btf_file = options.btf_file, .disabled = options.disabled_hooks});
   for (const std::string& name : options.disabled_hooks) {
     if (out->features_.hook(name) == nullptr) {
       return failed({"--disable-hook", name, 0, "no such hook; 'memcrest check' lists them"}, kExitUsage);
     }
   }
-  LoadSettings load;
-  load.step_bytes = options.step_bytes;
-  load.critical_ring_bytes = options.critical_ring_bytes;
-  load.bulk_ring_bytes = options.bulk_ring_bytes;
-  load.disabled = options.disabled_hooks;
-  auto probe = LoadedProbe::load(load, out->features_);
-  if (!probe) {
-    return failed(probe.error(), kExitUnsupported);
-  }
-  LoadedProbe& loaded = **probe;
-  auto source = RingSource::open(std::move(*probe), find_kernel_functions(out->root_.proc));
-  if (!source) {
-    return failed(source.error(), kExitFailure);
-  }
-  out->source_ = std::move(*source);
-  if (auto attached = loaded.attach(out->features_); !attached) {
-    return failed(attached.error(), kExitUnsupported);
-  }
-  if (out->features_.charge.name == "none" && out->features_.oom.name == "none") {
-    return failed({"attach to the kernel", "", 0, "neither charges nor OOM kills can be seen; try 'memcrest check'"},
-                  kExitUnsupported);
+  if (auto opened = out->open_sources(options); !opened) {
+    return std::unexpected(opened.error());
   }
   ResolverSettings resolver;
   resolver.docker_socket = options.docker_socket;
@@ -100,11 +181,22 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.bursts.min_bytes = options.burst_min_bytes;
   settings.bursts.window = options.burst_window;
   settings.charge_tier = out->features_.charge.name;
-  settings.oom_tier = out->features_.oom.name;
+  if (out->features_.programs.empty() && !out->features_.lower.bpf) {
+    settings.standing_gaps.push_back("no BPF program runs: " + out->features_.lower.no_bpf_reason);
+  }
+  if (out->features_.charge.name == kTierSampled) {
+    settings.standing_gaps.emplace_back("usage was sampled, not seen at each charge: what was short may be missing");
+  }
+  settings.oom_tier = out->features_.oom.name + (out->log_joins_ ? "+kmsg" : "");
+  settings.ooms.log_wait = out->log_joins_ ? kLogWait : std::chrono::milliseconds(0);
+  settings.ooms.memsw = tree.version() == 1;
+  settings.stalls_are_seen = runs_role(out->features_, "reclaim_end");
+  settings.throttle_is_seen = runs_role(out->features_, "throttle_end");
   settings.host = read_host(out->root_, out->features_);
   settings.host_memory_bytes = read_total_memory(out->root_);
-  const auto& programs = out->features_.charge.programs;
-  settings.falls_are_seen = std::ranges::find(programs, "on_page_counter_uncharge") != programs.end();
+  const Tier& charge = out->features_.charge;
+  settings.falls_are_seen = charge.uses("on_page_counter_uncharge") || charge.uses("on_page_counter_uncharge_kprobe");
+  out->source_ = std::make_unique<MergedSource>(std::move(out->sources_));
   out->collector_ = std::make_unique<Collector>(*out->source_, *out->resolver_, *out->tree_, out->clock_, out->root_,
                                                 std::move(settings), std::move(sink));
   return out;

@@ -2,7 +2,6 @@
 #include "collector/collector.h"
 
 #include <algorithm>
-#include <cstdio>
 
 namespace memcrest {
 namespace {
@@ -24,18 +23,6 @@ constexpr std::size_t kMaxCut = 1024;
 
 bool is_below(const std::string& child, const std::string& parent) {
   return parent == "/" || (child.size() > parent.size() && child.starts_with(parent) && child[parent.size()] == '/');
-}
-
-std::string parent_path(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
-}
-
-std::string incident_id(const Host& host, std::uint64_t boot_ns, std::uint64_t cgroup_id, std::uint32_t pid) {
-  char text[96];
-  std::snprintf(text, sizeof(text), "%.8s-%llx-%llx-%x", host.boot_id.c_str(), static_cast<unsigned long long>(boot_ns),
-                static_cast<unsigned long long>(cgroup_id), pid);
-  return text;
 }
 
 LossCount difference(const LossCount& now, const LossCount& before) {
@@ -70,22 +57,6 @@ void set_exact_peak(BurstFinding& finding, std::uint64_t watermark) {
   }
 }
 
-Victim victim_of(const VictimEvent& event, std::string cmdline) {
-  Victim out;
-  out.pid = event.task.process.tgid;
-  out.container_pid = event.task.ns_tgid;
-  out.comm = event.task.comm;
-  out.cmdline = std::move(cmdline);
-  out.uid = event.task.uid;
-  out.oom_score_adj = event.oom_score_adj;
-  out.anon_bytes = event.anon_bytes;
-  out.file_bytes = event.file_bytes;
-  out.shmem_bytes = event.shmem_bytes;
-  out.swap_bytes = event.swap_bytes;
-  out.pagetable_bytes = event.pagetable_bytes;
-  return out;
-}
-
 }  // namespace
 
 Collector::Collector(EventSource& source, Resolver& resolver, const CgroupTree& tree, const Clock& clock,
@@ -99,7 +70,8 @@ Collector::Collector(EventSource& source, Resolver& resolver, const CgroupTree& 
       processes_(std::move(root)),
       sampler_(tree, resolver, clock),
       bursts_(settings_.bursts),
-      ooms_(settings_.ooms) {}
+      ooms_(settings_.ooms),
+      ranking_(tree, resolver, clock) {}
 
 EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   batch_.clear();
@@ -119,6 +91,7 @@ EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   collect_ooms(read_until);
   bursts_.advance(now);
   collect_bursts(now, false);
+  collect_failures(now, false);
   release(now, false);
   return status;
 }
@@ -127,14 +100,17 @@ void Collector::finish() {
   collect_ooms(~0ULL);
   bursts_.close(clock_.boot_ns());
   collect_bursts(clock_.boot_ns(), true);
+  collect_failures(clock_.boot_ns(), true);
   release(clock_.boot_ns(), true);
 }
 
 std::chrono::milliseconds Collector::wait_time(std::chrono::milliseconds longest) const {
   const std::uint64_t now = clock_.boot_ns();
   std::uint64_t wait = static_cast<std::uint64_t>(longest.count()) * kMillisecond;
-  if (const auto deadline = ooms_.deadline()) {
-    wait = std::min(wait, *deadline > now ? *deadline - now : 0);
+  for (const auto& deadline : {ooms_.deadline(), failures_.deadline()}) {
+    if (deadline) {
+      wait = std::min(wait, *deadline > now ? *deadline - now : 0);
+    }
   }
   if (!settings_.falls_are_seen && bursts_.any_under_way()) {
     wait = std::min(wait, kSampleNs);
@@ -156,6 +132,8 @@ void Collector::on(const StepEvent& event) {
   ++totals_.steps;
   bursts_.step(event);
   ooms_.note(event.serial, event.oom_events);
+  stalls_.note(event.cgroup_id, event.time_ns, event.reclaim_ns, event.throttle_ns);
+  ranking_.note(event.cgroup_id, event.time_ns, event.usage_bytes);
   if (!event.foreign) {
     processes_.seen(event.task);
   }
@@ -167,25 +145,42 @@ void Collector::on(const ThrottleEvent& event) { bursts_.missing(event.cgroup_id
 void Collector::on(const ExitEvent& event) { ooms_.feed(event); }
 void Collector::on(const OomEvent& event) { ooms_.feed(event); }
 void Collector::on(const KillEvent& event) { ooms_.feed(event); }
-void Collector::on(const ChargeFailureEvent& /*event*/) {}
-void Collector::on(const LogOomEvent& /*event*/) {}
-void Collector::on(const OomCountEvent& /*event*/) {}
-void Collector::on(const StuckEvent& /*event*/) {}
+void Collector::on(const ChargeFailureEvent& event) { failures_.feed(event); }
+
+void Collector::on(const LogOomEvent& event) {
+  const bool log_alone = settings_.ooms.log_wait.count() == 0;
+  for (const std::string& path : {event.limit_path, event.victim_path}) {
+    // Where hooks see the kill, they cut the rise at its moment.
+    const std::uint64_t id = path.empty() || !log_alone ? 0 : resolver_.find_path(path).cgroup.id;
+    if (id != 0 && !event.victims.empty()) {
+      cut_rise({event.victims.front().pid, 0}, id, event.time_ns, std::nullopt);
+    }
+  }
+  ooms_.feed(event);
+}
 
 void Collector::on(const VictimEvent& event) {
   // While the victim still lives: after this its memory falls, and its command line goes.
   processes_.seen(event.task);
   for (const MemcgState& memcg : event.chain.entries) {
-    auto rise = bursts_.cut(memcg.cgroup_id, event.time_ns);
-    rise = rise ? std::move(rise) : take_back(memcg.cgroup_id, event.time_ns);
-    if (rise && cut_.size() < kMaxCut) {
-      if (rise->watermark_rose) {
-        set_exact_peak(*rise, memcg.watermark_bytes);
-      }
-      cut_.emplace(std::pair(event.task.process, memcg.cgroup_id), std::move(*rise));
-    }
+    cut_rise(event.task.process, memcg.cgroup_id, event.time_ns, memcg.watermark_bytes);
+    stalls_.note(memcg.cgroup_id, event.time_ns, memcg.reclaim_ns, memcg.throttle_ns);
   }
   ooms_.feed(event);
+}
+
+void Collector::cut_rise(const ProcessKey& victim, std::uint64_t cgroup_id, std::uint64_t time_ns,
+                         std::optional<std::uint64_t> watermark) {
+  auto rise = bursts_.cut(cgroup_id, time_ns);
+  rise = rise ? std::move(rise) : take_back(cgroup_id, time_ns);
+  if (rise && cut_.size() < kMaxCut) {
+    if (rise->watermark_rose && watermark) {
+      set_exact_peak(*rise, *watermark);
+    } else if (!watermark) {
+      sharpen_peak(*rise);
+    }
+    cut_.emplace(std::pair(victim, cgroup_id), std::move(*rise));
+  }
 }
 
 // A look at the usage file can see the fall before the record of the kill is read: the burst is this kill's after all.
@@ -214,6 +209,7 @@ void Collector::on(const CgroupEvent& event) {
   }
   bursts_.removed(event.cgroup_id, event.time_ns);
   sampler_.forget(event.cgroup_id);
+  ranking_.forget(event.cgroup_id);
   resolver_.removed(event.cgroup_id);
 }
 
@@ -233,6 +229,12 @@ void Collector::sample_active() {
   sampler_.sample(active, samples);
   for (const SampleEvent& sample : samples) {
     bursts_.sample(sample);
+  }
+}
+
+void Collector::collect_failures(std::uint64_t now_ns, bool all) {
+  for (const ChargeFailureFinding& finding : failures_.take(now_ns, all)) {
+    tell_failure(finding);
   }
 }
 
@@ -297,126 +299,6 @@ void Collector::sharpen_peak(BurstFinding& finding) const {
   }
 }
 
-Incident Collector::begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id) {
-  Incident out;
-  out.kind = kind;
-  out.boot_ns = boot_ns;
-  out.unix_ns = unix_of(boot_ns);
-  out.host = settings_.host;
-  const Identity identity = resolver_.find(cgroup_id);
-  out.container = identity.container;
-  out.cgroup = identity.cgroup;
-  out.cgroup.id = cgroup_id;
-  return out;
-}
-
-void Collector::tell_oom(const OomFinding& finding) {
-  Incident incident = begin(IncidentKind::kOom, finding.time_ns, finding.victim_cgroup_id);
-  const std::uint32_t first_pid = finding.victims.empty() ? 0 : finding.victims.front().task.process.tgid;
-  incident.id = incident_id(settings_.host, finding.time_ns, finding.victim_cgroup_id, first_pid);
-  incident.scope = finding.scope;
-  incident.limit = limit_of(finding, incident);
-  if (finding.hit) {
-    incident.usage_bytes = finding.hit->usage_bytes;
-  }
-  if (finding.own) {
-    incident.peak_bytes = finding.own->watermark_bytes;
-  }
-  if (finding.trigger) {
-    incident.trigger =
-        Trigger{finding.trigger->process.tgid, finding.trigger->tid, finding.trigger->comm, finding.trigger->ns_tgid};
-  }
-  for (const VictimEvent& victim : finding.victims) {
-    incident.victims.push_back(victim_of(victim, processes_.cmdline(victim.task)));
-  }
-  for (const TaskInfo& sibling : finding.siblings) {
-    // It shares the victim's memory: the same figures, not more memory.
-    VictimEvent event = finding.victims.empty() ? VictimEvent{} : finding.victims.front();
-    event.task = sibling;
-    incident.victims.push_back(victim_of(event, processes_.cmdline(sibling)));
-  }
-  std::uint64_t from_ns = finding.time_ns;
-  // The rise of the cgroup that was full tells the story; its own cgroup's where that one was not followed.
-  const ProcessKey first = finding.victims.empty() ? ProcessKey{} : finding.victims.front().task.process;
-  auto rise = finding.hit ? cut_.find({first, finding.hit->cgroup_id}) : cut_.end();
-  if (rise == cut_.end()) {
-    rise = cut_.find({first, finding.victim_cgroup_id});
-  }
-  if (rise != cut_.end()) {
-    incident.burst = rise->second.burst;
-    incident.burst->start_unix_ns = unix_of(incident.burst->start_boot_ns);
-    incident.samplers = rise->second.samplers;
-    from_ns = incident.burst->start_boot_ns;
-    if (rise->second.steps_missing) {
-      incident.evidence.gaps.emplace_back("steps of this cgroup were left out by the rate limit");
-    }
-  }
-  incident.evidence.gaps.insert(incident.evidence.gaps.end(), finding.gaps.begin(), finding.gaps.end());
-  ++totals_.ooms;
-  totals_.victims += incident.victims.size();
-  hold(std::move(incident), from_ns);
-}
-
-void Collector::tell_burst(const BurstFinding& finding) {
-  Incident incident = begin(IncidentKind::kBurst, finding.end_ns, finding.cgroup_id);
-  incident.id = incident_id(settings_.host, finding.burst.start_boot_ns, finding.cgroup_id, 0);
-  incident.limit = nearest_limit(incident.cgroup.path, finding.limit_bytes);
-  incident.peak_bytes = std::max(finding.watermark_bytes, finding.burst.peak_bytes);
-  incident.burst = finding.burst;
-  incident.burst->start_unix_ns = unix_of(finding.burst.start_boot_ns);
-  incident.samplers = finding.samplers;
-  if (finding.steps_missing) {
-    incident.evidence.gaps.emplace_back("steps of this cgroup were left out by the rate limit");
-  }
-  ++totals_.bursts;
-  const std::uint64_t from_ns = finding.burst.start_boot_ns;
-  hold(std::move(incident), from_ns);
-}
-
-Limit Collector::limit_of(const OomFinding& finding, const Incident& incident) const {
-  if (!finding.hit) {
-    switch (finding.scope) {
-      case Scope::kMemcg:
-      case Scope::kAncestor:
-        return {std::nullopt, tree_.limit_file(), finding.scope == Scope::kMemcg ? incident.cgroup.path : ""};
-      case Scope::kHost:
-      case Scope::kCpuset:
-      case Scope::kMempolicy:
-        return {finding.scope == Scope::kHost ? settings_.host_memory_bytes : std::nullopt, "host", {}};
-    }
-  }
-  Limit out{finding.hit->limit_bytes, tree_.limit_file(), {}};
-  if (finding.hit->cgroup_id == incident.cgroup.id) {
-    out.cgroup_path = incident.cgroup.path;
-  } else if (const Identity hit = resolver_.find(finding.hit->cgroup_id); hit.known) {
-    out.cgroup_path = hit.cgroup.path;
-  } else if (!finding.victims.empty()) {
-    // Its name ends the path of one of the victim's ancestors.
-    std::string path = incident.cgroup.path;
-    for (const MemcgState& memcg : finding.victims.front().chain.entries) {
-      if (memcg.cgroup_id == finding.hit->cgroup_id) {
-        out.cgroup_path = path;
-        break;
-      }
-      path = parent_path(path);
-    }
-  }
-  return out;
-}
-
-Limit Collector::nearest_limit(const std::string& path, std::optional<std::uint64_t> own) const {
-  Limit out{own, tree_.limit_file(), path};
-  for (std::string up = path; up.size() > 1;) {
-    up = parent_path(up);
-    const auto limit = tree_.read_number(up, tree_.limit_file());
-    if (limit && *limit && (!out.bytes || **limit < *out.bytes)) {
-      out.bytes = *limit;
-      out.cgroup_path = up;
-    }
-  }
-  return out;
-}
-
 void Collector::hold(Incident incident, std::uint64_t evidence_from_ns) {
   waiting_.push_back({std::move(incident), clock_.boot_ns(), evidence_from_ns});
 }
@@ -425,7 +307,10 @@ void Collector::release(std::uint64_t now_ns, bool all) {
   const auto wait_ns = static_cast<std::uint64_t>(settings_.identity_wait.count()) * kMillisecond;
   std::vector<Waiting> still;
   for (Waiting& one : waiting_) {
-    const Identity identity = all && now_ns - one.since_ns < wait_ns
+    // Known by its path only: there is nothing more to wait for.
+    const bool path_only = one.incident.cgroup.id == 0 && !one.incident.cgroup.path.empty();
+    const Identity identity = path_only ? resolver_.find_path(one.incident.cgroup.path)
+                              : all && now_ns - one.since_ns < wait_ns
                                   ? resolver_.wait(one.incident.cgroup.id, std::chrono::milliseconds(200))
                                   : resolver_.find(one.incident.cgroup.id);
     if (identity.pending && !all && now_ns - one.since_ns < wait_ns && waiting_.size() < kMaxWaiting) {
@@ -480,9 +365,7 @@ void Collector::add_evidence(Incident& incident, std::uint64_t from_ns) const {
   if (lost.untracked > 0) {
     evidence.gaps.emplace_back("more memory cgroups than the kernel-side table holds: some were not followed");
   }
-  if (settings_.charge_tier == "none") {
-    evidence.gaps.emplace_back("no charge hook on this kernel: growth before the kill was not seen");
-  }
+  evidence.gaps.insert(evidence.gaps.end(), settings_.standing_gaps.begin(), settings_.standing_gaps.end());
   if (incident.cgroup.path.empty()) {
     evidence.gaps.emplace_back("the path of the cgroup is not known");
   }

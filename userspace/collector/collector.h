@@ -12,12 +12,15 @@
 #include <string>
 #include <vector>
 
+#include "collector/host_ranking.h"
 #include "collector/process_table.h"
 #include "collector/usage_sampler.h"
 #include "identity/cgroup_tree.h"
 #include "identity/resolver.h"
 #include "incident/burst_detector.h"
+#include "incident/charge_failures.h"
 #include "incident/oom_assembler.h"
+#include "incident/stall_history.h"
 #include "memcrest/clock.h"
 #include "memcrest/event_source.h"
 #include "memcrest/incident.h"
@@ -30,9 +33,12 @@ struct CollectorSettings {
   OomSettings ooms;
   std::string charge_tier;
   std::string oom_tier;
+  std::vector<std::string> standing_gaps;  // what no incident of this session can know, in words
   Host host;
   std::optional<std::uint64_t> host_memory_bytes;
   std::chrono::milliseconds identity_wait{2500};  // how long an incident waits for its container's name
+  bool stalls_are_seen = false;                   // hooks measure direct reclaim
+  bool throttle_is_seen = false;                  // and memory.high
   bool falls_are_seen = false;                    // the charge tier shows memory being given back: no sampling of usage
 };
 
@@ -40,6 +46,7 @@ struct Totals {
   std::uint64_t ooms = 0;
   std::uint64_t victims = 0;
   std::uint64_t bursts = 0;
+  std::uint64_t charge_failures = 0;  // incidents, not charges
   std::uint64_t steps = 0;
   std::uint64_t events = 0;
 };
@@ -97,8 +104,16 @@ class Collector {
   [[nodiscard]] std::optional<BurstFinding> take_back(std::uint64_t cgroup_id, std::uint64_t time_ns);
   void tell_oom(const OomFinding& finding);
   void tell_burst(const BurstFinding& finding);
+  void tell_failure(const ChargeFailureFinding& finding);
+  void collect_failures(std::uint64_t now_ns, bool all);
+  void cut_rise(const ProcessKey& victim, std::uint64_t cgroup_id, std::uint64_t time_ns,
+                std::optional<std::uint64_t> watermark);
+  void take_rise(Incident& incident, const ProcessKey& victim, const std::vector<std::uint64_t>& cgroup_ids,
+                 std::uint64_t& from_ns);
+  void add_detail(Incident& incident, const OomFinding& finding);
   void sharpen_peak(BurstFinding& finding) const;
   [[nodiscard]] Incident begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id);
+  [[nodiscard]] Incident begin(IncidentKind kind, std::uint64_t boot_ns, const std::string& path);
   [[nodiscard]] Limit limit_of(const OomFinding& finding, const Incident& incident) const;
   [[nodiscard]] Limit nearest_limit(const std::string& path, std::optional<std::uint64_t> own) const;
   [[nodiscard]] bool told_below(const Ended& ended) const;
@@ -119,6 +134,9 @@ class Collector {
   UsageSampler sampler_;
   BurstDetector bursts_;
   OomAssembler ooms_;
+  ChargeFailures failures_;
+  StallHistory stalls_;
+  UsageRanking ranking_;
   std::vector<Event> batch_;
   std::vector<Waiting> waiting_;
   std::deque<Told> told_;

@@ -50,6 +50,8 @@ MemcgState memcg_of(const memcrest_memcg& raw) {
   state.swap_limit_bytes = known(raw.swap_limit_bytes);
   state.failcnt = raw.failcnt;
   state.oom_events = raw.oom_events;
+  state.reclaim_ns = raw.reclaim_ns;
+  state.throttle_ns = raw.throttle_ns;
   state.oom_group = (raw.flags & MEMCREST_MEMCG_OOM_GROUP) != 0;
   state.name = text_of(raw.name);
   return state;
@@ -79,6 +81,8 @@ Result<Event> convert(const memcrest_step& raw) {
   event.quantum_bytes = raw.quantum_bytes;
   event.suppressed = raw.suppressed;
   event.oom_events = raw.oom_events;
+  event.reclaim_ns = raw.reclaim_ns;
+  event.throttle_ns = raw.throttle_ns;
   event.up = (raw.flags & MEMCREST_STEP_UP) != 0;
   event.down = (raw.flags & MEMCREST_STEP_DOWN) != 0;
   event.ancestor = (raw.flags & MEMCREST_STEP_ANCESTOR) != 0;
@@ -175,6 +179,24 @@ Result<Event> convert(const memcrest_cgroup& raw) {
 
 Result<Event> convert(const memcrest_exit& raw) { return ExitEvent{raw.h.time_ns, task_of(raw.task), raw.exit_code}; }
 
+Result<Event> convert(const memcrest_failed& raw) {
+  if (raw.kernel_frames > MEMCREST_KERNEL_FRAMES) {
+    return fail("decode", "failure record", 0, "more frames than fit");
+  }
+  ChargeFailureEvent event;
+  event.time_ns = raw.h.time_ns;
+  event.cgroup_id = raw.cgroup_id;
+  event.serial = raw.serial;
+  event.count = raw.count;
+  event.error = raw.error;
+  event.gfp_mask = known(raw.gfp_mask);
+  event.bytes = known(raw.bytes);
+  event.task = task_of(raw.task);
+  event.kernel_stack = frames_of(raw.kernel_stack, raw.kernel_frames);
+  event.chain = chain_of(raw.chain);
+  return event;
+}
+
 template <typename Record>
 Result<Event> decode_as(std::span<const std::byte> bytes, const char* name) {
   if (bytes.size() != sizeof(Record)) {
@@ -218,6 +240,8 @@ Result<Event> decode(std::span<const std::byte> bytes) {
       return decode_as<memcrest_cgroup>(bytes, "cgroup");
     case MEMCREST_REC_EXIT:
       return decode_as<memcrest_exit>(bytes, "exit");
+    case MEMCREST_REC_FAILURE:
+      return decode_as<memcrest_failed>(bytes, "failure");
     default:
       return fail("decode", "record", 0, "unknown type " + std::to_string(header.type));
   }

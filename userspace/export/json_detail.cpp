@@ -69,8 +69,8 @@ Json charge_failure_json(const ChargeFailure& failure) {
   json["errno"] = failure.error == 0 ? Json(nullptr) : Json(failure.error);
   json["error"] = text_or_null(failure.error_name);
   json["function"] = text_or_null(failure.function);
-  json["bytes"] = failure.bytes;
-  json["gfp_mask"] = failure.gfp_mask;
+  json["bytes"] = number_or_null(failure.bytes);
+  json["gfp_mask"] = number_or_null(failure.gfp_mask);
   json["duration_ms"] = span_ms(failure.duration_ms);
   return json;
 }

@@ -57,6 +57,24 @@ KnownCgroups::Entry* KnownCgroups::find(std::uint64_t id) {
   return known == entries_.end() ? nullptr : &known->second;
 }
 
+std::optional<std::uint64_t> KnownCgroups::id_of(const std::string& path) const {
+  std::optional<std::uint64_t> best;
+  std::uint64_t best_removed_ns = 0;
+  for (const auto& [id, entry] : entries_) {
+    if (entry.path != path) {
+      continue;
+    }
+    if (!entry.removed_ns) {
+      return id;
+    }
+    if (!best || *entry.removed_ns > best_removed_ns) {
+      best = id;
+      best_removed_ns = *entry.removed_ns;
+    }
+  }
+  return best;
+}
+
 bool KnownCgroups::full() const {
   return tombstones_.empty() && (entries_.size() >= max_entries_ || path_bytes_ >= kMaxPathBytes);
 }

@@ -52,6 +52,8 @@ class KnownCgroups {
   Added add(std::uint64_t id, const std::string& path, std::uint64_t now_ns);
   void remove(std::uint64_t id, std::uint64_t now_ns);
   [[nodiscard]] Entry* find(std::uint64_t id);
+  // Of the cgroup at a path: the live one, else the one that went last. Looks at all of them.
+  [[nodiscard]] std::optional<std::uint64_t> id_of(const std::string& path) const;
   [[nodiscard]] bool full() const;
   // Forgets tombstones older than their age.
   void prune(std::uint64_t now_ns);

@@ -207,6 +207,16 @@ Identity Resolver::find(std::uint64_t cgroup_id) {
   return state_->find(cgroup_id);
 }
 
+Identity Resolver::find_path(const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  if (const auto id = state_->known.id_of(path)) {
+    return state_->find(*id);
+  }
+  Identity identity{.known = !path.empty(), .cgroup = {.id = 0, .path = path}};
+  identity.container = container_from_path(parse_cgroup_path(path));
+  return identity;
+}
+
 Identity Resolver::wait(std::uint64_t cgroup_id, milliseconds limit) {
   constexpr milliseconds kLongestWait{3'600'000};
   const TimePoint deadline = SteadyClock::now() + std::min(limit, kLongestWait);

@@ -46,6 +46,9 @@ class Resolver {
   // process (init_pid) follows about a second after the name: until a start is over Docker does not tell it. Copies the
   // labels: cheap enough for each incident, not for each step.
   [[nodiscard]] Identity find(std::uint64_t cgroup_id);
+  // The cgroup that has this path, or had it last; where none is known, what the path alone tells (id 0). For sources
+  // that know no ids.
+  [[nodiscard]] Identity find_path(const std::string& path);
   // As find, but waits at most `limit` for a pending look-up.
   [[nodiscard]] Identity wait(std::uint64_t cgroup_id, std::chrono::milliseconds limit);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "incident/log_report.h"
 #include "incident/saturating.h"
 
 namespace memcrest {
@@ -15,6 +16,9 @@ constexpr std::uint64_t kSameCallNs = 1000 * kMillisecond;
 constexpr std::uint64_t kToldNs = 600'000 * kMillisecond;
 constexpr std::size_t kMaxTold = 16384;
 constexpr std::size_t kMaxControls = 64;
+constexpr std::size_t kMaxLogs = 256;
+// A report of the kernel log that no hook's record has met by then stands for itself.
+constexpr std::uint64_t kLogAloneNs = 1000 * kMillisecond;
 constexpr std::size_t kMaxCounts = 65536;
 // Charges are made in batches of 64 pages, and one that failed is taken back before the killer runs: at that moment
 // usage stands below the limit by up to a batch for each thread that is trying, and one for each CPU's stock.
@@ -25,6 +29,11 @@ std::uint64_t slack(std::uint64_t limit) { return std::min(std::max(kThreads * k
 
 bool is_full(const MemcgState& memcg) {
   return memcg.limit_bytes && memcg.usage_bytes + slack(*memcg.limit_bytes) >= *memcg.limit_bytes;
+}
+
+// cgroup v1: memory and swap together stand at their limit.
+bool is_memsw_full(const MemcgState& memcg) {
+  return memcg.swap_limit_bytes && memcg.swap_usage_bytes + slack(*memcg.swap_limit_bytes) >= *memcg.swap_limit_bytes;
 }
 
 // Whether this victim dies with all others of its cgroup: memory.oom.group is set at or below the limit that was hit.
@@ -81,8 +90,16 @@ void OomAssembler::feed(const VictimEvent& event) {
   if (!event.chain.entries.empty()) {
     finding.own = event.chain.entries.front();
   }
+  finding.sysrq = event.sysrq;
+  finding.limit_lowered = event.limit_lowered;
   take_control(finding, event);
+  if (finding.control) {
+    finding.order = finding.control->order;
+    finding.gfp_mask = finding.control->gfp_mask;
+    finding.sysrq = finding.sysrq || finding.control->order == -1;
+  }
   locate(finding, event);
+  finding.memsw_hit = settings_.memsw && finding.hit && !is_full(*finding.hit) && is_memsw_full(*finding.hit);
   finding.group_kill = is_group(event, finding.hit);
   finding.victims.push_back(event);
   open_.push_back({std::move(finding), event.time_ns});
@@ -220,20 +237,27 @@ void OomAssembler::locate_by_counters(OomFinding& finding, const VictimEvent& ev
   bool tie = false;
   const MemcgState* guess = nullptr;
   double guess_ratio = 0;
-  const auto room = [](const MemcgState& memcg) { return saturating_sub(*memcg.limit_bytes, memcg.usage_bytes); };
+  const auto room = [&](const MemcgState& memcg) {
+    const auto memory = memcg.limit_bytes ? saturating_sub(*memcg.limit_bytes, memcg.usage_bytes) : ~0ULL;
+    const auto both = settings_.memsw && memcg.swap_limit_bytes
+                          ? saturating_sub(*memcg.swap_limit_bytes, memcg.swap_usage_bytes)
+                          : ~0ULL;
+    return std::min<std::uint64_t>(memory, both);
+  };
   for (const MemcgState& memcg : event.chain.entries) {
-    if (!memcg.limit_bytes) {
+    const bool memsw_full = settings_.memsw && is_memsw_full(memcg);
+    if (!memcg.limit_bytes && !memsw_full) {
       continue;
     }
-    if (is_full(memcg)) {
+    if (is_full(memcg) || memsw_full) {
       const bool better =
           hit == nullptr || raised(memcg) > raised(*hit) || (raised(memcg) == raised(*hit) && room(memcg) < room(*hit));
       tie = hit != nullptr && raised(memcg) <= raised(*hit) ? tie || raised(memcg) == raised(*hit) : false;
       hit = better ? &memcg : hit;
     }
-    const double ratio =
-        static_cast<double>(memcg.usage_bytes) / static_cast<double>(std::max<std::uint64_t>(*memcg.limit_bytes, 1)) +
-        (raised(memcg) == Raised::kNo ? 0 : 1000);
+    const double ratio = static_cast<double>(memcg.usage_bytes) /
+                             static_cast<double>(std::max<std::uint64_t>(memcg.limit_bytes.value_or(~0ULL), 1)) +
+                         (raised(memcg) == Raised::kNo ? 0 : 1000);
     if (guess == nullptr || ratio > guess_ratio) {
       guess = &memcg;
       guess_ratio = ratio;
@@ -266,11 +290,64 @@ std::uint64_t OomAssembler::settle_ns(const OomFinding& finding) const {
          kMillisecond;
 }
 
+std::uint64_t OomAssembler::due_ns(const Open& open) const {
+  const std::uint64_t settled = open.last_ns + settle_ns(open.finding);
+  const auto log_ns = static_cast<std::uint64_t>(settings_.log_wait.count()) * kMillisecond;
+  return open.finding.log || log_ns == 0 ? settled : std::max(settled, open.last_ns + log_ns);
+}
+
+void OomAssembler::feed(const LogOomEvent& event) {
+  if (logs_.size() >= kMaxLogs) {
+    logs_.erase(logs_.begin());
+  }
+  logs_.push_back({event, event.time_ns});
+  for (Open& open : open_) {
+    join_log(open);
+  }
+}
+
+void OomAssembler::join_log(Open& open) {
+  const auto found =
+      std::ranges::find_if(logs_, [&](const PendingLog& log) { return is_about(log.event, open.finding.victims); });
+  if (found == logs_.end()) {
+    return;
+  }
+  if (!open.finding.log) {
+    add_report(open.finding, found->event);
+  }
+  logs_.erase(found);
+}
+
+bool OomAssembler::told_pid(std::uint32_t pid) const {
+  return std::ranges::any_of(told_, [&](const auto& one) { return one.first.tgid == pid; });
+}
+
+// A report that no hook's victim met in time: the log is all there is, or a victim's record was lost.
+void OomAssembler::take_unmatched_logs(std::uint64_t now_ns, std::vector<OomFinding>& out) {
+  const std::uint64_t patience = settings_.log_wait.count() == 0 ? 0 : kLogAloneNs;
+  for (PendingLog& log : logs_) {
+    if (now_ns - log.since_ns < patience || log.since_ns > now_ns) {
+      continue;
+    }
+    log.since_ns = 0;  // leaves below
+    // What was told already, and joined nothing any more, is no second OOM.
+    if (std::ranges::any_of(log.event.victims, [&](const LogVictim& one) { return told_pid(one.pid); })) {
+      continue;
+    }
+    out.push_back(finding_of(log.event));
+    if (patience > 0) {
+      out.back().gaps.emplace_back("only the kernel log told of this OOM: the hook's record of it was lost");
+    }
+  }
+  std::erase_if(logs_, [](const PendingLog& log) { return log.since_ns == 0; });
+}
+
 std::vector<OomFinding> OomAssembler::take(std::uint64_t now_ns) {
   std::vector<OomFinding> out;
   std::vector<Open> still;
   for (Open& open : open_) {
-    if (now_ns < open.last_ns + settle_ns(open.finding)) {
+    join_log(open);
+    if (now_ns < due_ns(open)) {
       still.push_back(std::move(open));
       continue;
     }
@@ -278,9 +355,14 @@ std::vector<OomFinding> OomAssembler::take(std::uint64_t now_ns) {
       return std::ranges::any_of(open.finding.victims,
                                  [&](const VictimEvent& one) { return one.task.process == sibling.process; });
     });
+    if (settings_.log_wait.count() > 0 && !open.finding.log && !open.finding.control) {
+      open.finding.gaps.emplace_back(
+          "the kernel log did not report this OOM in time: order and gfp mask are not known");
+    }
     out.push_back(std::move(open.finding));
   }
   open_ = std::move(still);
+  take_unmatched_logs(now_ns, out);
   std::erase_if(controls_, [&](const OomEvent& one) { return one.time_ns + kSameCallNs < now_ns; });
   return out;
 }
@@ -288,7 +370,7 @@ std::vector<OomFinding> OomAssembler::take(std::uint64_t now_ns) {
 std::optional<std::uint64_t> OomAssembler::deadline() const {
   std::optional<std::uint64_t> out;
   for (const Open& open : open_) {
-    const std::uint64_t at = open.last_ns + settle_ns(open.finding);
+    const std::uint64_t at = due_ns(open);
     out = out ? std::min(*out, at) : at;
   }
   return out;

@@ -18,6 +18,9 @@ namespace memcrest {
 struct OomSettings {
   std::chrono::milliseconds settle{5};         // single victim: how long to wait for siblings
   std::chrono::milliseconds group_settle{50};  // memory.oom.group: after the last victim
+  // The kernel log is read as well: how long an OOM waits to be told by it, too. 0: it is not.
+  std::chrono::milliseconds log_wait{0};
+  bool memsw = false;  // cgroup v1: the swap figures of a MemcgState are memory and swap together
 };
 
 struct OomFinding {
@@ -31,7 +34,16 @@ struct OomFinding {
   std::vector<VictimEvent> victims;  // each process once, in order
   std::vector<TaskInfo> siblings;    // killed with a victim since they share its memory (CLONE_VM)
   std::optional<OomEvent> control;   // what only oom_kill_process shows
-  std::vector<std::string> gaps;     // what could not be known
+  std::optional<std::int32_t> order;
+  std::optional<std::uint64_t> gfp_mask;
+  bool sysrq = false;
+  bool limit_lowered = false;
+  bool memsw_hit = false;          // the limit of memory and swap together, not that of memory
+  std::string victim_path;         // only from the kernel log
+  std::string limit_path;          // the same, of `hit`
+  std::optional<LogOomEvent> log;  // the kernel log's report of it
+  bool log_only = false;           // no hook saw it
+  std::vector<std::string> gaps;   // what could not be known
 };
 
 class OomAssembler {
@@ -44,6 +56,8 @@ class OomAssembler {
   void feed(const VictimEvent& event);
   void feed(const KillEvent& event);
   void feed(const ExitEvent& event);
+  // Joins the OOM that a hook saw, or makes one of its own where none did.
+  void feed(const LogOomEvent& event);
   // Findings that nothing more can join, in order.
   [[nodiscard]] std::vector<OomFinding> take(std::uint64_t now_ns);
   // When `take` is next worth a call; nullopt: nothing is open.
@@ -63,9 +77,18 @@ class OomAssembler {
   enum class Raised { kNo, kPerhaps, kYes };
   [[nodiscard]] Raised raised(const MemcgState& memcg) const;
   [[nodiscard]] std::uint64_t settle_ns(const OomFinding& finding) const;
+  [[nodiscard]] std::uint64_t due_ns(const Open& open) const;
+  struct PendingLog {
+    LogOomEvent event;
+    std::uint64_t since_ns = 0;
+  };
+  void join_log(Open& open);
+  [[nodiscard]] bool told_pid(std::uint32_t pid) const;
+  void take_unmatched_logs(std::uint64_t now_ns, std::vector<OomFinding>& out);
 
   OomSettings settings_;
   std::vector<Open> open_;
+  std::vector<PendingLog> logs_;                       // not yet met by a victim
   std::vector<OomEvent> controls_;                     // not yet met by a victim
   std::map<std::uint64_t, std::uint64_t> oom_counts_;  // serial -> last seen memory.events.local "oom"
   std::map<ProcessKey, std::uint64_t> told_;           // victims -> time

@@ -18,10 +18,15 @@ class KernelBtf {
  public:
   // From <sys>/kernel/btf/vmlinux.
   [[nodiscard]] static Result<KernelBtf> load(const std::string& sys_root);
+  // From a file: raw BTF, or an ELF file that carries it.
+  [[nodiscard]] static Result<KernelBtf> load_file(const std::string& path);
 
   // BTF id of a function, of a raw tracepoint's prototype; nullopt when this kernel has none.
   [[nodiscard]] std::optional<std::uint32_t> function(const std::string& name) const;
   [[nodiscard]] std::optional<std::uint32_t> tracepoint(const std::string& name) const;
+  [[nodiscard]] bool has_struct(const std::string& type) const;
+  // Whether a struct has a member of this name, anonymous parts looked into.
+  [[nodiscard]] bool has_member(const std::string& type, const std::string& member) const;
   // Whether argument `index` (from 0, the hidden context not counted) of a tracepoint is a pointer.
   [[nodiscard]] bool tracepoint_takes_pointer(const std::string& name, unsigned index) const;
 

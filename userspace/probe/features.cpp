@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -13,72 +14,6 @@
 
 namespace memcrest {
 namespace {
-
-std::vector<Hook> all_hooks() {
-  return {
-      {"on_page_counter_try_charge", "fexit", "page_counter_try_charge", "charges of every kind", {}, {}},
-      {"on_page_counter_charge", "fexit", "page_counter_charge", "charges that may pass a limit", {}, {}},
-      {"on_page_counter_uncharge", "fexit", "page_counter_uncharge", "memory that is given back", {}, {}},
-      {"on_mm_lru_insertion", "tp_btf", "mm_lru_insertion", "anon, page cache and tmpfs pages", {}, {}},
-      {"on_mod_memcg_state", "tp_btf", "mod_memcg_state", "kernel memory and sockets", {}, {}},
-      {"on_oom_kill_process", "fentry", "oom_kill_process", "the OOM killer's own view: limit, order, gfp", {}, {}},
-      {"on_mark_victim", "tp_btf", "mark_victim", "every OOM victim", {}, {}},
-      {"on_signal_generate", "tp_btf", "signal_generate", "who sent a SIGKILL", {}, {}},
-      {"on_cgroup_mkdir", "tp_btf", "cgroup_mkdir", "containers that appear", {}, {}},
-      {"on_cgroup_rmdir", "tp_btf", "cgroup_rmdir", "containers that go", {}, {}},
-      {"on_sched_process_exec", "tp_btf", "sched_process_exec", "command lines", {}, {}},
-      {"on_sched_process_exit", "tp_btf", "sched_process_exit", "processes that a signal ended", {}, {}},
-  };
-}
-
-bpf_attach_type attach_type_of(const std::string& kind) {
-  if (kind == "fexit") {
-    return BPF_TRACE_FEXIT;
-  }
-  return kind == "fentry" ? BPF_TRACE_FENTRY : BPF_TRACE_RAW_TP;
-}
-
-// Loads and attaches `return 0` at the target: the only honest way to know.
-void try_hook(Hook& hook, std::uint32_t btf_id) {
-  const bpf_insn code[] = {
-      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
-      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
-  };
-  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach_type_of(hook.kind), .attach_btf_id = btf_id);
-  const Fd program(bpf_prog_load(BPF_PROG_TYPE_TRACING, "memcrest_probe", "GPL", code, std::size(code), &options));
-  if (!program) {
-    hook.state = HookState::kRefused;
-    hook.reason = std::string("load: ") + std::strerror(errno);
-    return;
-  }
-  const Fd link(bpf_raw_tracepoint_open(nullptr, program.get()));
-  if (!link) {
-    hook.state = HookState::kRefused;
-    hook.reason = std::string("attach: ") + std::strerror(errno);
-    return;
-  }
-  hook.state = HookState::kAvailable;
-}
-
-void probe_hook(Hook& hook, const KernelBtf& btf, bool allowed) {
-  const auto id = hook.kind == "tp_btf" ? btf.tracepoint(hook.target) : btf.function(hook.target);
-  if (!id) {
-    hook.state = HookState::kMissing;
-    hook.reason = "this kernel has no such " + std::string(hook.kind == "tp_btf" ? "tracepoint" : "function");
-    return;
-  }
-  // Some stable kernels of 5.10 still pass a pid here.
-  if (hook.target == "mark_victim" && !btf.tracepoint_takes_pointer(hook.target, 0)) {
-    hook.state = HookState::kMissing;
-    hook.reason = "this kernel's mark_victim carries a pid, not a task";
-    return;
-  }
-  if (!allowed) {
-    hook.reason = "not tested: CAP_BPF and CAP_PERFMON are needed";
-    return;
-  }
-  try_hook(hook, *id);
-}
 
 std::string read_lockdown(const std::string& sys) {
   const auto text = read_file(sys + "/kernel/security/lockdown");
@@ -93,26 +28,33 @@ std::string read_lockdown(const std::string& sys) {
   return text->substr(open + 1, close - open - 1);
 }
 
-bool available(const Features& features, const char* program) {
-  const Hook* hook = features.hook(program);
-  return hook != nullptr && hook->state == HookState::kAvailable;
+// Whether a program may call bpf_probe_read_kernel: the file about lockdown need not be mounted.
+bool may_read_kernel() {
+  const bpf_insn code[] = {
+      // *(u64 *)(r10 - 8) = 0; probe_read_kernel(r10 - 8, 8, r10 - 8)
+      {.code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .src_reg = 0, .off = -8, .imm = 0},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_10, .off = 0, .imm = 0},
+      {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_1, .src_reg = 0, .off = 0, .imm = -8},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .src_reg = 0, .off = 0, .imm = 8},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_1, .off = 0, .imm = 0},
+      {.code = BPF_JMP | BPF_CALL, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = BPF_FUNC_probe_read_kernel},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+  };
+  const Fd program(
+      bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "memcrest_probe", "GPL", code, std::size(code), nullptr));
+  return static_cast<bool>(program);
+}
+
+void look_at_kernel_log(LowerRungs& lower) {
+  const auto log = open_file("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+  lower.kernel_log = log.has_value();
+  if (!log) {
+    lower.no_kmsg_reason = log.error().message() + (log.error().code == EPERM ? ", CAP_SYSLOG is missing" : "");
+  }
 }
 
 }  // namespace
-
-const char* to_string(HookState state) {
-  switch (state) {
-    case HookState::kAvailable:
-      return "available";
-    case HookState::kMissing:
-      return "missing";
-    case HookState::kRefused:
-      return "refused";
-    case HookState::kUntested:
-      return "untested";
-  }
-  return "untested";
-}
 
 bool Features::can_load() const {
   return btf && std::ranges::all_of(capabilities, [](const auto& one) { return one.held || !one.required; });
@@ -123,46 +65,28 @@ const Hook* Features::hook(const std::string& program) const {
   return found == hooks.end() ? nullptr : &*found;
 }
 
-void choose_tiers(Features& features) {
-  const auto has = [&](const char* program) { return available(features, program); };
-  if (!features.can_load()) {
-    features.charge = features.oom = {"untested", {}, {"no hook could be tried"}};
-    return;
+bool Features::runs(std::string_view program) const { return std::ranges::find(programs, program) != programs.end(); }
+
+Result<void> choose_tiers(Features& features, const TierWish& wish) {
+  features.ladder = build_ladder(features.hooks, features.lower);
+  auto charge = choose(features.ladder.charge, wish.charge);
+  auto oom = choose(features.ladder.oom, wish.oom);
+  if (!charge || !oom) {
+    return std::unexpected(!charge ? charge.error() : oom.error());
   }
-  features.charge = {"none", {}, {"no charge is seen: no bursts, no growth before an OOM"}};
-  if (has("on_page_counter_try_charge") && has("on_page_counter_charge")) {
-    features.charge = {"page_counter", {"on_page_counter_try_charge", "on_page_counter_charge"}, {}};
-    if (has("on_page_counter_uncharge")) {
-      features.charge.programs.emplace_back("on_page_counter_uncharge");
-    } else {
-      features.charge.misses.emplace_back("falls of usage are sampled, not seen as they happen");
-    }
-  } else if (has("on_mm_lru_insertion")) {
-    features.charge = {"lru", {"on_mm_lru_insertion"}, {"falls of usage are sampled, not seen as they happen"}};
-    if (has("on_mod_memcg_state")) {
-      features.charge.name = "lru+state";
-      features.charge.programs.emplace_back("on_mod_memcg_state");
-    } else {
-      features.charge.misses.emplace_back("kernel memory and sockets alone do not make a step (usage includes them)");
-    }
+  features.charge = std::move(*charge);
+  features.oom = std::move(*oom);
+  features.programs = features.charge.programs;
+  features.programs.insert(features.programs.end(), features.oom.programs.begin(), features.oom.programs.end());
+  // Nothing of BPF is loaded for the side programs alone.
+  if (!features.programs.empty()) {
+    const auto side = side_programs(features.hooks);
+    features.programs.insert(features.programs.end(), side.begin(), side.end());
   }
-  features.oom = {"none", {}, {"no OOM kill is seen"}};
-  if (has("on_mark_victim")) {
-    features.oom = {"mark_victim", {"on_mark_victim"}, {}};
-    if (has("on_oom_kill_process")) {
-      features.oom.name = "oom_kill_process";
-      features.oom.programs.emplace_back("on_oom_kill_process");
-    } else {
-      features.oom.misses.emplace_back(
-          "order, gfp mask and constraint are not shown; the limit that was hit is found by walking the ancestors");
-    }
-    if (!has("on_signal_generate")) {
-      features.oom.misses.emplace_back("processes that die for sharing a victim's memory are not seen");
-    }
-  }
+  return {};
 }
 
-Features probe_features(const SystemRoot& root) {
+Features probe_features(const SystemRoot& root, const FeatureSettings& settings) {
   Features out;
   utsname name{};
   if (uname(&name) == 0) {
@@ -172,20 +96,38 @@ Features probe_features(const SystemRoot& root) {
   out.lockdown = read_lockdown(root.sys);
   out.capabilities = read_capabilities();
   out.hooks = all_hooks();
-  const auto btf = KernelBtf::load(root.sys);
+  out.btf_file = settings.btf_file;
+  look_at_kernel_log(out.lower);
+  const auto btf = settings.btf_file.empty() ? KernelBtf::load(root.sys) : KernelBtf::load_file(settings.btf_file);
+  out.btf = btf.has_value();
+  out.kernel_btf = btf && settings.btf_file.empty();
   if (!btf) {
     out.btf_error = btf.error().message();
+  }
+  if (!out.can_load()) {
+    out.lower.no_bpf_reason = !btf ? "no kernel BTF" : "CAP_BPF and CAP_PERFMON are needed";
     for (Hook& hook : out.hooks) {
-      hook.reason = "not tested: no kernel BTF";
+      hook.reason = "not tested: " + out.lower.no_bpf_reason;
     }
   } else {
-    out.btf = true;
-    out.rdonly_cast = btf->function("bpf_rdonly_cast").has_value();
+    out.lower.bpf = true;
+    out.rdonly_cast = out.kernel_btf && btf->function("bpf_rdonly_cast").has_value();
+    out.typed_loads_only = out.rdonly_cast && !may_read_kernel();
+    out.safe_map_allocation = btf->has_struct("bpf_mem_alloc");
+    // 7.2 gave the object cgroups this member when it made them the owners of pages.
+    out.objcg_pages = btf->has_member("obj_cgroup", "is_root");
+    out.lower.mark_victim_pid = btf->tracepoint("mark_victim") && !btf->tracepoint_takes_pointer("mark_victim", 0);
+    const HookTrial trial{*btf, out.kernel_btf, root.sys};
     for (Hook& hook : out.hooks) {
-      probe_hook(hook, *btf, out.can_load());
+      if (std::ranges::find(settings.disabled, hook.program) != settings.disabled.end()) {
+        hook.state = HookState::kRefused;
+        hook.reason = "disabled by hand";
+      } else {
+        try_hook(hook, trial);
+      }
     }
   }
-  choose_tiers(out);
+  ignore_result(choose_tiers(out, {}));
   return out;
 }
 

@@ -37,6 +37,8 @@ KernelFunctions find_kernel_functions(const std::string& proc_root) {
   };
   // filemap_add_folio is add_to_page_cache_lru before 5.16.
   const Wanted wanted[] = {{"mem_cgroup_out_of_memory", &out.memcg_oom},
+                           {"moom_callback", &out.sysrq},
+                           {"memory_max_write", &out.limit_write},
                            {"filemap_add_folio", &out.page_cache},
                            {"add_to_page_cache_lru", &out.page_cache}};
   std::ifstream file(proc_root + "/kallsyms");
@@ -62,6 +64,51 @@ KernelFunctions find_kernel_functions(const std::string& proc_root) {
     }
   }
   return out;
+}
+
+std::vector<std::string> kernel_function_names(const std::string& proc_root,
+                                               const std::vector<std::uint64_t>& addresses) {
+  std::vector<std::string> out(addresses.size());
+  std::vector<std::uint64_t> best(addresses.size(), 0);
+  std::ifstream file(proc_root + "/kallsyms");
+  std::string line;
+  while (std::getline(file, line)) {
+    const auto address = address_of(line);
+    // Modules lie elsewhere and have no end that we know of: only the core kernel's text is told.
+    if (!address || *address == 0 || line.contains('[')) {
+      continue;
+    }
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+      if (*address <= addresses[i] && *address > best[i]) {
+        best[i] = *address;
+        out[i] = name_of(line);
+      }
+    }
+  }
+  return out;
+}
+
+std::string charging_function(const std::vector<std::string>& stack) {
+  // Of tracing itself, and of every way into try_charge.
+  constexpr std::string_view kSkipped[] = {"bpf_",         "__bpf_",      "trace_",       "__traceiter", "arch_rethook",
+                                           "rethook",      "kretprobe",   "__kretprobe",  "get_perf",    "try_charge",
+                                           "charge_memcg", "mem_cgroup",  "__mem_cgroup", "obj_cgroup",  "memcg_",
+                                           "__memcg",      "ftrace",      "perf_",        "ksys_",       "stack_trace",
+                                           "refill_obj",   "current_obj", "consume_obj"};
+  constexpr std::string_view kCalls[] = {"__x64_sys_", "__arm64_sys_", "__se_sys_", "__do_sys_"};
+  std::string first;
+  for (const std::string& name : stack) {
+    if (first.empty() && !name.empty() &&
+        std::ranges::none_of(kSkipped, [&](std::string_view one) { return name.starts_with(one); })) {
+      first = name;
+    }
+    for (const std::string_view prefix : kCalls) {
+      if (name.starts_with(prefix)) {
+        return first + " (" + name.substr(prefix.size()) + ")";
+      }
+    }
+  }
+  return first;
 }
 
 bool any_within(const std::vector<std::uint64_t>& stack, const AddressRange& range) {

@@ -18,12 +18,23 @@ struct AddressRange {
 // Functions whose presence in a kernel stack says what was going on. Unset: this kernel has no such function, or its
 // address is hidden from this process (CAP_SYSLOG).
 struct KernelFunctions {
-  std::optional<AddressRange> memcg_oom;   // the OOM of a memory cgroup
-  std::optional<AddressRange> page_cache;  // a page of a file enters the page cache; tmpfs takes another way
+  std::optional<AddressRange> memcg_oom;    // the OOM of a memory cgroup
+  std::optional<AddressRange> sysrq;        // sysrq-f
+  std::optional<AddressRange> limit_write;  // memory.max is being written
+  std::optional<AddressRange> page_cache;   // a page of a file enters the page cache; tmpfs takes another way
 };
 
 // One pass over <proc>/kallsyms.
 [[nodiscard]] KernelFunctions find_kernel_functions(const std::string& proc_root);
+
+// Names of the functions that these addresses lie in, "" for one that is not known. One pass over <proc>/kallsyms,
+// which takes the kernel some 50 ms to write: not for every record.
+[[nodiscard]] std::vector<std::string> kernel_function_names(const std::string& proc_root,
+                                                             const std::vector<std::uint64_t>& addresses);
+
+// Who wanted memory, from the names of a kernel stack, innermost first: the first function that is not part of
+// charging, and the system call if there is one: "alloc_pipe_info (pipe2)". Empty: not known.
+[[nodiscard]] std::string charging_function(const std::vector<std::string>& stack);
 
 [[nodiscard]] bool any_within(const std::vector<std::uint64_t>& stack, const AddressRange& range);
 

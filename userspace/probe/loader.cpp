@@ -3,14 +3,17 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "memcrest.skel.h"
+#include "memcrest_plain.skel.h"
 
 namespace memcrest {
 namespace {
@@ -49,22 +52,32 @@ int keep_warning(libbpf_print_level level, const char* format, va_list arguments
   return 0;
 }
 
-bool wanted(const Features& features, const std::string& program, const LoadSettings& settings) {
-  if (std::ranges::find(settings.disabled, program) != settings.disabled.end()) {
-    return false;
+// The program that try_charge would pay for on every page: attached by tend() only.
+bool is_attached_late(const Hook& hook) { return hook.role == "failure"; }
+
+// The object without kernel functions has the same maps and programs: the same skeleton fits.
+memcrest_bpf* open_plain(const bpf_object_open_opts& options) {
+  auto* skeleton = static_cast<memcrest_bpf*>(std::calloc(1, sizeof(memcrest_bpf)));
+  if (skeleton == nullptr || memcrest_bpf__create_skeleton(skeleton) != 0) {
+    std::free(skeleton);
+    return nullptr;
   }
-  const auto in = [&](const Tier& tier) { return std::ranges::find(tier.programs, program) != tier.programs.end(); };
-  const Hook* hook = features.hook(program);
-  if (hook == nullptr || hook->state != HookState::kAvailable) {
-    return false;
+  std::size_t size = 0;
+  skeleton->skeleton->data = memcrest_plain_bpf__elf_bytes(&size);
+  skeleton->skeleton->data_sz = size;
+  if (bpf_object__open_skeleton(skeleton->skeleton, &options) != 0) {
+    const int code = errno;
+    memcrest_bpf::destroy(skeleton);
+    errno = code;
+    return nullptr;
   }
-  const bool belongs_to_ladder = program.starts_with("on_page_counter") || program.starts_with("on_mm_") ||
-                                 program.starts_with("on_mod_") || program == "on_oom_kill_process";
-  return !belongs_to_ladder || in(features.charge) || in(features.oom);
+  return skeleton;
 }
 
 Result<Skeleton> open_skeleton(const LoadSettings& settings, const Features& features) {
-  Skeleton skeleton(memcrest_bpf::open(nullptr));
+  LIBBPF_OPTS(bpf_object_open_opts, options,
+              .btf_custom_path = features.btf_file.empty() ? nullptr : features.btf_file.c_str());
+  Skeleton skeleton(features.kernel_btf ? memcrest_bpf::open(&options) : open_plain(options));
   if (!skeleton) {
     return fail_errno("open BPF object", "");
   }
@@ -76,10 +89,25 @@ Result<Skeleton> open_skeleton(const LoadSettings& settings, const Features& fea
   knobs->max_steps_per_window = settings.max_steps_per_window;
   knobs->bulk_wake_bytes = static_cast<std::uint32_t>(std::min<std::size_t>(settings.bulk_ring_bytes / 8, 256U << 10U));
   knobs->have_rdonly_cast = features.rdonly_cast;
+  knobs->typed_loads_only = features.typed_loads_only;
+  knobs->mark_victim_pid = features.lower.mark_victim_pid;
+  knobs->lru_owner_is_objcg = features.objcg_pages;
   knobs->capture_stacks = settings.stacks;
   knobs->count_charges = settings.count_charges;
   bpf_map__set_max_entries(skeleton->maps.critical, static_cast<std::uint32_t>(settings.critical_ring_bytes));
   bpf_map__set_max_entries(skeleton->maps.bulk, static_cast<std::uint32_t>(settings.bulk_ring_bytes));
+  // Where a map that grows inside a hook takes memory from the very allocator that is being traced, the kernel warns.
+  if (!features.safe_map_allocation) {
+    bpf_map__set_map_flags(skeleton->maps.entries, 0);
+  }
+  for (const Hook& hook : features.hooks) {
+    if (hook.targets.size() > 1 && hook.kind.starts_with("f") && features.runs(hook.program)) {
+      bpf_program* program = bpf_object__find_program_by_name(skeleton->obj, hook.program.c_str());
+      if (program == nullptr || bpf_program__set_attach_target(program, 0, hook.target.c_str()) != 0) {
+        return fail_errno("set the target of a BPF program", hook.program);
+      }
+    }
+  }
   return skeleton;
 }
 
@@ -94,9 +122,10 @@ int load_with(memcrest_bpf& skeleton, Want want) {
 }
 
 // Which programs load on their own; the others are marked in `features`. Runs only after a load of all has failed.
-Result<void> find_refused(const LoadSettings& settings, Features& features) {
+Result<bool> find_refused(const LoadSettings& settings, Features& features) {
+  bool any = false;
   for (Hook& hook : features.hooks) {
-    if (!wanted(features, hook.program, settings)) {
+    if (!features.runs(hook.program)) {
       continue;
     }
     auto skeleton = open_skeleton(settings, features);
@@ -108,9 +137,21 @@ Result<void> find_refused(const LoadSettings& settings, Features& features) {
     if (error != 0) {
       hook.state = HookState::kRefused;
       hook.reason = std::string("load: ") + std::strerror(-error) + " " + last_warning();
+      any = true;
     }
   }
-  return {};
+  return any;
+}
+
+// Before 5.11 maps count against RLIMIT_MEMLOCK, and the kernel says EPERM when that is too small.
+std::string why_not_loaded(int code, const Features& features) {
+  rlimit limit{};
+  if (code == EPERM && !holds(features.capabilities, "CAP_SYS_RESOURCE") && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+      limit.rlim_cur != RLIM_INFINITY) {
+    return "before Linux 5.11 BPF maps count as locked memory, of which " + std::to_string(limit.rlim_cur / 1024) +
+           " KiB are allowed: raise it (ulimit -l unlimited) or give CAP_SYS_RESOURCE";
+  }
+  return last_warning();
 }
 
 template <typename Value>
@@ -139,28 +180,45 @@ struct LoadedProbe::Impl {
   Skeleton skeleton;
   std::vector<Link> links;
   LoadSettings settings;
+  // The program that follows failed charges: name empty, there is none.
+  Hook failure;
+  Link failure_link;
+  std::uint64_t failures_since_ns = 0;
+  std::uint64_t limit_hits = 0;
+  std::uint64_t last_hit_ns = 0;
+
+  // errno is set when the link is null.
+  [[nodiscard]] Link attach(const Hook& hook) const;
 };
 
 LoadedProbe::LoadedProbe(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LoadedProbe::~LoadedProbe() = default;
 
+Link LoadedProbe::Impl::attach(const Hook& hook) const {
+  bpf_program* program = bpf_object__find_program_by_name(skeleton->obj, hook.program.c_str());
+  if (program == nullptr) {
+    errno = ENOENT;
+    return nullptr;
+  }
+  if (hook.kind == "kprobe" || hook.kind == "kretprobe") {
+    return Link(bpf_program__attach_kprobe(program, hook.kind == "kretprobe", hook.target.c_str()));
+  }
+  return Link(bpf_program__attach(program));
+}
+
 Result<std::unique_ptr<LoadedProbe>> LoadedProbe::load(const LoadSettings& settings, Features& features) {
   libbpf_set_print(keep_warning);
-  for (Hook& hook : features.hooks) {
-    if (std::ranges::find(settings.disabled, hook.program) != settings.disabled.end()) {
-      hook.state = HookState::kRefused;
-      hook.reason = "disabled by hand";
-    }
-  }
-  choose_tiers(features);
   constexpr int kRounds = 4;  // each lowers the ladder by what was refused
   for (int round = 0; round < kRounds; ++round) {
+    if (auto chosen = choose_tiers(features, settings.tiers); !chosen) {
+      return std::unexpected(chosen.error());
+    }
     auto skeleton = open_skeleton(settings, features);
     if (!skeleton) {
       return std::unexpected(skeleton.error());
     }
     last_warning().clear();
-    const int error = load_with(**skeleton, [&](const std::string& name) { return wanted(features, name, settings); });
+    const int error = load_with(**skeleton, [&](const std::string& name) { return features.runs(name); });
     if (error == 0) {
       LIBBPF_OPTS(bpf_test_run_opts, run);
       const int init = bpf_prog_test_run_opts(bpf_program__fd((*skeleton)->progs.on_init), &run);
@@ -172,52 +230,84 @@ Result<std::unique_ptr<LoadedProbe>> LoadedProbe::load(const LoadSettings& setti
       impl->settings = settings;
       return std::unique_ptr<LoadedProbe>(new LoadedProbe(std::move(impl)));
     }
-    if (round == kRounds - 1) {
-      return fail("load BPF programs", "", -error, last_warning());
+    const std::string why = why_not_loaded(-error, features);
+    const auto refused = find_refused(settings, features);
+    if (!refused) {
+      return std::unexpected(refused.error());
     }
-    if (auto found = find_refused(settings, features); !found) {
-      return std::unexpected(found.error());
+    // Each loads on its own: it is not a program that is refused.
+    if (!*refused || round == kRounds - 1) {
+      return fail("load BPF programs", "", -error, why);
     }
-    choose_tiers(features);
   }
   return fail("load BPF programs", "", EINVAL);
 }
 
 Result<void> LoadedProbe::attach(Features& features) {
+  const auto is_lifecycle = [](const Hook& hook) {
+    return hook.role == "mkdir" || hook.role == "rmdir" || hook.role == "exec" || hook.role == "exit";
+  };
   for (const bool lifecycle : {true, false}) {
-    bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, impl_->skeleton->obj) {
-      const std::string name = bpf_program__name(program);
-      const bool is_lifecycle = name.starts_with("on_cgroup") || name.starts_with("on_sched");
-      if (!bpf_program__autoload(program) || name == kInit || is_lifecycle != lifecycle) {
+    for (Hook& hook : features.hooks) {
+      if (!features.runs(hook.program) || is_lifecycle(hook) != lifecycle) {
         continue;
       }
-      Link link(bpf_program__attach(program));
-      if (link) {
+      if (is_attached_late(hook)) {
+        impl_->failure = hook;
+        continue;
+      }
+      if (Link link = impl_->attach(hook)) {
         impl_->links.push_back(std::move(link));
         continue;
       }
-      const int code = errno;
-      const auto hook = std::ranges::find(features.hooks, name, &Hook::program);
-      if (hook != features.hooks.end()) {
-        hook->state = HookState::kRefused;
-        hook->reason = std::string("attach: ") + std::strerror(code);
-      }
+      hook.state = HookState::kRefused;
+      hook.reason = std::string("attach: ") + std::strerror(errno);
     }
   }
   // A tier may only be made of what runs: programs left out at load cannot step in now.
   for (Hook& hook : features.hooks) {
-    bpf_program* program = bpf_object__find_program_by_name(impl_->skeleton->obj, hook.program.c_str());
-    if (hook.state == HookState::kAvailable && (program == nullptr || !bpf_program__autoload(program))) {
+    if (hook.state == HookState::kAvailable && !features.runs(hook.program)) {
       hook.state = HookState::kMissing;
       hook.reason = "not needed by the tier chosen";
     }
   }
-  choose_tiers(features);
   if (impl_->links.empty()) {
     return fail("attach BPF programs", "", EPERM, "none could be attached");
   }
-  return {};
+  return choose_tiers(features, impl_->settings.tiers);
+}
+
+void LoadedProbe::tend(std::uint64_t now_ns) {
+  constexpr std::uint64_t kQuietNs = 30'000'000'000;
+  if (impl_->failure.program.empty()) {
+    return;
+  }
+  const std::uint64_t hits = *static_cast<volatile const __u64*>(&impl_->skeleton->bss->limit_hits);
+  if (hits != impl_->limit_hits) {
+    impl_->limit_hits = hits;
+    impl_->last_hit_ns = now_ns;
+    if (!impl_->failure_link) {
+      impl_->failure_link = impl_->attach(impl_->failure);
+      impl_->failures_since_ns = now_ns;
+      if (!impl_->failure_link) {
+        impl_->failure.program.clear();  // it loaded and does not attach: asking again would not help
+      }
+    }
+  } else if (impl_->failure_link && now_ns - impl_->last_hit_ns > kQuietNs) {
+    impl_->failure_link.reset();
+  }
+}
+
+std::optional<std::uint64_t> LoadedProbe::failures_since() const {
+  return impl_->failure_link ? std::optional(impl_->failures_since_ns) : std::nullopt;
+}
+
+std::optional<std::uint64_t> LoadedProbe::failures_of(std::uint64_t serial) const {
+  memcrest_failure failure{};
+  if (bpf_map_lookup_elem(bpf_map__fd(impl_->skeleton->maps.failures), &serial, &failure) != 0) {
+    return std::nullopt;
+  }
+  return failure.count;
 }
 
 int LoadedProbe::critical_ring_fd() const { return bpf_map__fd(impl_->skeleton->maps.critical); }
@@ -258,11 +348,45 @@ LossCount LoadedProbe::loss() const {
   LossCount out;
   const RecordCounters all = counters();
   for (std::uint32_t type = 0; type < MEMCREST_REC_TYPES; ++type) {
-    const bool bulk = type == MEMCREST_REC_STEP || type == MEMCREST_REC_EXEC || type == MEMCREST_REC_EXIT;
+    const bool bulk = type == MEMCREST_REC_STEP || type == MEMCREST_REC_EXEC || type == MEMCREST_REC_EXIT ||
+                      type == MEMCREST_REC_FAILURE;
     (bulk ? out.bulk : out.critical) += all[type].dropped_full;
     out.throttled += all[type].dropped_throttle;
   }
   out.untracked = stats().table_full;
+  return out;
+}
+
+Result<std::vector<ProgramCost>> measure_programs(const Features& features) {
+  libbpf_set_print(keep_warning);
+  constexpr std::size_t kLogBytes = 1U << 20U;
+  constexpr std::uint32_t kStatistics = 4;  // BPF_LOG_STATS
+  constexpr std::string_view kProcessed = "processed ";
+  std::vector<ProgramCost> out;
+  for (const Hook& hook : features.hooks) {
+    if (hook.state != HookState::kAvailable) {
+      continue;
+    }
+    Features alone = features;
+    alone.programs = {hook.program};
+    auto skeleton = open_skeleton({}, alone);
+    if (!skeleton) {
+      return std::unexpected(skeleton.error());
+    }
+    bpf_program* program = bpf_object__find_program_by_name((*skeleton)->obj, hook.program.c_str());
+    std::vector<char> log(kLogBytes, '\0');
+    bpf_program__set_log_level(program, kStatistics);
+    bpf_program__set_log_buf(program, log.data(), log.size());
+    ProgramCost cost{.program = hook.program, .instructions = 0, .error = {}};
+    const int error = load_with(**skeleton, [&](const std::string& name) { return name == hook.program; });
+    const std::string_view text(log.data());
+    if (error != 0) {
+      cost.error = std::string(std::strerror(-error)) + ": " + std::string(text.substr(0, 4096));
+    } else if (const auto at = text.find(kProcessed); at != std::string_view::npos) {
+      cost.instructions = std::strtoull(log.data() + at + kProcessed.size(), nullptr, 10);
+    }
+    out.push_back(std::move(cost));
+  }
   return out;
 }
 

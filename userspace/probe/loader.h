@@ -21,8 +21,8 @@ struct LoadSettings {
   std::size_t bulk_ring_bytes = 2U << 20U;
   std::uint32_t max_steps_per_window = 2000;  // per memory cgroup and 100 ms
   bool stacks = true;
-  bool count_charges = false;         // tests and benchmarks
-  std::vector<std::string> disabled;  // programs not to be used, by name
+  bool count_charges = false;  // tests and benchmarks
+  TierWish tiers;
 };
 
 // One counter block per record type, summed over CPUs; index is MEMCREST_REC_*.
@@ -30,7 +30,7 @@ using RecordCounters = std::vector<memcrest_counters>;
 
 class LoadedProbe {
  public:
-  // `features` is corrected where a program fell out while loading.
+  // `features` is corrected where a program fell out while loading. An error that no lower rung can help.
   [[nodiscard]] static Result<std::unique_ptr<LoadedProbe>> load(const LoadSettings& settings, Features& features);
   ~LoadedProbe();
   LoadedProbe(const LoadedProbe&) = delete;
@@ -38,6 +38,14 @@ class LoadedProbe {
 
   // Hooks start to fire here, lifecycle first so that no cgroup slips between. Call once.
   [[nodiscard]] Result<void> attach(Features& features);
+
+  // Follows failed charges only while limits are being met: attaches that program when one was, lets go of it after
+  // half a minute without. Call every now and then; cheap when nothing changes. One thread, that of the reader.
+  void tend(std::uint64_t now_ns);
+  // Since when failed charges are being followed; nullopt: they are not. Before that, failures went unseen.
+  [[nodiscard]] std::optional<std::uint64_t> failures_since() const;
+  // How many charges of a memory cgroup failed since then, records or not. nullopt: none.
+  [[nodiscard]] std::optional<std::uint64_t> failures_of(std::uint64_t serial) const;
 
   [[nodiscard]] int critical_ring_fd() const;
   [[nodiscard]] int bulk_ring_fd() const;
@@ -55,5 +63,15 @@ class LoadedProbe {
   explicit LoadedProbe(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// What the verifier did with one program, loaded alone: the time that a load takes, and the room left below its limit
+// of a million. `instructions` is 0 where the kernel refused it, with its reason in `error`.
+struct ProgramCost {
+  std::string program;
+  std::uint64_t instructions = 0;  // processed, all paths together
+  std::string error;
+};
+// For every available hook, whatever the tier. Slow; for benchmarks and tests.
+[[nodiscard]] Result<std::vector<ProgramCost>> measure_programs(const Features& features);
 
 }  // namespace memcrest

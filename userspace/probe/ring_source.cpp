@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 
 #include "event/decoder.h"
 
@@ -14,6 +15,12 @@ namespace {
 // Records taken per poll: a source that never runs dry must not hold the collector for ever.
 constexpr std::size_t kBatch = 65536;
 
+// After its last record a cgroup's count of failed charges is read for so long: records are rate-limited, the count
+// is not.
+constexpr std::uint64_t kFailureTailNs = 1'000'000'000;
+constexpr std::uint64_t kFailureLookNs = 200'000'000;
+constexpr std::size_t kMaxNames = 4096;
+
 struct RingDeleter {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
@@ -21,12 +28,33 @@ struct RingDeleter {
 }  // namespace
 
 struct RingSource::Impl {
+  Impl(const Clock& with_clock, SystemRoot with_root) : clock(with_clock), root(std::move(with_root)) {}
+
+  const Clock& clock;
+  SystemRoot root;
   std::unique_ptr<LoadedProbe> probe;
   KernelFunctions functions;
   std::unique_ptr<ring_buffer, RingDeleter> rings;
   std::vector<Event>* out = nullptr;  // during poll
   std::size_t first = 0;
   std::atomic<std::uint64_t> invalid{0};
+  std::map<std::uint64_t, ChargeFailureEvent> failures;  // by serial: the last one told
+  std::map<std::uint64_t, std::string> names;            // of kernel functions, by address
+  std::uint64_t last_failure_look_ns = 0;
+
+  void follow_failures();
+  void name_function(ChargeFailureEvent& event);
+
+  void read_stack(VictimEvent& victim) const {
+    const auto within = [&](const std::optional<AddressRange>& range) {
+      return range && any_within(victim.kernel_stack, *range);
+    };
+    if (functions.memcg_oom) {
+      victim.memcg_oom = within(functions.memcg_oom);
+    }
+    victim.sysrq = within(functions.sysrq);
+    victim.limit_lowered = within(functions.limit_write);
+  }
 
   static int on_record(void* context, void* data, std::size_t size) {
     auto& self = *static_cast<Impl*>(context);
@@ -35,8 +63,8 @@ struct RingSource::Impl {
       self.invalid.fetch_add(1, std::memory_order_relaxed);
       return 0;
     }
-    if (auto* victim = std::get_if<VictimEvent>(&*event); victim != nullptr && self.functions.memcg_oom) {
-      victim->memcg_oom = any_within(victim->kernel_stack, *self.functions.memcg_oom);
+    if (auto* victim = std::get_if<VictimEvent>(&*event)) {
+      self.read_stack(*victim);
     } else if (auto* step = std::get_if<StepEvent>(&*event); step != nullptr && self.functions.page_cache) {
       step->page_cache = any_within(step->kernel_stack, *self.functions.page_cache);
     }
@@ -45,11 +73,63 @@ struct RingSource::Impl {
   }
 };
 
+// The names are looked up here, not in the callback: it takes a file.
+void RingSource::Impl::name_function(ChargeFailureEvent& event) {
+  std::vector<std::uint64_t> unknown;
+  for (const std::uint64_t address : event.kernel_stack) {
+    if (!names.contains(address)) {
+      unknown.push_back(address);
+    }
+  }
+  if (!unknown.empty()) {
+    if (names.size() > kMaxNames) {
+      names.clear();
+      unknown = event.kernel_stack;
+    }
+    const auto found = kernel_function_names(root.proc, unknown);
+    for (std::size_t i = 0; i < unknown.size(); ++i) {
+      names[unknown[i]] = found[i];
+    }
+  }
+  std::vector<std::string> stack;
+  for (const std::uint64_t address : event.kernel_stack) {
+    stack.push_back(names[address]);
+  }
+  event.function = charging_function(stack);
+}
+
+void RingSource::Impl::follow_failures() {
+  const std::uint64_t now = clock.boot_ns();
+  const auto since = probe->failures_since();
+  for (std::size_t i = first; i < out->size(); ++i) {
+    if (auto* event = std::get_if<ChargeFailureEvent>(&(*out)[i])) {
+      event->at_least = since && event->time_ns < *since + kFailureTailNs;
+      name_function(*event);
+      failures[event->serial] = *event;
+    }
+  }
+  if (failures.empty() || now - last_failure_look_ns < kFailureLookNs) {
+    return;
+  }
+  last_failure_look_ns = now;
+  for (auto one = failures.begin(); one != failures.end();) {
+    ChargeFailureEvent& last = one->second;
+    const auto count = probe->failures_of(one->first);
+    if (count && *count > last.count) {
+      last.count = *count;
+      last.time_ns = now;
+      out->push_back(last);
+    }
+    one = !count || now - last.time_ns > kFailureTailNs ? failures.erase(one) : std::next(one);
+  }
+}
+
 RingSource::RingSource(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RingSource::~RingSource() = default;
 
-Result<std::unique_ptr<RingSource>> RingSource::open(std::unique_ptr<LoadedProbe> probe, KernelFunctions functions) {
-  auto impl = std::make_unique<Impl>();
+Result<std::unique_ptr<RingSource>> RingSource::open(std::unique_ptr<LoadedProbe> probe, KernelFunctions functions,
+                                                     const Clock& clock, SystemRoot root) {
+  auto impl = std::make_unique<Impl>(clock, std::move(root));
   impl->probe = std::move(probe);
   impl->functions = functions;
   impl->rings.reset(ring_buffer__new(impl->probe->critical_ring_fd(), Impl::on_record, impl.get(), nullptr));
@@ -71,11 +151,15 @@ EventSource::Status RingSource::poll(std::chrono::milliseconds timeout, std::vec
   if (out.size() - impl_->first < kBatch) {
     ignore_result(ring_buffer__consume(impl_->rings.get()));
   }
+  impl_->probe->tend(impl_->clock.boot_ns());
+  impl_->follow_failures();
   impl_->out = nullptr;
   std::stable_sort(out.begin() + static_cast<std::ptrdiff_t>(impl_->first), out.end(),
                    [](const Event& a, const Event& b) { return time_of(a) < time_of(b); });
   return Status::kMore;
 }
+
+int RingSource::wait_fd() const { return ring_buffer__epoll_fd(impl_->rings.get()); }
 
 LossCount RingSource::loss() const {
   LossCount out = impl_->probe->loss();

@@ -155,10 +155,13 @@ void put_refused(Layout& page, const Incident& incident) {
     error = failure.error == 0 ? "an error" : "error " + std::to_string(failure.error);
   }
   page.words("   ", "the caller got " + error + ", nobody was killed");
-  page.row("");
-  page.piece("", std::string(failure.count > 1 ? "the last one " : "") + "asked for " + bytes(failure.bytes));
-  if (!failure.function.empty()) {
-    page.piece(" ", "in " + escape_terminal(failure.function));
+  if (failure.bytes || !failure.function.empty()) {
+    page.row("");
+    page.piece("", failure.count > 1 ? "the last one asked for" : "asked for");
+    page.piece(" ", failure.bytes ? bytes(*failure.bytes) : "memory");
+    if (!failure.function.empty()) {
+      page.piece(" ", "in " + escape_terminal(failure.function));
+    }
   }
 }
 

@@ -18,7 +18,8 @@ enum {
 	MEMCREST_REC_KILL = 6, /* a SIGKILL was sent: critical ring when by the kernel, bulk ring when by a user */
 	MEMCREST_REC_CGROUP = 7, /* critical ring: a memory cgroup appeared or went */
 	MEMCREST_REC_EXIT = 8, /* bulk ring: a process was ended by a signal */
-	MEMCREST_REC_TYPES = 9,
+	MEMCREST_REC_FAILURE = 9, /* bulk ring: charges were refused without a kill */
+	MEMCREST_REC_TYPES = 10,
 };
 
 struct memcrest_header {
@@ -63,6 +64,8 @@ struct memcrest_step {
 	__u64 quantum_bytes; /* distance between levels */
 	__u64 suppressed; /* steps of this cgroup left out since its last record */
 	__u64 oom_events; /* how often its own limit has led to an OOM so far */
+	__u64 reclaim_ns; /* memcrest_entry */
+	__u64 throttle_ns;
 	__u32 flags; /* MEMCREST_STEP_* */
 	__u16 user_frames;
 	__u16 kernel_frames;
@@ -70,7 +73,7 @@ struct memcrest_step {
 	__u64 user_stack[MEMCREST_USER_FRAMES];
 	__u64 kernel_stack[MEMCREST_KERNEL_FRAMES];
 };
-MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_step) == 32 + 72 + 64 + 56 * 8, "step layout");
+MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_step) == 32 + 88 + 64 + 56 * 8, "step layout");
 
 struct memcrest_exec {
 	struct memcrest_header h;
@@ -107,11 +110,13 @@ struct memcrest_memcg {
 	__u64 swap_limit_bytes;
 	__u64 failcnt;
 	__u64 oom_events; /* how often its own limit led to an OOM: memory.events.local "oom" */
+	__u64 reclaim_ns; /* memcrest_entry; 0 as well where it is not followed */
+	__u64 throttle_ns;
 	__u32 flags; /* MEMCREST_MEMCG_* */
 	__u32 pad;
 	char name[MEMCREST_NAME_LEN];
 };
-MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_memcg) == 184, "memcg layout");
+MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_memcg) == 200, "memcg layout");
 
 struct memcrest_chain {
 	__u32 used; /* entries filled, from the task's own cgroup upwards */
@@ -194,5 +199,21 @@ struct memcrest_exit {
 	__u32 pad;
 };
 MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_exit) == 104, "exit layout");
+
+/* Charges that the kernel refused without killing anybody; the task and the stack are those of the last one. */
+struct memcrest_failed {
+	struct memcrest_header h;
+	struct memcrest_task task;
+	__u64 cgroup_id; /* of the task */
+	__u64 serial;
+	__u64 count; /* since the hook was attached */
+	__u64 gfp_mask; /* MEMCREST_UNKNOWN where only the result can be seen, as bytes */
+	__u64 bytes;
+	__s32 error; /* errno, positive */
+	__u16 kernel_frames;
+	__u16 pad;
+	struct memcrest_chain chain; /* from the task's cgroup upwards */
+	__u64 kernel_stack[MEMCREST_KERNEL_FRAMES];
+};
 
 #endif

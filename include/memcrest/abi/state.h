@@ -39,6 +39,23 @@ struct memcrest_entry {
 	__u64 window_told_ns;  /* window for which the throttle record was written */
 	__u64 suppressed;   /* steps left out since the last record */
 	__u64 last_wake_ns; /* when a step of this cgroup last woke the reader */
+	__u64 reclaim_ns;   /* direct reclaim of its own tasks, summed */
+	__u64 throttle_ns;  /* the same for memory.high, reclaim inside left out */
+};
+
+/* One thread that is being held up. Times of CLOCK_BOOTTIME, 0: it is not. */
+struct memcrest_stall {
+	__u64 reclaim_since_ns;
+	__u64 throttle_since_ns;
+	__u64 reclaimed_ns; /* direct reclaim since throttle_since_ns */
+};
+
+/* Refused charges of one memory cgroup, that of the task that asked. */
+struct memcrest_failure {
+	__u64 cgroup_id;
+	__u64 count;   /* since the hook was attached */
+	__u64 told;    /* count as of the last record */
+	__u64 told_ns; /* time of it */
 };
 
 /* Per CPU and record type: attempted == submitted + dropped_full + dropped_throttle, always. */

@@ -200,5 +200,33 @@ TEST(Decoder, SurvivesRandomBytes) {
   EXPECT_GT(decoded, 0);
 }
 
+TEST(Decoder, RefusedCharges) {
+  auto record = make<memcrest_failed>(MEMCREST_REC_FAILURE);
+  record.cgroup_id = 7;
+  record.serial = 8;
+  record.count = 9;
+  record.error = 12;
+  record.gfp_mask = MEMCREST_UNKNOWN;
+  record.bytes = 65536;
+  record.kernel_frames = 1;
+  record.kernel_stack[0] = 0xabc;
+  record.chain.used = 1;
+  record.chain.total = 1;
+  record.chain.entry[0].reclaim_ns = 5;
+  const auto event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  const auto& failure = std::get<ChargeFailureEvent>(*event);
+  EXPECT_EQ(failure.cgroup_id, 7U);
+  EXPECT_EQ(failure.serial, 8U);
+  EXPECT_EQ(failure.count, 9U);
+  EXPECT_EQ(failure.error, 12);
+  EXPECT_FALSE(failure.gfp_mask);
+  EXPECT_EQ(failure.bytes, 65536U);
+  EXPECT_THAT(failure.kernel_stack, ElementsAre(0xabc));
+  EXPECT_EQ(failure.chain.entries.at(0).reclaim_ns, 5U);
+  record.kernel_frames = MEMCREST_KERNEL_FRAMES + 1;
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("more frames"));
+}
+
 }  // namespace
 }  // namespace memcrest

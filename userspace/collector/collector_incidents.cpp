@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// The second half of the collector: what detectors found becomes incidents.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "collector/collector.h"
+
+namespace memcrest {
+namespace {
+
+std::string parent_path(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+std::string incident_id(const Host& host, std::uint64_t boot_ns, std::uint64_t cgroup_id, std::uint32_t pid) {
+  char text[96];
+  std::snprintf(text, sizeof(text), "%.8s-%llx-%llx-%x", host.boot_id.c_str(), static_cast<unsigned long long>(boot_ns),
+                static_cast<unsigned long long>(cgroup_id), pid);
+  return text;
+}
+
+Victim victim_of(const VictimEvent& event, std::string cmdline) {
+  Victim out;
+  out.pid = event.task.process.tgid;
+  out.container_pid = event.task.ns_tgid;
+  out.comm = event.task.comm;
+  out.cmdline = std::move(cmdline);
+  out.uid = event.task.uid;
+  out.oom_score_adj = event.oom_score_adj;
+  out.anon_bytes = event.anon_bytes;
+  out.file_bytes = event.file_bytes;
+  out.shmem_bytes = event.shmem_bytes;
+  out.swap_bytes = event.swap_bytes;
+  out.pagetable_bytes = event.pagetable_bytes;
+  return out;
+}
+
+}  // namespace
+
+Incident Collector::begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id) {
+  Incident out;
+  out.kind = kind;
+  out.boot_ns = boot_ns;
+  out.unix_ns = unix_of(boot_ns);
+  out.host = settings_.host;
+  const Identity identity = resolver_.find(cgroup_id);
+  out.container = identity.container;
+  out.cgroup = identity.cgroup;
+  out.cgroup.id = cgroup_id;
+  return out;
+}
+
+Incident Collector::begin(IncidentKind kind, std::uint64_t boot_ns, const std::string& path) {
+  const Identity identity = resolver_.find_path(path);
+  Incident out = begin(kind, boot_ns, identity.cgroup.id);
+  out.container = identity.container;
+  out.cgroup = identity.cgroup;
+  return out;
+}
+
+void Collector::tell_oom(const OomFinding& finding) {
+  Incident incident = finding.victim_cgroup_id == 0 && !finding.victim_path.empty()
+                          ? begin(IncidentKind::kOom, finding.time_ns, finding.victim_path)
+                          : begin(IncidentKind::kOom, finding.time_ns, finding.victim_cgroup_id);
+  const std::uint32_t first_pid = finding.victims.empty() ? 0 : finding.victims.front().task.process.tgid;
+  incident.id = incident_id(settings_.host, finding.time_ns, incident.cgroup.id, first_pid);
+  incident.scope = finding.scope;
+  incident.limit = limit_of(finding, incident);
+  if (finding.hit) {
+    incident.usage_bytes = finding.memsw_hit ? finding.hit->swap_usage_bytes : finding.hit->usage_bytes;
+  }
+  if (finding.own) {
+    incident.peak_bytes = finding.own->watermark_bytes;
+  }
+  if (finding.trigger) {
+    incident.trigger =
+        Trigger{finding.trigger->process.tgid, finding.trigger->tid, finding.trigger->comm, finding.trigger->ns_tgid};
+  }
+  for (const VictimEvent& victim : finding.victims) {
+    incident.victims.push_back(victim_of(victim, processes_.cmdline(victim.task)));
+  }
+  for (const TaskInfo& sibling : finding.siblings) {
+    // It shares the victim's memory: the same figures, not more memory.
+    VictimEvent event = finding.victims.empty() ? VictimEvent{} : finding.victims.front();
+    event.task = sibling;
+    incident.victims.push_back(victim_of(event, processes_.cmdline(sibling)));
+  }
+  add_detail(incident, finding);
+  std::uint64_t from_ns = finding.time_ns;
+  // The rise of the cgroup that was full tells the story; its own cgroup's where that one was not followed.
+  const ProcessKey first = finding.victims.empty() ? ProcessKey{} : finding.victims.front().task.process;
+  const std::uint64_t hit_id = finding.hit && finding.hit->cgroup_id != 0 ? finding.hit->cgroup_id
+                               : finding.limit_path.empty()               ? 0
+                                                            : resolver_.find_path(finding.limit_path).cgroup.id;
+  take_rise(incident, first, {hit_id, incident.cgroup.id}, from_ns);
+  incident.evidence.gaps.insert(incident.evidence.gaps.end(), finding.gaps.begin(), finding.gaps.end());
+  ++totals_.ooms;
+  totals_.victims += incident.victims.size();
+  hold(std::move(incident), from_ns);
+}
+
+void Collector::take_rise(Incident& incident, const ProcessKey& victim, const std::vector<std::uint64_t>& cgroup_ids,
+                          std::uint64_t& from_ns) {
+  auto rise = cut_.end();
+  for (const std::uint64_t id : cgroup_ids) {
+    rise = rise == cut_.end() && id != 0 ? cut_.find({victim, id}) : rise;
+  }
+  if (rise == cut_.end()) {
+    return;
+  }
+  incident.burst = rise->second.burst;
+  incident.burst->start_unix_ns = unix_of(incident.burst->start_boot_ns);
+  incident.samplers = rise->second.samplers;
+  from_ns = incident.burst->start_boot_ns;
+  if (rise->second.steps_missing) {
+    incident.evidence.gaps.emplace_back("steps of this cgroup were left out by the rate limit");
+  }
+}
+
+// What the killer and the kernel log know beyond victims and limit, and how long the cgroup was held up before.
+void Collector::add_detail(Incident& incident, const OomFinding& finding) {
+  OomDetail detail;
+  detail.order = finding.order;
+  detail.gfp_mask = finding.gfp_mask;
+  detail.group_kill = finding.group_kill;
+  detail.sysrq = finding.sysrq;
+  detail.limit_lowered = finding.limit_lowered;
+  incident.oom = detail;
+  if (settings_.stalls_are_seen) {
+    incident.reclaim = stalls_.before(incident.cgroup.id, finding.time_ns);
+  }
+  if (finding.hit && (finding.hit->swap_limit_bytes || finding.hit->swap_usage_bytes > 0)) {
+    incident.swap = Swap{finding.hit->swap_usage_bytes, finding.hit->swap_limit_bytes, tree_.swap_limit_file()};
+  }
+  if (finding.scope == Scope::kHost) {
+    incident.ranking = ranking_.rank();
+  }
+  if (finding.log) {
+    incident.memory_stat = finding.log->stats;
+  }
+}
+
+void Collector::on(const OomCountEvent& event) {
+  Incident incident = begin(IncidentKind::kOom, event.time_ns, event.cgroup_id);
+  if (incident.cgroup.path.empty()) {
+    incident.cgroup.path = event.path;
+  }
+  incident.id = incident_id(settings_.host, event.time_ns, event.cgroup_id, 0);
+  incident.scope = event.own_limit ? Scope::kMemcg : Scope::kAncestor;
+  incident.limit = {event.own_limit ? event.limit_bytes : std::nullopt, tree_.limit_file(),
+                    event.own_limit ? incident.cgroup.path : ""};
+  incident.usage_bytes = event.usage_bytes;
+  incident.peak_bytes = event.peak_bytes;
+  OomDetail detail;
+  detail.group_kill = event.group_kill;
+  detail.kills = event.kills;
+  incident.oom = detail;
+  incident.evidence.gaps.emplace_back("kills were only counted: the victims are not known");
+  if (!event.own_limit) {
+    incident.evidence.gaps.emplace_back("its own limit was not hit: that of an ancestor, or the host's memory");
+  }
+  std::uint64_t from_ns = event.time_ns - std::min(event.time_ns, event.window_ns);
+  cut_rise({}, event.cgroup_id, from_ns, std::nullopt);
+  take_rise(incident, {}, {event.cgroup_id}, from_ns);
+  ++totals_.ooms;
+  totals_.victims += event.kills;
+  hold(std::move(incident), from_ns);
+}
+
+void Collector::on(const StuckEvent& event) {
+  Incident incident = begin(IncidentKind::kOom, event.time_ns, event.cgroup_id);
+  if (incident.cgroup.path.empty()) {
+    incident.cgroup.path = event.path;
+  }
+  // The same for the beginning and the end.
+  incident.id = incident_id(settings_.host, event.since_ns, event.cgroup_id, 0);
+  incident.limit = {event.limit_bytes, tree_.limit_file(), incident.cgroup.path};
+  incident.usage_bytes = event.usage_bytes;
+  Stuck stuck;
+  stuck.since_boot_ns = event.since_ns;
+  stuck.duration_ms = static_cast<double>(event.time_ns - std::min(event.time_ns, event.since_ns)) / 1e6;
+  stuck.ongoing = !event.ended;
+  stuck.total_tasks = event.total_tasks;
+  for (const StuckTask& task : event.tasks) {
+    stuck.tasks.push_back({task.pid, task.tid, task.comm, 0});
+  }
+  incident.stuck = std::move(stuck);
+  incident.oom = OomDetail{};
+  totals_.ooms += event.ended ? 0 : 1;
+  hold(std::move(incident), event.since_ns);
+}
+
+void Collector::tell_failure(const ChargeFailureFinding& finding) {
+  const ChargeFailureEvent& last = finding.last;
+  Incident incident = begin(IncidentKind::kChargeFailure, last.time_ns, last.cgroup_id);
+  incident.id = incident_id(settings_.host, finding.first_ns, last.cgroup_id, 0);
+  // Whose limit it was is not told by the kernel: the one in the chain that has the least room left.
+  const MemcgState* tightest = nullptr;
+  const auto room = [](const MemcgState& memcg) {
+    return memcg.limit_bytes ? *memcg.limit_bytes - std::min(*memcg.limit_bytes, memcg.usage_bytes) : ~0ULL;
+  };
+  for (const MemcgState& memcg : last.chain.entries) {
+    tightest = memcg.limit_bytes && (tightest == nullptr || room(memcg) < room(*tightest)) ? &memcg : tightest;
+  }
+  if (tightest != nullptr) {
+    OomFinding as_finding;
+    as_finding.hit = *tightest;
+    incident.scope = tightest->cgroup_id == last.cgroup_id ? Scope::kMemcg : Scope::kAncestor;
+    incident.limit = limit_of(as_finding, incident);
+    incident.usage_bytes = tightest->usage_bytes;
+  }
+  if (!last.chain.entries.empty()) {
+    incident.peak_bytes = last.chain.entries.front().watermark_bytes;
+  }
+  incident.trigger = Trigger{last.task.process.tgid, last.task.tid, last.task.comm, last.task.ns_tgid};
+  ChargeFailure failure;
+  failure.count = finding.count;
+  failure.at_least = finding.at_least;
+  failure.error = last.error;
+  if (const char* name = strerrorname_np(last.error)) {
+    failure.error_name = name;
+  }
+  failure.function = last.function;
+  failure.bytes = last.bytes;
+  failure.gfp_mask = last.gfp_mask;
+  failure.duration_ms = static_cast<double>(last.time_ns - std::min(last.time_ns, finding.first_ns)) / 1e6;
+  incident.charge_failure = std::move(failure);
+  if (settings_.stalls_are_seen) {
+    incident.reclaim = stalls_.before(last.cgroup_id, last.time_ns);
+  }
+  if (finding.at_least) {
+    incident.evidence.gaps.emplace_back(
+        "failures are followed only once a limit is met: the first ones may be missing");
+  }
+  ++totals_.charge_failures;
+  hold(std::move(incident), finding.first_ns);
+}
+
+void Collector::tell_burst(const BurstFinding& finding) {
+  Incident incident = begin(IncidentKind::kBurst, finding.end_ns, finding.cgroup_id);
+  incident.id = incident_id(settings_.host, finding.burst.start_boot_ns, finding.cgroup_id, 0);
+  incident.limit = nearest_limit(incident.cgroup.path, finding.limit_bytes);
+  incident.peak_bytes = std::max(finding.watermark_bytes, finding.burst.peak_bytes);
+  incident.burst = finding.burst;
+  incident.burst->start_unix_ns = unix_of(finding.burst.start_boot_ns);
+  incident.samplers = finding.samplers;
+  if (finding.steps_missing) {
+    incident.evidence.gaps.emplace_back("steps of this cgroup were left out by the rate limit");
+  }
+  ++totals_.bursts;
+  const std::uint64_t from_ns = finding.burst.start_boot_ns;
+  hold(std::move(incident), from_ns);
+}
+
+Limit Collector::limit_of(const OomFinding& finding, const Incident& incident) const {
+  if (!finding.hit) {
+    switch (finding.scope) {
+      case Scope::kMemcg:
+      case Scope::kAncestor:
+        return {std::nullopt, tree_.limit_file(), finding.scope == Scope::kMemcg ? incident.cgroup.path : ""};
+      case Scope::kHost:
+      case Scope::kCpuset:
+      case Scope::kMempolicy:
+        return {finding.scope == Scope::kHost ? settings_.host_memory_bytes : std::nullopt, "host", {}};
+    }
+  }
+  Limit out{finding.memsw_hit ? finding.hit->swap_limit_bytes : finding.hit->limit_bytes,
+            finding.memsw_hit ? tree_.swap_limit_file() : tree_.limit_file(), finding.limit_path};
+  if (!out.cgroup_path.empty()) {
+    return out;
+  }
+  if (finding.hit->cgroup_id == incident.cgroup.id) {
+    out.cgroup_path = incident.cgroup.path;
+  } else if (const Identity hit = resolver_.find(finding.hit->cgroup_id); hit.known) {
+    out.cgroup_path = hit.cgroup.path;
+  } else if (!finding.victims.empty()) {
+    // Its name ends the path of one of the victim's ancestors.
+    std::string path = incident.cgroup.path;
+    for (const MemcgState& memcg : finding.victims.front().chain.entries) {
+      if (memcg.cgroup_id == finding.hit->cgroup_id) {
+        out.cgroup_path = path;
+        break;
+      }
+      path = parent_path(path);
+    }
+  }
+  return out;
+}
+
+Limit Collector::nearest_limit(const std::string& path, std::optional<std::uint64_t> own) const {
+  Limit out{own, tree_.limit_file(), path};
+  for (std::string up = path; up.size() > 1;) {
+    up = parent_path(up);
+    const auto limit = tree_.read_number(up, tree_.limit_file());
+    if (limit && *limit && (!out.bytes || **limit < *out.bytes)) {
+      out.bytes = *limit;
+      out.cgroup_path = up;
+    }
+  }
+  return out;
+}
+
+}  // namespace memcrest

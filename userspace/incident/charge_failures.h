@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts the failed charges of a cgroup that follow each other together as one finding. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "memcrest/event.h"
+
+namespace memcrest {
+
+struct ChargeFailureFinding {
+  ChargeFailureEvent last;
+  std::uint64_t first_ns = 0;
+  std::uint64_t count = 0;
+  bool at_least = false;
+};
+
+class ChargeFailures {
+ public:
+  void feed(const ChargeFailureEvent& event);
+  // Findings whose failures ended a second ago, or have gone on for ten; with `all`, every one.
+  [[nodiscard]] std::vector<ChargeFailureFinding> take(std::uint64_t now_ns, bool all);
+  // When `take` is next worth a call; nullopt: nothing is open.
+  [[nodiscard]] std::optional<std::uint64_t> deadline() const;
+
+ private:
+  struct Open {
+    ChargeFailureFinding finding;
+    bool told_before = false;  // `told_count` failures belong to an earlier finding
+    std::uint64_t told_count = 0;
+    bool open = false;
+  };
+  [[nodiscard]] static std::uint64_t due_ns(const Open& one);
+
+  std::map<std::uint64_t, Open> by_serial_;
+};
+
+}  // namespace memcrest
