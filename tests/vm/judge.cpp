@@ -276,6 +276,9 @@ Verdict judge_burst(const Truth& truth, const std::vector<Json>& told, const Run
     return {Result::kFailed, "an OOM is told, and there was none: " + listed(kills)};
   }
   const std::vector<Json> incidents = about(truth, told, "burst");
+  if (incidents.empty() && rung.charge == "lru" && !truth.on_lru) {
+    return {Result::kNotPossible, "the kernel's own memory makes no step on this rung"};
+  }
   if (incidents.empty()) {
     return rung.charge == "sampled" && truth.held_ms < kSampled ? Verdict{Result::kGaps, "fell between two samples"}
                                                                 : Verdict{Result::kFailed, "no incident"};

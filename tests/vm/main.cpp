@@ -161,6 +161,9 @@ void Runner::try_rung(const Tried& tried, int number) {
     Played one{&scenario, {}, {}};
     try {
       one.truth = scenario.play(stage);
+    } catch (const NotPlayed& other) {
+      tell(rung, scenario.name, {Result::kNotPossible, other.what()});
+      continue;
     } catch (const std::exception& error) {
       one.problem = error.what();
     }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,11 @@ struct Rung {
   std::string oom;
 };
 
+// Thrown where the kernel did something else than the scenario needs: nothing to judge.
+struct NotPlayed : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 struct Truth {
   std::string path;  // the cgroup that it happened in
   std::set<pid_t> killed;
@@ -33,6 +39,7 @@ struct Truth {
   std::optional<std::uint64_t> peak;   // by the kernel's own watermark
   std::uint64_t used = 0;              // what hog was asked for
   double held_ms = 0;                  // and how long it held it
+  bool on_lru = true;                  // it is pages that the kernel puts on its LRU lists
   bool group = false;
   bool sysrq = false;
   bool lowered = false;
