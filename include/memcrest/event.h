@@ -235,8 +235,11 @@ struct OomCountEvent {
   std::uint64_t cgroup_id = 0;
   std::string path;
   std::uint64_t kills = 0;  // processes, corrected for memory.oom.group, which counts one too many
-  bool group_kill = false;  // memory.oom.group is set
-  bool own_limit = false;   // its own limit was hit: memory.events.local "oom" went up as well
+  // memory.oom.group is set, here or above; told where it is set when several cgroups lost processes.
+  bool group_kill = false;
+  // Its own limit was hit: memory.events.local "oom" went up lately. v1 keeps no such count: usage has reached the
+  // limit.
+  bool own_limit = false;
   std::uint64_t usage_bytes = 0;
   std::optional<std::uint64_t> limit_bytes;
   std::optional<std::uint64_t> peak_bytes;
@@ -252,7 +255,7 @@ struct StuckTask {
 // when it is over.
 struct StuckEvent {
   std::uint64_t time_ns = 0;
-  std::uint64_t since_ns = 0;  // first seen
+  std::uint64_t since_ns = 0;  // first seen; names the hang together with cgroup_id
   bool ended = false;
   std::uint64_t cgroup_id = 0;
   std::string path;

@@ -15,19 +15,22 @@ using CpuClock = std::function<std::uint64_t()>;
 
 class CpuBudget {
  public:
-  // `share` of one CPU: 0.01 is 1 %. What is not used is kept for a fifth of a second.
+  // `share` of one CPU: 0.01 is 1 %. What is not used is kept for a fifth of a second; what was used too much is owed
+  // for a twentieth: one look that a busy machine drew out must not blind us.
   explicit CpuBudget(double share) : share_(share) {}
 
   void fill(std::uint64_t now_ns) {
-    constexpr double kKeptNs = 200e6;
     const double passed = last_ns_ == 0 ? kKeptNs : static_cast<double>(now_ns - std::min(now_ns, last_ns_));
     left_ns_ = std::min(left_ns_ + passed * share_, kKeptNs * share_);
     last_ns_ = now_ns;
   }
-  void spend(std::uint64_t cpu_ns) { left_ns_ -= static_cast<double>(cpu_ns); }
+  void spend(std::uint64_t cpu_ns) { left_ns_ = std::max(left_ns_ - static_cast<double>(cpu_ns), -kOwedNs * share_); }
   [[nodiscard]] bool left() const { return left_ns_ > 0; }
 
  private:
+  static constexpr double kKeptNs = 200e6;
+  static constexpr double kOwedNs = 50e6;
+
   double share_;
   double left_ns_ = 0;
   std::uint64_t last_ns_ = 0;

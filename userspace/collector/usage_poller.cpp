@@ -11,6 +11,8 @@
 namespace memcrest {
 namespace {
 
+// The kernel's serials count from 1 and are not told by any file: ours must not be taken for another cgroup's.
+constexpr std::uint64_t kNoKernelSerial = 1ULL << 63U;
 constexpr std::uint64_t kMovingNs = 1'000'000'000;  // a cgroup counts as moving so long after its usage last moved
 constexpr std::uint64_t kLimitsNs = 200'000'000;    // limits are read again after this
 constexpr std::size_t kLooksPerCheck = 16;          // of the budget: reading the CPU clock is not free either
@@ -182,7 +184,8 @@ StepEvent UsagePoller::step(One& one, UsageLevels::Move move, std::uint64_t usag
   one.levels.set(usage, UsageLevels::quantum_for(one.limits.lowest, settings_.step_bytes));
   StepEvent event;
   event.time_ns = now_ns;
-  event.cgroup_id = event.serial = one.cgroup.id;
+  event.cgroup_id = one.cgroup.id;
+  event.serial = one.cgroup.id | kNoKernelSerial;
   event.usage_bytes = usage;
   event.watermark_bytes = one.highest;
   event.limit_bytes = one.limits.own;

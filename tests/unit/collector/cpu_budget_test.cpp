@@ -22,13 +22,18 @@ TEST(CpuBudget, FillsWithTimeAndKeepsAFifthOfASecond) {
   EXPECT_FALSE(budget.left()) << "eight minutes were not saved up";
 }
 
-TEST(CpuBudget, DebtIsPaidBackFirst) {
+TEST(CpuBudget, DebtIsPaidBackFirstButNotForLong) {
   CpuBudget budget(0.5);
   budget.fill(kSecond);
-  budget.spend(600'000'000);  // of 100 ms
-  budget.fill(kSecond + kSecond / 2);
+  budget.spend(120'000'000);  // of 100 ms
+  budget.fill(kSecond + 30'000'000);
   EXPECT_FALSE(budget.left());
-  budget.fill(3 * kSecond);
+  budget.fill(kSecond + 50'000'000);
+  EXPECT_TRUE(budget.left());
+  budget.spend(30 * kSecond);
+  budget.fill(kSecond + 100'000'000);
+  EXPECT_FALSE(budget.left());
+  budget.fill(kSecond + 110'000'000);
   EXPECT_TRUE(budget.left());
 }
 

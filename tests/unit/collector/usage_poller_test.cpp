@@ -65,7 +65,7 @@ TEST_F(UsagePollerTest, TellsABaseLineThenLevels) {
   ASSERT_THAT(steps, SizeIs(1));
   EXPECT_EQ(steps[0].time_ns, 1000_ms);
   EXPECT_EQ(steps[0].cgroup_id, id);
-  EXPECT_EQ(steps[0].serial, id);
+  EXPECT_EQ(steps[0].serial, id | 1ULL << 63U) << "no serial of the kernel's";
   EXPECT_EQ(steps[0].usage_bytes, 5_MiB);
   EXPECT_EQ(steps[0].watermark_bytes, 5_MiB) << "no file says more";
   EXPECT_EQ(steps[0].quantum_bytes, 1_MiB);
@@ -134,7 +134,7 @@ TEST_F(UsagePollerTest, QuietOnesShareABudgetMovingOnesAreReadAtTheInterval) {
     steps += look(now).size();
   }
   EXPECT_GE(steps, 245) << "each step of the one that moves, once it was seen to move";
-  EXPECT_GE(poller_->quiet_gap(), milliseconds(1000)) << "what the budget leaves for the rest, said aloud";
+  EXPECT_GE(poller_->quiet_gap(), milliseconds(700)) << "what the budget leaves for the rest, said aloud";
   EXPECT_LE(poller_->quiet_gap(), milliseconds(5000));
   EXPECT_EQ(poller_->moving_gap(), milliseconds(20));
 }
