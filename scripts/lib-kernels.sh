@@ -1,51 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Kernels of other Debian suites, by the names in kernels.txt. Sourced after lib.sh. Each is kept outside the repository
-# in $kernel_cache/NAME: vmlinuz, btf (the kernel's types), modules/, and version. The machine's own apt settings say
-# where packages come from; only the suite's name is changed, in a private configuration.
+# Kernels of other Debian suites, by the names in kernels.txt. Sourced after lib.sh and lib-apt.sh. Each is kept outside
+# the repository in $kernel_cache/NAME: vmlinuz, btf (the kernel's types), modules/, and version.
 kernel_cache=${XDG_CACHE_HOME:-$HOME/.cache}/memcrest/kernels
 
 # shellcheck disable=SC2154
 kernel_row() { awk -v name="$1" '$1 == name { print $2, $3 }' "$root/scripts/kernels.txt"; }
 kernel_names() { awk '!/^(#|$)/ { print $1 }' "$root/scripts/kernels.txt"; }
 kernel_cached() { [ -s "$kernel_cache/$1/vmlinuz" ] && [ -s "$kernel_cache/$1/version" ]; }
-
-# shellcheck disable=SC2016 # apt's variables
-# The sites that this machine takes packages from: $1 is "security" or "main".
-apt_site() {
-  apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
-    awk -v kind="$1" '(($2 ~ /-security$/) == (kind == "security")) && $2 !~ /-backports/ { print $1; exit }'
-}
-
-# private_apt DIR SUITE,SUITE...: a configuration in DIR/apt.conf, with its lists fetched.
-private_apt() {
-  local dir=$1 suite site options='' keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  [ ! -e "$keyring" ] || options="[signed-by=$keyring]"
-  mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
-  : >"$dir/sources.list"
-  for suite in ${2//,/ }; do
-    case $suite in
-      *-security) site=$(apt_site security) ;;
-      *) site=$(apt_site main) ;;
-    esac
-    if [ -z "$site" ]; then
-      say "this machine's apt settings name no site for $suite"
-      return 1
-    fi
-    printf 'deb %s %s %s main\n' "$options" "$site" "$suite" >>"$dir/sources.list"
-  done
-  cat >"$dir/apt.conf" <<CONF
-Dir::Etc::SourceList "$dir/sources.list";
-Dir::Etc::SourceParts "/dev/null";
-Dir::State::Lists "$dir/lists";
-Dir::Cache "$dir/cache";
-APT::Sandbox::User "root";
-APT::Architectures { "amd64"; };
-Acquire::Languages "none";
-Acquire::Retries "3";
-CONF
-  APT_CONFIG=$dir/apt.conf apt-get -qq update >&2
-}
 
 # The kernel's BTF out of a bzImage: its header says where the compressed image is (Documentation/arch/x86/boot.rst).
 extract_btf() {
