@@ -4,7 +4,7 @@
 # the suite that this machine runs. Sourced after lib.sh and lib-apt.sh. The C library is the cross compiler's own.
 arm64_sysroot=${XDG_CACHE_HOME:-$HOME/.cache}/memcrest/arm64
 
-# fetch_arm64_sysroot: into the cache unless the same packages are there. The list of them comes last: it says that all are.
+# fetch_arm64_sysroot: into the cache unless the same packages are there. The list of them comes last: all are there.
 fetch_arm64_sysroot() (
   suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
   wanted=$(packages arm64-sysroot)

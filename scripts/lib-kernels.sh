@@ -2,16 +2,44 @@
 # shellcheck shell=bash
 # Kernels of other Debian suites, by the names in kernels.txt. Sourced after lib.sh and lib-apt.sh. Each is kept outside
 # the repository in $kernel_cache/NAME: vmlinuz, btf (the kernel's types), modules/, and version.
-kernel_cache=${XDG_CACHE_HOME:-$HOME/.cache}/memcrest/kernels
 
+# kernels_of ARCHITECTURE: which kernels the names mean from here on.
+kernels_of() {
+  kernel_arch=$1
+  kernel_cache=${XDG_CACHE_HOME:-$HOME/.cache}/memcrest/kernels
+  [ "$kernel_arch" = amd64 ] || kernel_cache+=-$kernel_arch
+}
+kernels_of amd64
+
+# kernel_rows: name, suites and pattern of the kernels that there are for this architecture.
 # shellcheck disable=SC2154
-kernel_row() { awk -v name="$1" '$1 == name { print $2, $3 }' "$root/scripts/kernels.txt"; }
-kernel_names() { awk '!/^(#|$)/ { print $1 }' "$root/scripts/kernels.txt"; }
+kernel_rows() {
+  awk -v arch="$kernel_arch" '!/^(#|$)/ { sub(/-ARCH$/, "-" arch); if ($3 ~ "-" arch "(-|$)") print $1, $2, $3 }' \
+    "$root/scripts/kernels.txt"
+}
+kernel_row() { kernel_rows | awk -v name="$1" '$1 == name { print $2, $3 }'; }
+kernel_names() { kernel_rows | cut -d ' ' -f 1; }
 kernel_cached() { [ -s "$kernel_cache/$1/vmlinuz" ] && [ -s "$kernel_cache/$1/version" ]; }
+
+# image_btf IMAGE OUT: out of an arm64 Image, which is not compressed and has no sections: the header of the kernel's BTF
+# is found by its magic number, version and length, and says how long the rest is (include/uapi/linux/btf.h).
+image_btf() {
+  local image=$1 out=$2 start
+  start=$(LC_ALL=C grep -obUaP -m 1 '\x9f\xeb\x01\x00\x18\x00{7}' "$image" | head -1 | cut -d : -f 1)
+  [ -n "$start" ] || return 1
+  word() { od -An -v -t u4 -j $((start + $1)) -N 4 "$image" | tr -d ' '; }
+  # head ends first, and pipefail would take that for a failure of tail.
+  { tail -c +$((start + 1)) "$image" || true; } | head -c $((24 + $(word 16) + $(word 20))) >"$out"
+  [ -s "$out" ]
+}
 
 # The kernel's BTF out of a bzImage: its header says where the compressed image is (Documentation/arch/x86/boot.rst).
 extract_btf() {
   local vmlinuz=$1 out=$2 sectors offset length start unpack
+  if [ "$kernel_arch" = arm64 ]; then
+    image_btf "$@"
+    return
+  fi
   word() { od -An -v -t "u$2" -j "$1" -N "$2" "$vmlinuz" | tr -d ' '; }
   sectors=$(word $((0x1f1)) 1)
   offset=$(word $((0x248)) 4)
@@ -80,7 +108,7 @@ fetch_kernel() {
   if ! kernel_cached "$name"; then
     say "fetching kernel $name"
     work=$(mktemp -d)
-    if private_apt "$work" "$suites"; then
+    if private_apt "$work" "$suites" "$kernel_arch"; then
       package=$(APT_CONFIG=$work/apt.conf apt-cache pkgnames linux-image- | grep -Ex "$pattern" | sort -V | tail -1)
       if [ -z "$package" ]; then
         say "kernel $name: $suites has no package like $pattern"
