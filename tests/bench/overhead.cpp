@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The worst case for the hot path: nothing but 4K page faults in a memory cgroup, with the hooks attached and not, in
-// interleaved rounds. A/A (not attached against not attached) shows the noise. Ratios mean something, times little.
+// The worst case for the hot path: nothing but page faults (4K, or 2M with --thp) in a memory cgroup, with the hooks
+// attached and not, in interleaved rounds. A/A (not attached against not attached) shows the noise. Ratios mean
+// something, times little; under an emulator that executes one instruction per nanosecond the times are instructions.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +10,8 @@
 #include <cstring>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 
 #include "app/run_cgroup.h"
 #include "bench/statistics.h"
@@ -20,9 +23,16 @@ namespace {
 
 constexpr std::size_t kBytes = 256U << 20U;
 constexpr std::size_t kPage = 4096;
+constexpr std::size_t kHugePage = 2U << 20U;
+
+struct Options {
+  int rounds = 21;
+  bool thp = false;
+  std::optional<std::string> charge_tier;
+};
 
 // Nanoseconds per fault, touch and munmap, in a process of its own inside the cgroup.
-double fault_storm(const RunCgroup& cgroup) {
+double fault_storm(const RunCgroup& cgroup, bool thp) {
   int channel[2];
   if (::pipe(channel) != 0) {
     return 0;
@@ -30,15 +40,18 @@ double fault_storm(const RunCgroup& cgroup) {
   const pid_t child = ::fork();
   if (child == 0) {
     ignore_result(write_file(cgroup.dir() + "/cgroup.procs", std::to_string(::getpid())));
-    void* memory = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ::madvise(memory, kBytes, MADV_NOHUGEPAGE);
+    const std::size_t page = thp ? kHugePage : kPage;
+    void* mapped = ::mmap(nullptr, kBytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const auto address = reinterpret_cast<std::uintptr_t>(mapped);
+    auto* memory = reinterpret_cast<volatile char*>((address + kHugePage - 1) & ~(kHugePage - 1));
+    ::madvise(mapped, kBytes + kHugePage, thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     const SystemClock clock;
     const std::uint64_t begin = clock.boot_ns();
-    for (std::size_t at = 0; at < kBytes; at += kPage) {
-      static_cast<volatile char*>(memory)[at] = 1;
+    for (std::size_t at = 0; at < kBytes; at += page) {
+      memory[at] = 1;
     }
-    ::munmap(memory, kBytes);
-    const double each = static_cast<double>(clock.boot_ns() - begin) / (kBytes / kPage);
+    ::munmap(mapped, kBytes + kHugePage);
+    const double each = static_cast<double>(clock.boot_ns() - begin) / static_cast<double>(kBytes / page);
     ignore_result(::write(channel[1], &each, sizeof(each)));
     ::_exit(0);
   }
@@ -50,9 +63,12 @@ double fault_storm(const RunCgroup& cgroup) {
   return each;
 }
 
-std::unique_ptr<RingSource> attach(const Clock& clock) {
+std::unique_ptr<RingSource> attach(const Clock& clock, const std::optional<std::string>& charge_tier,
+                                   std::string& tier) {
   Features features = probe_features(SystemRoot{});
-  auto probe = LoadedProbe::load({}, features);
+  LoadSettings settings;
+  settings.tiers.charge = charge_tier;
+  auto probe = LoadedProbe::load(settings, features);
   if (!probe) {
     std::cerr << probe.error().message() << "\n";
     std::exit(1);
@@ -63,10 +79,11 @@ std::unique_ptr<RingSource> attach(const Clock& clock) {
     std::cerr << "cannot attach\n";
     std::exit(1);
   }
+  tier = features.charge.name;
   return std::move(*source);
 }
 
-int measure(int rounds) {
+int measure(const Options& options) {
   const auto tree = CgroupTree::open(SystemRoot{});
   if (!tree) {
     std::cerr << tree.error().message() << "\n";
@@ -78,29 +95,40 @@ int measure(int rounds) {
     return 1;
   }
   std::vector<double> off;
+  std::vector<double> on;
+  std::vector<double> extra;
+  std::string tier;
   std::vector<double> noise;
   std::vector<double> ratio;
   std::vector<Event> events;
   const SystemClock clock;
-  ignore_result(fault_storm(*cgroup));
-  for (int round = 0; round < rounds; ++round) {
-    const double before = fault_storm(*cgroup);
+  ignore_result(fault_storm(*cgroup, options.thp));
+  for (int round = 0; round < options.rounds; ++round) {
+    const double before = fault_storm(*cgroup, options.thp);
     double with = 0;
     {
-      auto source = attach(clock);
-      with = fault_storm(*cgroup);
+      auto source = attach(clock, options.charge_tier, tier);
+      with = fault_storm(*cgroup, options.thp);
       events.clear();
       ignore_result(source->poll(std::chrono::milliseconds(0), events));
     }
-    const double after = fault_storm(*cgroup);
+    const double after = fault_storm(*cgroup, options.thp);
     off.push_back(before);
+    on.push_back(with);
+    extra.push_back(with - (before + after) / 2);
     noise.push_back(after / before);
     ratio.push_back(with / ((before + after) / 2));
   }
   ignore_result(cgroup->remove());
   std::cout << nlohmann::ordered_json{{"benchmark", "overhead"},
-                                      {"rounds", rounds},
+                                      {"charge_tier", tier},
+                                      {"page_bytes", options.thp ? kHugePage : kPage},
+                                      {"rounds", options.rounds},
                                       {"off_ns_per_fault_p50", bench::percentile(off, 0.5)},
+                                      {"on_ns_per_fault_p50", bench::percentile(on, 0.5)},
+                                      {"extra_ns_per_fault_p50", bench::percentile(extra, 0.5)},
+                                      {"extra_ns_per_fault_p25", bench::percentile(extra, 0.25)},
+                                      {"extra_ns_per_fault_p75", bench::percentile(extra, 0.75)},
                                       {"on_off_ratio_p50", bench::percentile(ratio, 0.5)},
                                       {"on_off_ratio_p25", bench::percentile(ratio, 0.25)},
                                       {"on_off_ratio_p75", bench::percentile(ratio, 0.75)},
@@ -115,4 +143,18 @@ int measure(int rounds) {
 }  // namespace
 }  // namespace memcrest
 
-int main(int argc, char** argv) { return memcrest::measure(argc > 1 ? std::atoi(argv[1]) : 21); }
+// [ROUNDS] [--thp] [--charge-tier TIER]
+int main(int argc, char** argv) {
+  memcrest::Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--thp") {
+      options.thp = true;
+    } else if (argument == "--charge-tier" && i + 1 < argc) {
+      options.charge_tier = argv[++i];
+    } else {
+      options.rounds = std::atoi(argv[i]);
+    }
+  }
+  return memcrest::measure(options);
+}

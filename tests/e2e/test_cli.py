@@ -106,14 +106,52 @@ class PrivilegesTest(harness.TestCase):
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertRegex(done.stderr, r'(?i)cap_perfmon|privilege')
 
+    def without_btf(self, command):
+        return harness.run('unshare', '-m', 'sh', '-c', f'mount -t tmpfs none /sys/kernel/btf && exec {command}',
+                           check=False)
+
     def test_no_btf(self):
-        done = harness.run('unshare', '-m', 'sh', '-c',
-                           f'mount -t tmpfs none /sys/kernel/btf && exec {MEMCREST} watch --duration 1s', check=False)
+        done = self.without_btf(f'{MEMCREST} watch --duration 1s')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('charges sampled · oom kmsg', done.stderr)
+        self.assertRegex(done.stderr, 'without BPF.*BTF.*--btf')
+        done = self.without_btf(f'{MEMCREST} check')
+        self.assertEqual(done.returncode, 0)
+        self.assertIn('without BPF', done.stdout)
+        done = self.without_btf(f'{MEMCREST} watch --duration 1s --oom-tier mark_victim')
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertIn('BTF', done.stderr)
-        done = harness.run('unshare', '-m', 'sh', '-c',
-                           f'mount -t tmpfs none /sys/kernel/btf && exec {MEMCREST} check', check=False)
-        self.assertEqual(done.returncode, 3)
+
+    def test_btf_from_a_file(self):
+        directory = self.scratch()
+        harness.run('cp', '/sys/kernel/btf/vmlinux', f'{directory}/btf')
+        done = self.without_btf(f'{MEMCREST} watch --duration 1s --btf {directory}/btf')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('oom mark_victim', done.stderr)
+        self.assertNotIn('sampled', done.stderr.splitlines()[0])
+        with open(f'{directory}/btf', 'w') as file:
+            file.write('not BTF')
+        done = self.without_btf(f'{MEMCREST} watch --duration 1s --btf {directory}/btf')
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(f'{directory}/btf', done.stderr)
+
+    def test_tiers_by_hand(self):
+        for option in ('--charge-tier', '--oom-tier'):
+            done = memcrest('watch', option, 'best')
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(option, done.stderr)
+        done = memcrest('watch', '--duration', '1s', '--charge-tier', 'sampled', '--oom-tier', 'polling')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('charges sampled · oom polling', done.stderr)
+
+    def test_sampling_needs_no_privileges(self):
+        directory = self.scratch()
+        program = harness.public_copy(directory)
+        done = harness.run('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', program, 'watch',
+                           '--duration', '1s', '--charge-tier', 'sampled', '--oom-tier', 'polling', check=False,
+                           timeout=30)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('without BPF', done.stderr)
 
     def test_no_cgroup_filesystem(self):
         done = harness.run('unshare', '-m', 'sh', '-c',

@@ -16,20 +16,10 @@
 #include "collector/collector.h"
 #include "support/event_builder.h"
 #include "support/fake_cgroups.h"
+#include "support/fake_clock.h"
 #include "support/fake_daemon.h"
 
 namespace memcrest::testing_support {
-
-class FakeClock final : public Clock {
- public:
-  static constexpr std::int64_t kUnixOffset = 1'795'340'000'000'000'000;
-  [[nodiscard]] std::uint64_t boot_ns() const override { return now_; }
-  [[nodiscard]] std::int64_t unix_ns() const override { return kUnixOffset + static_cast<std::int64_t>(now_.load()); }
-  void set(std::uint64_t now_ns) { now_ = now_ns; }
-
- private:
-  std::atomic<std::uint64_t> now_{0};
-};
 
 // Hands out events whose time has come.
 class ClockedSource final : public EventSource {

@@ -204,7 +204,8 @@ static void *touch(void *argument)
 
 static char *map_anon(size_t size, int thp)
 {
-	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* More than the machine has may be asked for: that is what the OOM killer is about. */
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (memory == MAP_FAILED)
 		die(kFailed, "mmap: %s", strerror(errno));

@@ -19,7 +19,8 @@ using Json = nlohmann::ordered_json;
 
 bool supported(const Features& features, const Result<CgroupTree>& tree) {
   // can_load comes first: without it the tiers are untested.
-  return tree.has_value() && features.can_load() && !features.programs.empty();
+  // Missing privileges make watch fail; a kernel without BPF only takes it to the lowest rungs.
+  return tree.has_value() && (features.can_load() || !features.btf);
 }
 
 Json tier_json(const Tier& tier) { return {{"name", tier.name}, {"programs", tier.programs}, {"misses", tier.misses}}; }
@@ -127,8 +128,9 @@ void print(const Features& features, const Result<CgroupTree>& tree) {
               << (one.held ? one.name : padded(one.name, 18) + one.consequence) << "\n";
   }
   std::cout << "\n"
-            << (supported(features, tree) ? "memcrest watch works here.\n"
-                                          : "memcrest watch does not work here, or it could not be tested.\n");
+            << (supported(features, tree)
+                    ? features.lower.bpf ? "memcrest watch works here.\n" : "memcrest watch works here, without BPF.\n"
+                    : "memcrest watch does not work here, or it could not be tested.\n");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "app/exit_codes.h"
 #include "probe/kallsyms.h"
+#include "probe/kernel_log_source.h"
 #include "util/fd.h"
 
 namespace memcrest {
@@ -47,7 +48,21 @@ std::string missing_privileges(const Features& features) {
       out += (out.empty() ? "" : "; ") + one.name + " is missing: " + one.consequence;
     }
   }
-  return out + ". Run it as root, or see 'memcrest check'";
+  return out +
+         ". Run it as root, or see 'memcrest check'; without privileges '--charge-tier sampled --oom-tier polling' "
+         "sees a little";
+}
+
+constexpr std::string_view kTierSampled = "sampled";
+constexpr std::string_view kTierMarkVictim = "mark_victim";
+constexpr std::string_view kTierKernelLog = "kmsg";
+constexpr std::string_view kTierPolling = "polling";
+// The log is read as soon as the killer has written it, but its reader waits for a group kill's next line.
+constexpr std::chrono::milliseconds kLogWait{80};
+
+bool runs_role(const Features& features, std::string_view role) {
+  return std::ranges::any_of(features.hooks,
+                             [&](const Hook& hook) { return hook.role == role && features.runs(hook.program); });
 }
 
 }  // namespace
@@ -78,6 +93,9 @@ std::expected<void, Session::Failure> Session::open_probe(const TraceOptions& op
 
 std::expected<void, Session::Failure> Session::open_sources(const TraceOptions& options) {
   const auto failed = [](Error error, int code) { return std::unexpected(Failure{std::move(error), code}); };
+  if (!options.btf_file.empty() && !features_.btf) {
+    return failed({"--btf", "", 0, features_.btf_error}, kExitUnsupported);
+  }
   if (auto chosen = choose_tiers(features_, {options.charge_tier, options.oom_tier}); !chosen) {
     return failed(chosen.error(), kExitUnsupported);
   }
@@ -91,7 +109,53 @@ std::expected<void, Session::Failure> Session::open_sources(const TraceOptions& 
       return std::unexpected(opened.error());
     }
   }
+  if (auto opened = open_kernel_log(); !opened) {
+    return std::unexpected(opened.error());
+  }
+  return open_polling(options);
+}
+
+// Alone, or beside hooks that cannot see the OOM killer's own view. Without it those hooks still tell who died.
+std::expected<void, Session::Failure> Session::open_kernel_log() {
+  const std::string& tier = features_.oom.name;
+  if (!features_.lower.kernel_log || (tier != kTierMarkVictim && tier != kTierKernelLog)) {
+    return {};
+  }
+  KernelLogSettings settings;
+  settings.page_size = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  auto log = KernelLogSource::open(clock_, settings, root_);
+  if (!log && tier == kTierKernelLog) {
+    return std::unexpected(Failure{log.error(), kExitUnsupported});
+  }
+  if (log) {
+    sources_.push_back(std::move(*log));
+    log_joins_ = tier == kTierMarkVictim;
+  }
   return {};
+}
+
+// What no hook shows: all of it on the lowest rungs, and tasks that hang on cgroup v1 on any.
+std::expected<void, Session::Failure> Session::open_polling(const TraceOptions& options) {
+  PollingSettings settings;
+  settings.usage = features_.charge.name == kTierSampled;
+  settings.usage_poll.step_bytes = options.step_bytes;
+  settings.oom_counts = features_.oom.name == kTierPolling;
+  settings.lifecycle = !runs_role(features_, "mkdir") || !runs_role(features_, "rmdir");
+  settings.stuck = tree_->version() == 1;
+  if (!settings.usage && !settings.oom_counts && !settings.lifecycle && !settings.stuck) {
+    return {};
+  }
+  auto source = PollingSource::open(*tree_, clock_, root_, settings);
+  if (!source) {
+    return std::unexpected(Failure{source.error(), kExitFailure});
+  }
+  polling_ = source->get();
+  sources_.push_back(std::move(*source));
+  return {};
+}
+
+std::optional<std::uint64_t> Session::unseen_kills() const {
+  return polling_ != nullptr && features_.oom.name == kTierPolling ? polling_->gone_unread() : std::nullopt;
 }
 
 std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const TraceOptions& options,
@@ -117,7 +181,17 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.bursts.min_bytes = options.burst_min_bytes;
   settings.bursts.window = options.burst_window;
   settings.charge_tier = out->features_.charge.name;
-  settings.oom_tier = out->features_.oom.name;
+  if (out->features_.programs.empty() && !out->features_.lower.bpf) {
+    settings.standing_gaps.push_back("no BPF program runs: " + out->features_.lower.no_bpf_reason);
+  }
+  if (out->features_.charge.name == kTierSampled) {
+    settings.standing_gaps.emplace_back("usage was sampled, not seen at each charge: what was short may be missing");
+  }
+  settings.oom_tier = out->features_.oom.name + (out->log_joins_ ? "+kmsg" : "");
+  settings.ooms.log_wait = out->log_joins_ ? kLogWait : std::chrono::milliseconds(0);
+  settings.ooms.memsw = tree.version() == 1;
+  settings.stalls_are_seen = runs_role(out->features_, "reclaim_end");
+  settings.throttle_is_seen = runs_role(out->features_, "throttle_end");
   settings.host = read_host(out->root_, out->features_);
   settings.host_memory_bytes = read_total_memory(out->root_);
   const Tier& charge = out->features_.charge;

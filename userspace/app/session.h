@@ -7,6 +7,7 @@
 
 #include "app/options.h"
 #include "collector/collector.h"
+#include "collector/polling_source.h"
 #include "event/merged_source.h"
 #include "memcrest/clock.h"
 #include "probe/features.h"
@@ -28,12 +29,16 @@ class Session {
 
   [[nodiscard]] Collector& collector() { return *collector_; }
   [[nodiscard]] const Features& features() const { return features_; }
+  // Kills that the machine counted and no incident tells of; nullopt: this rung cannot know.
+  [[nodiscard]] std::optional<std::uint64_t> unseen_kills() const;
   [[nodiscard]] Resolver& resolver() { return *resolver_; }
 
  private:
   Session() = default;
   [[nodiscard]] std::expected<void, Failure> open_sources(const TraceOptions& options);
   [[nodiscard]] std::expected<void, Failure> open_probe(const TraceOptions& options);
+  [[nodiscard]] std::expected<void, Failure> open_kernel_log();
+  [[nodiscard]] std::expected<void, Failure> open_polling(const TraceOptions& options);
 
   SystemClock clock_;
   SystemRoot root_;
@@ -41,6 +46,8 @@ class Session {
   std::unique_ptr<CgroupTree> tree_;
   std::vector<std::unique_ptr<EventSource>> sources_;  // until they are merged
   std::unique_ptr<MergedSource> source_;
+  const PollingSource* polling_ = nullptr;  // inside source_, when there is one
+  bool log_joins_ = false;                  // the kernel log adds to what hooks tell
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Collector> collector_;
 };

@@ -72,6 +72,7 @@ class Watch {
   std::uint64_t ooms_ = 0;
   std::uint64_t killed_ = 0;
   std::uint64_t bursts_ = 0;
+  std::uint64_t refused_ = 0;
   std::uint64_t filtered_ = 0;
   std::uint64_t incomplete_ = 0;
 };
@@ -82,8 +83,12 @@ void Watch::tell(const Incident& incident) {
     return;
   }
   if (incident.kind == IncidentKind::kOom) {
-    ++ooms_;
+    // Tasks that hang are told of twice: when it is noticed and when it is over.
+    ooms_ += incident.stuck && !incident.stuck->ongoing ? 0 : 1;
     killed_ += incident.victims.size();
+    killed_ += incident.victims.empty() && incident.oom ? incident.oom->kills.value_or(0) : 0;
+  } else if (incident.kind == IncidentKind::kChargeFailure) {
+    ++refused_;
   } else if (incident.kind == IncidentKind::kBurst) {
     ++bursts_;
   }
@@ -94,6 +99,11 @@ void Watch::tell(const Incident& incident) {
 void Watch::banner(const Session& session, const CgroupTree& tree) const {
   spdlog::info("watching · {} · cgroup v{} · kernel {}", describe_tiers(session.features()), tree.version(),
                escape_terminal(session.features().kernel));
+  if (!session.features().lower.bpf) {
+    spdlog::info("note: without BPF: {}",
+                 escape_terminal(session.features().btf ? session.features().lower.no_bpf_reason
+                                                        : session.features().btf_error + "; --btf FILE gives it"));
+  }
   for (const Tier* tier : {&session.features().charge, &session.features().oom}) {
     for (const std::string& miss : tier->misses) {
       spdlog::info("note: {}", miss);
@@ -105,6 +115,12 @@ void Watch::summary(Session& session, std::chrono::nanoseconds elapsed) const {
   std::string text = fmt::format("seen {} ({} killed), {} in {}", plural(ooms_, "OOM", "OOMs"),
                                  plural(killed_, "process", "processes"), plural(bursts_, "burst", "bursts"),
                                  format_duration(elapsed));
+  if (refused_ > 0) {
+    text += fmt::format("; memory refused without a kill {}", plural(refused_, "time", "times"));
+  }
+  if (const auto unseen = session.unseen_kills(); unseen.value_or(0) > 0) {
+    text += fmt::format("; {} counted by the machine and shown by no cgroup", plural(*unseen, "kill", "kills"));
+  }
   if (filtered_ > 0) {
     text += fmt::format("; {} elsewhere, not shown", filtered_);
   }

@@ -365,9 +365,7 @@ void Collector::add_evidence(Incident& incident, std::uint64_t from_ns) const {
   if (lost.untracked > 0) {
     evidence.gaps.emplace_back("more memory cgroups than the kernel-side table holds: some were not followed");
   }
-  if (settings_.charge_tier == "sampled") {
-    evidence.gaps.emplace_back("usage was sampled, not seen at each charge: what was short may be missing");
-  }
+  evidence.gaps.insert(evidence.gaps.end(), settings_.standing_gaps.begin(), settings_.standing_gaps.end());
   if (incident.cgroup.path.empty()) {
     evidence.gaps.emplace_back("the path of the cgroup is not known");
   }

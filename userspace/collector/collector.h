@@ -33,6 +33,7 @@ struct CollectorSettings {
   OomSettings ooms;
   std::string charge_tier;
   std::string oom_tier;
+  std::vector<std::string> standing_gaps;  // what no incident of this session can know, in words
   Host host;
   std::optional<std::uint64_t> host_memory_bytes;
   std::chrono::milliseconds identity_wait{2500};  // how long an incident waits for its container's name

@@ -123,7 +123,11 @@ OomFinding finding_of(const LogOomEvent& log) {
   out.group_kill = log.group_kill;
   if (log.trigger_pid || !log.trigger_comm.empty()) {
     TaskInfo trigger;
+    // The log names the thread; its dump of tasks, where it lists threads at all, tells the process.
     trigger.process.tgid = trigger.tid = log.trigger_pid.value_or(0);
+    if (const auto row = std::ranges::find(log.tasks, trigger.tid, &LogTask::pid); row != log.tasks.end()) {
+      trigger.process.tgid = row->tgid;
+    }
     trigger.comm = trigger.thread_comm = log.trigger_comm;
     out.trigger = std::move(trigger);
   }

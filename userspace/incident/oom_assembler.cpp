@@ -330,6 +330,10 @@ void OomAssembler::take_unmatched_logs(std::uint64_t now_ns, std::vector<OomFind
       continue;
     }
     log.since_ns = 0;  // leaves below
+    // A report that killed nobody (its victim was dying already) belongs to an OOM that hooks have told.
+    if (patience > 0 && log.event.victims.empty()) {
+      continue;
+    }
     // What was told already, and joined nothing any more, is no second OOM.
     if (std::ranges::any_of(log.event.victims, [&](const LogVictim& one) { return told_pid(one.pid); })) {
       continue;

@@ -62,6 +62,7 @@ Result<std::unique_ptr<KernelLogSource>> KernelLogSource::open(const Clock& cloc
   if (::lseek(log->get(), 0, SEEK_END) < 0) {
     return fail_errno("seek to the end of", path);
   }
+  settings.page_size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   return over(std::move(*log), clock, settings);
 }
 

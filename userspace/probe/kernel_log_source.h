@@ -23,8 +23,8 @@ class KernelLogSource final : public EventSource {
  public:
   using Read = ssize_t (*)(int fd, void* buffer, std::size_t size);
 
-  // Begins behind the newest record: what was logged before is not told. `clock` must outlive the source. An error
-  // says what is missing.
+  // Begins behind the newest record: what was logged before is not told. `clock` must outlive the source. The page
+  // size is this machine's. An error says what is missing.
   [[nodiscard]] static Result<std::unique_ptr<KernelLogSource>> open(const Clock& clock,
                                                                      KernelLogSettings settings = {},
                                                                      const SystemRoot& root = {},

@@ -111,6 +111,18 @@ TEST(LogReport, StandsForItselfWhereNoHookLooks) {
   EXPECT_THAT(finding.gaps, IsEmpty());
 }
 
+TEST(LogReport, AReportThatKilledNobodyIsNoSecondOom) {
+  LogOomEvent log = report("/pod/web");
+  log.victims.clear();
+  log.gaps = {"the task was exiting already"};
+  OomAssembler assembler(with_log());
+  assembler.feed(log);
+  EXPECT_THAT(assembler.take(10'000_ms), IsEmpty());
+  OomAssembler alone;
+  alone.feed(log);
+  EXPECT_THAT(alone.take(10'000_ms), SizeIs(1)) << "nobody else could tell of it";
+}
+
 TEST(LogReport, AKillWithoutItsReportDoesNotGuessTheLimit) {
   LogOomEvent log = report("");
   log.constraint.reset();
