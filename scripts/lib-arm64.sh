@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What a build for arm64 links: libraries of that architecture, unpacked outside the repository in $arm64_sysroot, of
-# the suite that this machine runs. Sourced after lib.sh and lib-apt.sh. The C library is the cross compiler's own.
+# the suite that this machine runs. Sourced after lib.sh. The C library is the cross compiler's own.
+. "$(dirname "$0")/lib-apt.sh"
 arm64_sysroot=${XDG_CACHE_HOME:-$HOME/.cache}/memcrest/arm64
 
 # fetch_arm64_sysroot: into the cache unless the same packages are there. The list of them comes last: all are there.

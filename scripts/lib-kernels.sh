@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Kernels of other Debian suites, by the names in kernels.txt. Sourced after lib.sh and lib-apt.sh. Each is kept outside
-# the repository in $kernel_cache/NAME: vmlinuz, btf (the kernel's types), modules/, and version.
+# Kernels of other Debian suites, by the names in kernels.txt. Sourced after lib.sh. Each is kept outside the repository
+# in $kernel_cache/NAME: vmlinuz, btf (the kernel's types), modules/, and version.
+. "$(dirname "$0")/lib-apt.sh"
 
 # kernels_of ARCHITECTURE: which kernels the names mean from here on.
 kernels_of() {

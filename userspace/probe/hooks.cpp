@@ -34,7 +34,7 @@ bpf_attach_type attach_type_of(const std::string& kind) {
 
 void refuse(Hook& hook, const char* when, int code) {
   hook.state = HookState::kRefused;
-  hook.reason = std::string(when) + ": " + std::strerror(code);
+  hook.reason = std::string(when) + ": " + errno_text(code);
 }
 
 void try_typed(Hook& hook, std::uint32_t btf_id) {
