@@ -305,14 +305,14 @@ TEST_F(CollectorTest, FallsThatNoHookSeesAreReadFromTheUsageFile) {
 }
 
 TEST_F(CollectorTest, WithoutChargesTheGapIsNamed) {
-  settings_.charge_tier = "none";
+  settings_.standing_gaps = {"no BPF program runs: no kernel BTF"};
   Box job = box("/job", 64_MiB);
   tell(killed(job, 1100_ms));
   run_until(5000_ms);
   ASSERT_THAT(incidents_, SizeIs(1));
   EXPECT_FALSE(incidents_[0].burst);
   EXPECT_THAT(incidents_[0].samplers, IsEmpty());
-  EXPECT_THAT(incidents_[0].evidence.gaps, Contains(HasSubstr("no charge hook")));
+  EXPECT_THAT(incidents_[0].evidence.gaps, Contains(HasSubstr("no BPF program runs")));
 }
 
 TEST_F(CollectorTest, AHundredKillsInARowAreAHundredIncidents) {
