@@ -167,6 +167,12 @@ std::vector<Hook> all_hooks() {
   return out;
 }
 
+int try_bpf() {
+  const Fd program(
+      bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "memcrest_probe", "GPL", kNothing, std::size(kNothing), nullptr));
+  return program ? 0 : errno;
+}
+
 void try_hook(Hook& hook, const HookTrial& trial) {
   std::optional<std::uint32_t> id;
   for (const std::string& target : hook.targets) {
