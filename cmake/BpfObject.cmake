@@ -20,7 +20,7 @@ function(bpf_object name)
     # The path of the source tree must not reach the object's debug data.
     COMMAND ${BPF_CLANG} -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_${BPF_TARGET_ARCH} ${BPF_DEFINES} -Wall -Wextra -Werror
             -Wno-unused-parameter -Wno-unused-function -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.
-            -I${PROJECT_SOURCE_DIR}/include -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
+            -I${PROJECT_SOURCE_DIR}/include -idirafter ${CMAKE_SYSROOT}/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
             -c ${CMAKE_CURRENT_SOURCE_DIR}/${BPF_SOURCE} -o ${object}
     DEPENDS ${BPF_SOURCE} ${BPF_DEPENDS}
     COMMENT "BPF object ${name}"

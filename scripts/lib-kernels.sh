@@ -1,55 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Kernels of other Debian suites, by the names in kernels.txt. Sourced after lib.sh. Each is kept outside the repository
-# in $kernel_cache/NAME: vmlinuz, btf (the kernel's types), modules/, and version. The machine's own apt settings say
-# where packages come from; only the suite's name is changed, in a private configuration.
-kernel_cache=${XDG_CACHE_HOME:-$HOME/.cache}/memcrest/kernels
+# in $kernel_cache/NAME: vmlinuz, btf (the kernel's types), modules/, and version.
+. "$(dirname "$0")/lib-apt.sh"
 
+# kernels_of ARCHITECTURE: which kernels the names mean from here on.
+kernels_of() {
+  kernel_arch=$1
+  kernel_cache=${XDG_CACHE_HOME:-$HOME/.cache}/memcrest/kernels
+  [ "$kernel_arch" = amd64 ] || kernel_cache+=-$kernel_arch
+}
+kernels_of amd64
+
+# kernel_rows: name, suites and pattern of the kernels that there are for this architecture.
 # shellcheck disable=SC2154
-kernel_row() { awk -v name="$1" '$1 == name { print $2, $3 }' "$root/scripts/kernels.txt"; }
-kernel_names() { awk '!/^(#|$)/ { print $1 }' "$root/scripts/kernels.txt"; }
+kernel_rows() {
+  awk -v arch="$kernel_arch" '!/^(#|$)/ { sub(/-ARCH$/, "-" arch); if ($3 ~ "-" arch "(-|$)") print $1, $2, $3 }' \
+    "$root/scripts/kernels.txt"
+}
+kernel_row() { kernel_rows | awk -v name="$1" '$1 == name { print $2, $3 }'; }
+kernel_names() { kernel_rows | cut -d ' ' -f 1; }
 kernel_cached() { [ -s "$kernel_cache/$1/vmlinuz" ] && [ -s "$kernel_cache/$1/version" ]; }
 
-# shellcheck disable=SC2016 # apt's variables
-# The sites that this machine takes packages from: $1 is "security" or "main".
-apt_site() {
-  apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
-    awk -v kind="$1" '(($2 ~ /-security$/) == (kind == "security")) && $2 !~ /-backports/ { print $1; exit }'
-}
-
-# private_apt DIR SUITE,SUITE...: a configuration in DIR/apt.conf, with its lists fetched.
-private_apt() {
-  local dir=$1 suite site options='' keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  [ ! -e "$keyring" ] || options="[signed-by=$keyring]"
-  mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
-  : >"$dir/sources.list"
-  for suite in ${2//,/ }; do
-    case $suite in
-      *-security) site=$(apt_site security) ;;
-      *) site=$(apt_site main) ;;
-    esac
-    if [ -z "$site" ]; then
-      say "this machine's apt settings name no site for $suite"
-      return 1
-    fi
-    printf 'deb %s %s %s main\n' "$options" "$site" "$suite" >>"$dir/sources.list"
-  done
-  cat >"$dir/apt.conf" <<CONF
-Dir::Etc::SourceList "$dir/sources.list";
-Dir::Etc::SourceParts "/dev/null";
-Dir::State::Lists "$dir/lists";
-Dir::Cache "$dir/cache";
-APT::Sandbox::User "root";
-APT::Architectures { "amd64"; };
-Acquire::Languages "none";
-Acquire::Retries "3";
-CONF
-  APT_CONFIG=$dir/apt.conf apt-get -qq update >&2
+# image_btf IMAGE OUT: out of an arm64 Image, which is not compressed and has no sections: the header of the kernel's BTF
+# is found by its magic number, version and length, and says how long the rest is (include/uapi/linux/btf.h).
+image_btf() {
+  local image=$1 out=$2 start
+  start=$(LC_ALL=C grep -obUaP -m 1 '\x9f\xeb\x01\x00\x18\x00{7}' "$image" | head -1 | cut -d : -f 1)
+  [ -n "$start" ] || return 1
+  word() { od -An -v -t u4 -j $((start + $1)) -N 4 "$image" | tr -d ' '; }
+  # head ends first, and pipefail would take that for a failure of tail.
+  { tail -c +$((start + 1)) "$image" || true; } | head -c $((24 + $(word 16) + $(word 20))) >"$out"
+  [ -s "$out" ]
 }
 
 # The kernel's BTF out of a bzImage: its header says where the compressed image is (Documentation/arch/x86/boot.rst).
 extract_btf() {
   local vmlinuz=$1 out=$2 sectors offset length start unpack
+  if [ "$kernel_arch" = arm64 ]; then
+    image_btf "$@"
+    return
+  fi
   word() { od -An -v -t "u$2" -j "$1" -N "$2" "$vmlinuz" | tr -d ' '; }
   sectors=$(word $((0x1f1)) 1)
   offset=$(word $((0x248)) 4)
@@ -118,7 +109,7 @@ fetch_kernel() {
   if ! kernel_cached "$name"; then
     say "fetching kernel $name"
     work=$(mktemp -d)
-    if private_apt "$work" "$suites"; then
+    if private_apt "$work" "$suites" "$kernel_arch"; then
       package=$(APT_CONFIG=$work/apt.conf apt-cache pkgnames linux-image- | grep -Ex "$pattern" | sort -V | tail -1)
       if [ -z "$package" ]; then
         say "kernel $name: $suites has no package like $pattern"

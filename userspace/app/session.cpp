@@ -190,6 +190,7 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.oom_tier = out->features_.oom.name + (out->log_joins_ ? "+kmsg" : "");
   settings.ooms.log_wait = out->log_joins_ ? kLogWait : std::chrono::milliseconds(0);
   settings.ooms.memsw = tree.version() == 1;
+  settings.ooms.page_size = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   settings.stalls_are_seen = runs_role(out->features_, "reclaim_end");
   settings.throttle_is_seen = runs_role(out->features_, "throttle_end");
   settings.host = read_host(out->root_, out->features_);

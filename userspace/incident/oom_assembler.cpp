@@ -22,18 +22,21 @@ constexpr std::uint64_t kLogAloneNs = 1000 * kMillisecond;
 constexpr std::size_t kMaxCounts = 65536;
 // Charges are made in batches of 64 pages, and one that failed is taken back before the killer runs: at that moment
 // usage stands below the limit by up to a batch for each thread that is trying, and one for each CPU's stock.
-constexpr std::uint64_t kBatchBytes = 64ULL * 4096;
+constexpr std::uint64_t kBatchPages = 64;
 constexpr std::uint64_t kThreads = 8;
 
-std::uint64_t slack(std::uint64_t limit) { return std::min(std::max(kThreads * kBatchBytes, limit / 64), limit / 2); }
+std::uint64_t slack(std::uint64_t limit, std::uint64_t page_size) {
+  return std::min(std::max(kThreads * kBatchPages * page_size, limit / 64), limit / 2);
+}
 
-bool is_full(const MemcgState& memcg) {
-  return memcg.limit_bytes && memcg.usage_bytes + slack(*memcg.limit_bytes) >= *memcg.limit_bytes;
+bool is_full(const MemcgState& memcg, std::uint64_t page_size) {
+  return memcg.limit_bytes && memcg.usage_bytes + slack(*memcg.limit_bytes, page_size) >= *memcg.limit_bytes;
 }
 
 // cgroup v1: memory and swap together stand at their limit.
-bool is_memsw_full(const MemcgState& memcg) {
-  return memcg.swap_limit_bytes && memcg.swap_usage_bytes + slack(*memcg.swap_limit_bytes) >= *memcg.swap_limit_bytes;
+bool is_memsw_full(const MemcgState& memcg, std::uint64_t page_size) {
+  return memcg.swap_limit_bytes &&
+         memcg.swap_usage_bytes + slack(*memcg.swap_limit_bytes, page_size) >= *memcg.swap_limit_bytes;
 }
 
 // Whether this victim dies with all others of its cgroup: memory.oom.group is set at or below the limit that was hit.
@@ -99,7 +102,8 @@ void OomAssembler::feed(const VictimEvent& event) {
     finding.sysrq = finding.sysrq || finding.control->order == -1;
   }
   locate(finding, event);
-  finding.memsw_hit = settings_.memsw && finding.hit && !is_full(*finding.hit) && is_memsw_full(*finding.hit);
+  finding.memsw_hit = settings_.memsw && finding.hit && !is_full(*finding.hit, settings_.page_size) &&
+                      is_memsw_full(*finding.hit, settings_.page_size);
   finding.group_kill = is_group(event, finding.hit);
   finding.victims.push_back(event);
   open_.push_back({std::move(finding), event.time_ns});
@@ -245,11 +249,11 @@ void OomAssembler::locate_by_counters(OomFinding& finding, const VictimEvent& ev
     return std::min<std::uint64_t>(memory, both);
   };
   for (const MemcgState& memcg : event.chain.entries) {
-    const bool memsw_full = settings_.memsw && is_memsw_full(memcg);
+    const bool memsw_full = settings_.memsw && is_memsw_full(memcg, settings_.page_size);
     if (!memcg.limit_bytes && !memsw_full) {
       continue;
     }
-    if (is_full(memcg) || memsw_full) {
+    if (is_full(memcg, settings_.page_size) || memsw_full) {
       const bool better =
           hit == nullptr || raised(memcg) > raised(*hit) || (raised(memcg) == raised(*hit) && room(memcg) < room(*hit));
       tie = hit != nullptr && raised(memcg) <= raised(*hit) ? tie || raised(memcg) == raised(*hit) : false;

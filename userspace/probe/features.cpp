@@ -86,6 +86,19 @@ Result<void> choose_tiers(Features& features, const TierWish& wish) {
   return {};
 }
 
+namespace {
+
+// Empty: programs can be loaded.
+std::string why_no_bpf(const Features& features) {
+  if (!features.can_load()) {
+    return features.btf ? "CAP_BPF and CAP_PERFMON are needed" : "no kernel BTF";
+  }
+  const int refused = try_bpf();
+  return refused == 0 ? "" : "the kernel refuses every BPF program (" + errno_text(refused) + ")";
+}
+
+}  // namespace
+
 Features probe_features(const SystemRoot& root, const FeatureSettings& settings) {
   Features out;
   utsname name{};
@@ -104,8 +117,8 @@ Features probe_features(const SystemRoot& root, const FeatureSettings& settings)
   if (!btf) {
     out.btf_error = btf.error().message();
   }
-  if (!out.can_load()) {
-    out.lower.no_bpf_reason = !btf ? "no kernel BTF" : "CAP_BPF and CAP_PERFMON are needed";
+  out.lower.no_bpf_reason = why_no_bpf(out);
+  if (!out.lower.no_bpf_reason.empty()) {
     for (Hook& hook : out.hooks) {
       hook.reason = "not tested: " + out.lower.no_bpf_reason;
     }

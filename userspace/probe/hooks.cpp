@@ -34,7 +34,7 @@ bpf_attach_type attach_type_of(const std::string& kind) {
 
 void refuse(Hook& hook, const char* when, int code) {
   hook.state = HookState::kRefused;
-  hook.reason = std::string(when) + ": " + std::strerror(code);
+  hook.reason = std::string(when) + ": " + errno_text(code);
 }
 
 void try_typed(Hook& hook, std::uint32_t btf_id) {
@@ -165,6 +165,12 @@ std::vector<Hook> all_hooks() {
   add("on_try_charge", "fexit", {"try_charge_memcg", "try_charge"}, "failure", kFailed);
   add("on_try_charge_kprobe", "kretprobe", {"try_charge_memcg", "try_charge"}, "failure", kFailed);
   return out;
+}
+
+int try_bpf() {
+  const Fd program(
+      bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "memcrest_probe", "GPL", kNothing, std::size(kNothing), nullptr));
+  return program ? 0 : errno;
 }
 
 void try_hook(Hook& hook, const HookTrial& trial) {

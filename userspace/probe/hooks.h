@@ -34,6 +34,10 @@ struct HookTrial {
   std::string sys;          // root of sysfs
 };
 
+// 0, or the errno with which the kernel refuses the smallest program: ENOSYS where bpf(2) is not there at all. Needs
+// CAP_BPF and CAP_PERFMON.
+[[nodiscard]] int try_bpf();
+
 // Sets target, state and reason. Needs CAP_BPF and CAP_PERFMON; kprobes need CAP_SYS_ADMIN on some kernels.
 void try_hook(Hook& hook, const HookTrial& trial);
 

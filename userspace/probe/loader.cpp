@@ -94,8 +94,10 @@ Result<Skeleton> open_skeleton(const LoadSettings& settings, const Features& fea
   knobs->lru_owner_is_objcg = features.objcg_pages;
   knobs->capture_stacks = settings.stacks;
   knobs->count_charges = settings.count_charges;
-  bpf_map__set_max_entries(skeleton->maps.critical, static_cast<std::uint32_t>(settings.critical_ring_bytes));
-  bpf_map__set_max_entries(skeleton->maps.bulk, static_cast<std::uint32_t>(settings.bulk_ring_bytes));
+  // A ring is made of whole pages, and those of arm64 may be larger than 4 KiB.
+  const auto ring = [&](std::size_t bytes) { return static_cast<std::uint32_t>(std::max<std::size_t>(bytes, page)); };
+  bpf_map__set_max_entries(skeleton->maps.critical, ring(settings.critical_ring_bytes));
+  bpf_map__set_max_entries(skeleton->maps.bulk, ring(settings.bulk_ring_bytes));
   // Where a map that grows inside a hook takes memory from the very allocator that is being traced, the kernel warns.
   if (!features.safe_map_allocation) {
     bpf_map__set_map_flags(skeleton->maps.entries, 0);
@@ -136,7 +138,7 @@ Result<bool> find_refused(const LoadSettings& settings, Features& features) {
     const int error = load_with(**skeleton, [&](const std::string& name) { return name == hook.program; });
     if (error != 0) {
       hook.state = HookState::kRefused;
-      hook.reason = std::string("load: ") + std::strerror(-error) + " " + last_warning();
+      hook.reason = "load: " + errno_text(-error) + " " + last_warning();
       any = true;
     }
   }
@@ -261,7 +263,7 @@ Result<void> LoadedProbe::attach(Features& features) {
         continue;
       }
       hook.state = HookState::kRefused;
-      hook.reason = std::string("attach: ") + std::strerror(errno);
+      hook.reason = "attach: " + errno_text(errno);
     }
   }
   // A tier may only be made of what runs: programs left out at load cannot step in now.
@@ -381,7 +383,7 @@ Result<std::vector<ProgramCost>> measure_programs(const Features& features) {
     const int error = load_with(**skeleton, [&](const std::string& name) { return name == hook.program; });
     const std::string_view text(log.data());
     if (error != 0) {
-      cost.error = std::string(std::strerror(-error)) + ": " + std::string(text.substr(0, 4096));
+      cost.error = errno_text(-error) + ": " + std::string(text.substr(0, 4096));
     } else if (const auto at = text.find(kProcessed); at != std::string_view::npos) {
       cost.instructions = std::strtoull(log.data() + at + kProcessed.size(), nullptr, 10);
     }

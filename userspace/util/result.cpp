@@ -5,6 +5,12 @@
 
 namespace memcrest {
 
+std::string errno_text(int code) {
+  // Kernels answer with it from within: an arm64 before 6.4 for fentry and fexit.
+  constexpr int kNotSupported = 524;
+  return code == kNotSupported ? "not supported by this kernel" : std::strerror(code);
+}
+
 std::string Error::message() const {
   std::string text = operation;
   if (!object.empty()) {
@@ -13,7 +19,7 @@ std::string Error::message() const {
   }
   if (code != 0) {
     text += ": ";
-    text += std::strerror(code);
+    text += errno_text(code);
     if (!detail.empty()) {
       text += " (" + detail + ")";
     }

@@ -10,6 +10,9 @@
 
 namespace memcrest {
 
+// strerror's, and a text for what the kernel answers with although no C library knows it.
+[[nodiscard]] std::string errno_text(int code);
+
 struct Error {
   std::string operation;  // what was tried: "open", "load BPF programs"
   std::string object;     // on what: a path, a name; may be empty

@@ -73,6 +73,12 @@ TEST(OomAssembler, UsageMayStandABatchPerThreadBelowTheLimit) {
   EXPECT_TRUE(finding.hit);
 }
 
+TEST(OomAssembler, ABatchHasTheKernelsPages) {
+  const auto event = victim(1, task(10), chain({memcg(100, 64_MiB - 7 * (64 << 14), 64_MiB), memcg(1, 2_GiB)}));
+  EXPECT_FALSE(only(event).hit);
+  EXPECT_TRUE(only(event, OomAssembler({.page_size = 16384})).hit);
+}
+
 TEST(OomAssembler, ATinyLimitIsNotAlwaysFull) {
   const auto finding = only(victim(1, task(10), chain({memcg(100, 1 << 20, 3_MiB), memcg(50, 64_MiB, 64_MiB)})));
   EXPECT_EQ(finding.hit->cgroup_id, 50);
