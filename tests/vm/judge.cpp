@@ -140,7 +140,7 @@ void check_victims(Check& check, const Json& incident, const Truth& truth, bool 
   }
 }
 
-void check_limit(Check& check, const Truth& truth, bool must) {
+void check_limit(Check& check, const Truth& truth, bool must, bool at_once) {
   if (must) {
     check.field("/scope", truth.scope, true);
   }
@@ -148,7 +148,8 @@ void check_limit(Check& check, const Truth& truth, bool must) {
     check.field("/limit/bytes", *truth.limit_bytes, must);
     check.field("/limit/kind", truth.limit_kind, must);
     check.field("/limit/cgroup_path", truth.limit_path, must);
-    if (truth.limit_kind == "memory.max" || truth.limit_kind == "memory.limit_in_bytes") {
+    // A sampler looks after the kill: what is in use then is not what was.
+    if (at_once && (truth.limit_kind == "memory.max" || truth.limit_kind == "memory.limit_in_bytes")) {
       // Whoever lowers a limit is below it again when the kill comes; and a batch of charges may still be in hand.
       check.bytes_near("/usage_bytes", *truth.limit_bytes, truth.lowered ? truth.used : kMiB, false);
     }
@@ -185,7 +186,7 @@ Verdict judge_oom(const Truth& truth, const std::vector<Json>& told, const Rung&
   Check check(incident);
   check.field("/cgroup/path", truth.path, true);
   check_victims(check, incident, truth, must.victims);
-  check_limit(check, truth, must.limit);
+  check_limit(check, truth, must.limit, must.victims);
   if (must.order || !check.at("/oom/order").is_null()) {
     check.known("/oom/order", must.order);
     check.known("/oom/gfp_mask", must.order);
@@ -198,7 +199,8 @@ Verdict judge_oom(const Truth& truth, const std::vector<Json>& told, const Rung&
     check.field("/oom/limit_lowered", truth.lowered, true);
   }
   if (!must.victims && truth.kills && !check.at("/oom/kills").is_null()) {
-    check.field("/oom/kills", *truth.kills, true);
+    // The kernel counts one too many for a group; that is put right.
+    check.field("/oom/kills", truth.group ? truth.victims : *truth.kills, true);
   }
   if (truth.peak) {
     check.bytes_near("/peak_bytes", *truth.peak, kPeakSlack, false);
@@ -243,7 +245,7 @@ Verdict judge_stuck(const Truth& truth, const std::vector<Json>& told, const Run
   check.expect(named, "who hangs is not named");
   check.expect(last["stuck"]["duration_ms"].is_number() && last["stuck"]["duration_ms"].get<double>() > 1000,
                "it lasted for more than a second");
-  check.field("/limit/bytes", truth.limit_bytes.value_or(0), false);
+  check.expect(incidents[0]["limit"]["bytes"] == truth.limit_bytes.value_or(0), "another limit is told");
   return check.verdict();
 }
 
@@ -253,8 +255,9 @@ Verdict judge_refusals(const Truth& truth, const std::vector<Json>& told, const 
   }
   const std::vector<Json> incidents = about(truth, told, "charge_failure");
   if (incidents.empty()) {
-    return rung.charge == "sampled" ? Verdict{Result::kNotPossible, "no counter tells of it on this rung"}
-                                    : Verdict{Result::kFailed, "no incident"};
+    // Only the page counters tell that a limit is met, and with that when to look for refusals.
+    return rung.charge.starts_with("page_counter") ? Verdict{Result::kFailed, "no incident"}
+                                                   : Verdict{Result::kNotPossible, "not seen on this rung"};
   }
   if (incidents.size() > 1) {
     return {Result::kFailed, std::to_string(incidents.size()) + " incidents: " + listed(incidents)};

@@ -83,12 +83,7 @@ Watch::Watch(const std::vector<std::string>& argv) {
   }
 }
 
-Watch::~Watch() {
-  stop();
-  for (std::thread& reader : readers_) {
-    reader.join();
-  }
-}
+Watch::~Watch() { stop(); }
 
 int Watch::stop() {
   if (pid_ > 0) {
@@ -100,8 +95,11 @@ int Watch::stop() {
     }
     exit_code_ = exit_code_of(status);
     pid_ = -1;
-    pause_for(50ms);  // the readers see the end of their pipes
   }
+  for (std::thread& reader : readers_) {
+    reader.join();  // at the end of its pipe
+  }
+  readers_.clear();
   return exit_code_;
 }
 
