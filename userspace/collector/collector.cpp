@@ -145,7 +145,7 @@ void Collector::on(const ThrottleEvent& event) { bursts_.missing(event.cgroup_id
 void Collector::on(const ExitEvent& event) { ooms_.feed(event); }
 void Collector::on(const OomEvent& event) { ooms_.feed(event); }
 void Collector::on(const KillEvent& event) { ooms_.feed(event); }
-void Collector::on(const ChargeFailureEvent& event) { failures_.feed(event); }
+void Collector::on(const ChargeFailureEvent& event) { failures_.feed(event, clock_.boot_ns()); }
 
 void Collector::on(const LogOomEvent& event) {
   const bool log_alone = settings_.ooms.log_wait.count() == 0;

@@ -73,6 +73,10 @@ void Collector::tell_oom(const OomFinding& finding) {
   }
   if (finding.own) {
     incident.peak_bytes = finding.own->watermark_bytes;
+  } else if (const auto peak = tree_.read_number(incident.cgroup.path, tree_.peak_file()); peak && *peak) {
+    incident.peak_bytes = **peak;
+  } else {
+    incident.evidence.gaps.emplace_back("the peak of the cgroup is not known");
   }
   if (finding.trigger) {
     incident.trigger =

@@ -13,7 +13,7 @@ constexpr std::size_t kMaxCgroups = 4096;
 
 }  // namespace
 
-void ChargeFailures::feed(const ChargeFailureEvent& event) {
+void ChargeFailures::feed(const ChargeFailureEvent& event, std::uint64_t now_ns) {
   if (by_serial_.size() >= kMaxCgroups && !by_serial_.contains(event.serial)) {
     // What is closed only remembers a count that the kernel side may have forgotten as well.
     std::erase_if(by_serial_, [](const auto& one) { return !one.second.open; });
@@ -33,10 +33,11 @@ void ChargeFailures::feed(const ChargeFailureEvent& event) {
   }
   one.finding.count = event.count - one.told_count;
   one.finding.last = event;
+  one.read_ns = std::max(now_ns, event.time_ns);
 }
 
 std::uint64_t ChargeFailures::due_ns(const Open& one) {
-  return std::min(one.finding.last.time_ns + kQuietNs, one.finding.first_ns + kLongestNs);
+  return std::min(one.read_ns + kQuietNs, one.finding.first_ns + kLongestNs);
 }
 
 std::vector<ChargeFailureFinding> ChargeFailures::take(std::uint64_t now_ns, bool all) {

@@ -20,8 +20,9 @@ struct ChargeFailureFinding {
 
 class ChargeFailures {
  public:
-  void feed(const ChargeFailureEvent& event);
-  // Findings whose failures ended a second ago, or have gone on for ten; with `all`, every one.
+  // `now_ns`: when it was read, which may be long after it happened.
+  void feed(const ChargeFailureEvent& event, std::uint64_t now_ns);
+  // Findings of which nothing was read for a second, or that have gone on for ten; with `all`, every one.
   [[nodiscard]] std::vector<ChargeFailureFinding> take(std::uint64_t now_ns, bool all);
   // When `take` is next worth a call; nullopt: nothing is open.
   [[nodiscard]] std::optional<std::uint64_t> deadline() const;
@@ -31,6 +32,7 @@ class ChargeFailures {
     ChargeFailureFinding finding;
     bool told_before = false;  // `told_count` failures belong to an earlier finding
     std::uint64_t told_count = 0;
+    std::uint64_t read_ns = 0;
     bool open = false;
   };
   [[nodiscard]] static std::uint64_t due_ns(const Open& one);

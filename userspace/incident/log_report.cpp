@@ -40,13 +40,6 @@ const MemcgState* hit_in(const MemcgChain& chain, const LogOomEvent& log) {
   return log.limit_path == "/" || entry.name == last_part(log.limit_path) ? &entry : nullptr;
 }
 
-bool is_memsw_hit(const LogOomEvent& log) {
-  const auto full = [](const std::optional<LogCounter>& counter) {
-    return counter && counter->limit_bytes && counter->usage_bytes >= *counter->limit_bytes;
-  };
-  return full(log.memsw) && !full(log.memory);
-}
-
 MemcgState state_of(const LogOomEvent& log) {
   MemcgState out;
   out.name = last_part(log.limit_path);
@@ -61,6 +54,17 @@ MemcgState state_of(const LogOomEvent& log) {
   }
   out.oom_group = log.group_kill;
   return out;
+}
+
+// Usage stands a little below its limit at the kill: see OomAssembler's batches. The log does not tell the page size.
+bool is_memsw_hit(const LogOomEvent& log) {
+  const auto full = [](const std::optional<LogCounter>& counter) {
+    return counter && counter->limit_bytes &&
+           counter->usage_bytes +
+                   std::min(std::max<std::uint64_t>(2 << 20, *counter->limit_bytes / 64), *counter->limit_bytes / 2) >=
+               *counter->limit_bytes;
+  };
+  return full(log.memsw) && (!full(log.memory) || memsw_comes_first(state_of(log)));
 }
 
 VictimEvent victim_of(const LogVictim& victim, const LogOomEvent& log) {
@@ -135,6 +139,7 @@ OomFinding finding_of(const LogOomEvent& log) {
     out.victims.push_back(victim_of(victim, log));
   }
   add_report(out, log);
+  out.gaps.emplace_back("the kernel log does not name processes that died with a victim since they shared its memory");
   if (!log.constraint) {
     out.scope = log.memcg ? Scope::kMemcg : Scope::kHost;
     out.gaps.emplace_back("the kernel log does not say whose limit was hit");

@@ -59,6 +59,14 @@ const MemcgState* find_in(const MemcgChain& chain, std::uint64_t cgroup_id) {
 
 }  // namespace
 
+bool memsw_comes_first(const MemcgState& memcg) {
+  if (!memcg.swap_limit_bytes || !memcg.limit_bytes) {
+    return memcg.swap_limit_bytes.has_value();
+  }
+  const std::uint64_t apart = saturating_sub(*memcg.swap_limit_bytes, *memcg.limit_bytes);
+  return saturating_sub(*memcg.swap_limit_bytes, memcg.swap_usage_bytes) < apart / 2;
+}
+
 OomAssembler::OomAssembler(OomSettings settings) : settings_(settings) {}
 
 void OomAssembler::feed(const OomEvent& event) {
@@ -102,8 +110,8 @@ void OomAssembler::feed(const VictimEvent& event) {
     finding.sysrq = finding.sysrq || finding.control->order == -1;
   }
   locate(finding, event);
-  finding.memsw_hit = settings_.memsw && finding.hit && !is_full(*finding.hit, settings_.page_size) &&
-                      is_memsw_full(*finding.hit, settings_.page_size);
+  finding.memsw_hit = settings_.memsw && finding.hit && is_memsw_full(*finding.hit, settings_.page_size) &&
+                      (!is_full(*finding.hit, settings_.page_size) || memsw_comes_first(*finding.hit));
   finding.group_kill = is_group(event, finding.hit);
   finding.victims.push_back(event);
   open_.push_back({std::move(finding), event.time_ns});

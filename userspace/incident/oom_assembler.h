@@ -16,7 +16,8 @@
 namespace memcrest {
 
 struct OomSettings {
-  std::chrono::milliseconds settle{5};         // single victim: how long to wait for siblings
+  // Single victim: how long to wait for siblings. The kernel prints a line between the two, 15 ms on a serial console.
+  std::chrono::milliseconds settle{30};
   std::chrono::milliseconds group_settle{50};  // memory.oom.group: after the last victim
   // The kernel log is read as well: how long an OOM waits to be told by it, too. 0: it is not.
   std::chrono::milliseconds log_wait{0};
@@ -46,6 +47,10 @@ struct OomFinding {
   bool log_only = false;           // no hook saw it
   std::vector<std::string> gaps;   // what could not be known
 };
+
+// cgroup v1, where memory stands at its limit and memory and swap together seem to as well: whether theirs was hit. The
+// kernel charges against it first. Without swap in use their counters are the same, and the limits tell.
+[[nodiscard]] bool memsw_comes_first(const MemcgState& memcg);
 
 class OomAssembler {
  public:

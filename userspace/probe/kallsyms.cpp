@@ -72,17 +72,26 @@ std::vector<std::string> kernel_function_names(const std::string& proc_root,
   std::vector<std::uint64_t> best(addresses.size(), 0);
   std::ifstream file(proc_root + "/kallsyms");
   std::string line;
+  AddressRange text;
   while (std::getline(file, line)) {
     const auto address = address_of(line);
-    // Modules lie elsewhere and have no end that we know of: only the core kernel's text is told.
     if (!address || *address == 0 || line.contains('[')) {
       continue;
     }
+    const std::string name = name_of(line);
+    text.begin = name == "_stext" ? *address : text.begin;
+    text.end = name == "_etext" ? *address : text.end;
     for (std::size_t i = 0; i < addresses.size(); ++i) {
       if (*address <= addresses[i] && *address > best[i]) {
         best[i] = *address;
-        out[i] = name_of(line);
+        out[i] = name;
       }
+    }
+  }
+  // Modules and BPF programs lie outside of the core kernel's text, and the symbol before them is none of theirs.
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    if (!text.contains(addresses[i])) {
+      out[i].clear();
     }
   }
   return out;

@@ -27,8 +27,8 @@ struct KernelFunctions {
 // One pass over <proc>/kallsyms.
 [[nodiscard]] KernelFunctions find_kernel_functions(const std::string& proc_root);
 
-// Names of the functions that these addresses lie in, "" for one that is not known. One pass over <proc>/kallsyms,
-// which takes the kernel some 50 ms to write: not for every record.
+// Names of the core kernel's functions that these addresses lie in, "" for one that is not known or lies elsewhere. One
+// pass over <proc>/kallsyms, which takes the kernel some 50 ms to write: not for every record.
 [[nodiscard]] std::vector<std::string> kernel_function_names(const std::string& proc_root,
                                                              const std::vector<std::uint64_t>& addresses);
 

@@ -25,8 +25,8 @@ ChargeFailureEvent failed(std::uint64_t time_ns, std::uint64_t count, std::uint6
 TEST(ChargeFailures, ARunOfThemIsOneFinding) {
   ChargeFailures failures;
   EXPECT_FALSE(failures.deadline());
-  failures.feed(failed(100 * kMs, 1));
-  failures.feed(failed(300 * kMs, 50));
+  failures.feed(failed(100 * kMs, 1), 100 * kMs);
+  failures.feed(failed(300 * kMs, 50), 300 * kMs);
   EXPECT_THAT(failures.take(1'200 * kMs, false), IsEmpty());
   EXPECT_EQ(failures.deadline(), 1'300 * kMs);
   const auto found = failures.take(1'300 * kMs, false);
@@ -37,11 +37,22 @@ TEST(ChargeFailures, ARunOfThemIsOneFinding) {
   EXPECT_THAT(failures.take(9'000 * kMs, true), IsEmpty());
 }
 
+TEST(ChargeFailures, WhatIsReadLateIsOneFindingStill) {
+  ChargeFailures failures;
+  failures.feed(failed(100 * kMs, 1), 2'000 * kMs);
+  EXPECT_THAT(failures.take(2'001 * kMs, false), IsEmpty()) << "the next one may be waiting to be read";
+  failures.feed(failed(110 * kMs, 50), 2'002 * kMs);
+  EXPECT_THAT(failures.take(3'001 * kMs, false), IsEmpty());
+  const auto found = failures.take(3'002 * kMs, false);
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_EQ(found[0].count, 50U);
+}
+
 TEST(ChargeFailures, WhatWasToldIsNotCountedAgain) {
   ChargeFailures failures;
-  failures.feed(failed(0, 10));
+  failures.feed(failed(0, 10), 0);
   ASSERT_THAT(failures.take(0, true), SizeIs(1));
-  failures.feed(failed(5'000 * kMs, 13));
+  failures.feed(failed(5'000 * kMs, 13), 5'000 * kMs);
   const auto found = failures.take(9'000 * kMs, false);
   ASSERT_THAT(found, SizeIs(1));
   EXPECT_EQ(found[0].count, 3U);
@@ -51,7 +62,7 @@ TEST(ChargeFailures, AnEndlessRunIsToldEveryTenSeconds) {
   ChargeFailures failures;
   std::uint64_t told = 0;
   for (std::uint64_t i = 1; i <= 250; ++i) {
-    failures.feed(failed(i * 100 * kMs, i));
+    failures.feed(failed(i * 100 * kMs, i), i * 100 * kMs);
     for (const auto& finding : failures.take(i * 100 * kMs, false)) {
       told += finding.count;
     }
@@ -65,9 +76,9 @@ TEST(ChargeFailures, AnEndlessRunIsToldEveryTenSeconds) {
 
 TEST(ChargeFailures, ACountThatBeginsAnewIsNotNegative) {
   ChargeFailures failures;
-  failures.feed(failed(0, 100));
+  failures.feed(failed(0, 100), 0);
   ASSERT_THAT(failures.take(0, true), SizeIs(1));
-  failures.feed(failed(kMs, 2));
+  failures.feed(failed(kMs, 2), kMs);
   const auto found = failures.take(0, true);
   ASSERT_THAT(found, SizeIs(1));
   EXPECT_EQ(found[0].count, 2U);
@@ -77,11 +88,11 @@ TEST(ChargeFailures, OnlyTheFirstFindingOfACgroupMayMissSome) {
   ChargeFailures failures;
   auto first = failed(0, 1);
   first.at_least = true;
-  failures.feed(first);
+  failures.feed(first, 0);
   EXPECT_TRUE(failures.take(0, true).at(0).at_least);
   auto second = failed(kMs, 2);
   second.at_least = true;
-  failures.feed(second);
+  failures.feed(second, kMs);
   EXPECT_FALSE(failures.take(0, true).at(0).at_least) << "the counting never stopped in between";
 }
 

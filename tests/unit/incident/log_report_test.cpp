@@ -168,7 +168,15 @@ TEST(LogReport, MemoryAndSwapTogetherMayBeWhatIsFull) {
   EXPECT_TRUE(finding.memsw_hit);
   EXPECT_EQ(finding.hit->swap_limit_bytes, 80_MiB);
   log.memory = LogCounter{64_MiB, 64_MiB, 5};
-  EXPECT_FALSE(finding_of(log).memsw_hit);
+  EXPECT_TRUE(finding_of(log).memsw_hit) << "the kernel charges against it first";
+  log.memsw = LogCounter{64_MiB, 65_MiB, 0};
+  EXPECT_FALSE(finding_of(log).memsw_hit) << "no swap is in use: the two limits are just near each other";
+  log.memsw = LogCounter{64_MiB, 64_MiB, 9};
+  EXPECT_FALSE(finding_of(log).memsw_hit) << "the same limit";
+}
+
+TEST(LogReport, WhoSharedAVictimsMemoryIsNotInIt) {
+  EXPECT_THAT(finding_of(report("/pod")).gaps, testing::Contains(testing::HasSubstr("shared its memory")));
 }
 
 TEST(LogReport, ANameThatDoesNotFitIsNotTakenForTheLimit) {
