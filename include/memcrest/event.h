@@ -243,6 +243,10 @@ struct OomCountEvent {
   std::uint64_t usage_bytes = 0;
   std::optional<std::uint64_t> limit_bytes;
   std::optional<std::uint64_t> peak_bytes;
+  // v1: the limit of memory and swap together was the one that was hit.
+  bool memsw_hit = false;
+  std::optional<std::uint64_t> memsw_limit_bytes;
+  std::uint64_t memsw_usage_bytes = 0;
 };
 
 struct StuckTask {

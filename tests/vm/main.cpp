@@ -169,7 +169,7 @@ void Runner::try_rung(const Tried& tried, int number) {
     }
     played.push_back(std::move(one));
     // The kernel dumps at most ten OOMs in five seconds into its log.
-    pause_for(rung.oom == "kmsg" ? 400ms : 50ms);
+    pause_for(rung.oom == "kmsg" || rung.oom == "mark_victim" ? 400ms : 50ms);
   }
   pause_for(rung.oom == "polling" || rung.charge == "sampled" ? 2000ms : 1200ms);
   const int code = watch.stop();

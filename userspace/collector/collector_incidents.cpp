@@ -153,9 +153,12 @@ void Collector::on(const OomCountEvent& event) {
   }
   incident.id = incident_id(settings_.host, event.time_ns, event.cgroup_id, 0);
   incident.scope = event.own_limit ? Scope::kMemcg : Scope::kAncestor;
-  incident.limit = {event.own_limit ? event.limit_bytes : std::nullopt, tree_.limit_file(),
-                    event.own_limit ? incident.cgroup.path : ""};
-  incident.usage_bytes = event.usage_bytes;
+  const bool memsw = event.own_limit && event.memsw_hit;
+  incident.limit = {!event.own_limit ? std::nullopt
+                    : memsw          ? event.memsw_limit_bytes
+                                     : event.limit_bytes,
+                    memsw ? tree_.swap_limit_file() : tree_.limit_file(), event.own_limit ? incident.cgroup.path : ""};
+  incident.usage_bytes = memsw ? event.memsw_usage_bytes : event.usage_bytes;
   incident.peak_bytes = event.peak_bytes;
   OomDetail detail;
   detail.group_kill = event.group_kill;

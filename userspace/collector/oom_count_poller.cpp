@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "collector/cgroup_files.h"
+#include "incident/oom_assembler.h"
 
 namespace memcrest {
 namespace {
@@ -244,6 +245,18 @@ OomCountEvent OomCountPoller::event_of(const Rise& rise) {
   event.usage_bytes = number_in(tree_, rise.path, tree_.usage_file()).value_or(0);
   event.limit_bytes = number_in(tree_, rise.path, tree_.limit_file());
   event.peak_bytes = number_in(tree_, rise.path, tree_.peak_file());
+  if (tree_.version() == 1) {
+    event.memsw_limit_bytes = number_in(tree_, rise.path, tree_.swap_limit_file());
+    event.memsw_usage_bytes = number_in(tree_, rise.path, "memory.memsw.usage_in_bytes").value_or(0);
+    // As far as the peaks tell: those of the kill itself are gone.
+    MemcgState peaks;
+    peaks.limit_bytes = event.limit_bytes;
+    peaks.swap_limit_bytes = event.memsw_limit_bytes;
+    const auto both = number_in(tree_, rise.path, "memory.memsw.max_usage_in_bytes");
+    peaks.swap_usage_bytes = both.value_or(0);
+    event.memsw_hit = reached(both, event.memsw_limit_bytes) &&
+                      (!reached(event.peak_bytes, event.limit_bytes) || memsw_comes_first(peaks));
+  }
   if (const Cgroup* cgroup = roster_.find_path(rise.path)) {
     event.cgroup_id = cgroup->id;
     event.own_limit = own_limit_hit(*cgroup, event);
@@ -264,9 +277,7 @@ bool OomCountPoller::own_limit_hit(const Cgroup& cgroup, const OomCountEvent& ev
   // (6.18): where it counts, it must have grown; the limit must have been reached in any case.
   const std::uint64_t failures = failures_v1(tree_, cgroup.path);
   const bool none_new = failures == std::exchange(known.failcnt, failures) && failures > 0;
-  return !none_new && (reached(event.peak_bytes, event.limit_bytes) ||
-                       reached(number_in(tree_, cgroup.path, "memory.memsw.max_usage_in_bytes"),
-                               number_in(tree_, cgroup.path, tree_.swap_limit_file())));
+  return !none_new && (event.memsw_hit || reached(event.peak_bytes, event.limit_bytes));
 }
 
 }  // namespace memcrest

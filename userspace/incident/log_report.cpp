@@ -99,8 +99,16 @@ void add_report(OomFinding& finding, const LogOomEvent& log) {
   finding.order = finding.order ? finding.order : log.order;
   finding.gfp_mask = finding.gfp_mask ? finding.gfp_mask : log.gfp_mask;
   finding.sysrq = finding.sysrq || log.order == -1;
-  if (finding.control || !log.constraint) {
-    return;  // the killer's own word comes first, and a report that was cut says nothing of the limit
+  if (finding.control) {
+    return;  // the killer's own word comes first
+  }
+  if (!log.constraint) {
+    if (!finding.log_only) {
+      finding.gaps.emplace_back(
+          "the kernel log tells of the kill alone, without its report: order and gfp mask are not known, nor whether a "
+          "cpuset or a memory policy was the limit");
+    }
+    return;
   }
   finding.scope = scope_of(log);
   if (finding.scope != Scope::kMemcg && finding.scope != Scope::kAncestor) {

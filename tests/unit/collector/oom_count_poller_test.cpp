@@ -124,9 +124,11 @@ TEST_F(OomCountTest, AFailcntWithoutTheLimitReachedIsNotTheOwnLimit) {
   machine(3);
   count("/a", 3);
   host_.write("/a", "memory.memsw.failcnt", "1\n");
-  host_.write("/a", "memory.memsw.limit_in_bytes", std::to_string(48_MiB) + "\n");
-  host_.write("/a", "memory.memsw.max_usage_in_bytes", std::to_string(48_MiB) + "\n");
-  EXPECT_TRUE(look(1060_ms).at(0).own_limit) << "memory and swap together were";
+  host_.write("/a", "memory.memsw.limit_in_bytes", std::to_string(80_MiB) + "\n");
+  host_.write("/a", "memory.memsw.max_usage_in_bytes", std::to_string(80_MiB) + "\n");
+  const OomCountEvent both = look(1060_ms).at(0);
+  EXPECT_TRUE(both.own_limit && both.memsw_hit) << "memory and swap together were";
+  EXPECT_EQ(both.memsw_limit_bytes, 80_MiB);
 }
 
 TEST_F(OomCountTest, WhileTheMachineCountsNothingNoCgroupIsRead) {
