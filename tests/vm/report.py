@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tables from the JSON lines of `scenarios`, one file a kernel, in the order given. Exit code 1 when a line says FAILED
-or a file has none.
+"""Tables from the JSON lines of `scenarios` and `verifier_cost`, one file a kernel, in the order given. Exit code 1 when
+a line says FAILED, a program was refused or is over its budget, or a file has no scenarios.
 
 usage: report.py [--document FILE] RESULTS...
 """
@@ -53,7 +53,7 @@ KINDS = {
 
 
 def read(path):
-    """The JSON lines among whatever else a console shows."""
+    """The JSON lines among whatever else a console shows: those of scenarios, and those of verifier_cost."""
     lines = []
     with open(path, encoding="utf-8", errors="replace") as text:
         for line in text:
@@ -62,7 +62,7 @@ def read(path):
                     lines.append(json.loads(line))
                 except ValueError:
                     continue
-    return [line for line in lines if "scenario" in line]
+    return [line for line in lines if "scenario" in line], [line for line in lines if "instructions" in line]
 
 
 def column(line):
@@ -76,6 +76,7 @@ class Matrix:
         self.cells = {}
         self.absent = {}
         self.reasons = defaultdict(lambda: defaultdict(list))
+        self.costs = defaultdict(dict)
         for line in lines:
             name = column(line)
             if name not in self.columns:
@@ -94,6 +95,18 @@ class Matrix:
             for reason in line["detail"].split("; "):
                 if not reason.startswith("peak ") and "hog was refused" not in reason:
                     self.reasons[rung][reason].append((scenario, name))
+
+    def add_costs(self, name, costs):
+        for cost in costs:
+            self.costs[cost["program"]][name] = cost
+
+    def cost_rows(self):
+        def cell(cost):
+            return "" if cost is None else "**refused**" if cost["error"] else f"{cost['instructions']:,}"
+
+        names = [name for name in self.columns if any(name in by_name for by_name in self.costs.values())]
+        rows = [[f"`{program}`", *(cell(by_name.get(name)) for name in names)] for program, by_name in self.costs.items()]
+        return ["program", *names], rows
 
     def word(self, name, rung, scenario):
         if (name, rung) in self.absent:
@@ -159,6 +172,17 @@ def document(matrix):
     ]
     for rung in CHARGE_RUNGS:
         out += section(matrix, rung, ["kind", *matrix.columns], KINDS, matrix.peak)
+    head, rows = matrix.cost_rows()
+    if rows:
+        out += [
+            "",
+            "## Verifier instructions per program",
+            "",
+            "What the kernel's verifier processes to accept a program (`tests/bpf/verifier_cost`); its limit is a million.",
+            "Empty: this kernel does not have the hook. `tests/bpf/verifier-budget.txt` bounds them.",
+            "",
+            *markdown(head, rows),
+        ]
     out += ["", "## Rungs that a kernel does not have", ""]
     for (name, rung), reason in sorted(matrix.absent.items()):
         out.append(f"- {name}, `{rung}`: {reason}")
@@ -202,15 +226,24 @@ def main():
     parser.add_argument("--document")
     parser.add_argument("results", nargs="+")
     options = parser.parse_args()
-    lines, status = [], 0
+    lines, costs, status = [], [], 0
     for path in options.results:
-        found = read(path)
+        found, measured = read(path)
         if not found:
             print(f"report: {path} has no results", file=sys.stderr)
             status = 1
+            continue
         lines += found
+        costs += [(column(found[0]), measured)]
     matrix = Matrix(lines)
+    for name, measured in costs:
+        matrix.add_costs(name, measured)
     print(printed(matrix))
+    for name, measured in costs:
+        for cost in measured:
+            if cost["error"] or cost["over_budget"]:
+                print(f"FAILED {name} {cost['program']}: {cost['error'] or 'over its verifier budget'}")
+                status = 1
     failures = [line for line in lines if line["result"] == "FAILED"]
     for line in failures:
         print(f"FAILED {column(line)} {line['charge_tier']}/{line['oom_tier']} {line['scenario']}: {line['detail']}")
