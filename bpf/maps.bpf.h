@@ -81,6 +81,19 @@ struct {
 	__type(value, struct memcrest_failure);
 } failures SEC(".maps");
 
+/* Thread id -> what it asked try_charge for. Only where a kretprobe sees the result alone. */
+struct memcrest_attempt {
+	__u64 gfp_mask;
+	__u64 pages;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct memcrest_attempt);
+} attempts SEC(".maps");
+
 /* Knobs, set before load. */
 const volatile __u64 step_pages = 0;            /* distance between levels; 0: max(1 MiB, limit / 128) */
 const volatile __u64 floor_pages = 256;         /* 1 MiB in pages: the smallest automatic quantum */

@@ -7,6 +7,26 @@
 #include "../core/memcg.bpf.h"
 #include "../core/task.bpf.h"
 
+/* include/linux/gfp_types.h; the same from 5.10 to 7.3. */
+#define GFP_DIRECT_RECLAIM 0x400
+#define GFP_NORETRY 0x10000
+#define GFP_ACCOUNT 0x400000
+
+/*
+ * Whether somebody gets an error. Huge and large pages fall back to small ones, kvmalloc to vmalloc, vmalloc to single
+ * pages, readahead to none; sockets slow down. Those ask with __GFP_NORETRY, for more than one page of a process or of
+ * the page cache, or without waiting for more than one page of the kernel or for a socket. (A hugetlb page that is
+ * refused is taken for one of them.)
+ */
+static __always_inline bool is_optional(__u64 gfp, __u64 pages)
+{
+	if (gfp & GFP_NORETRY)
+		return true;
+	if (gfp & GFP_ACCOUNT)
+		return pages > 1 && !(gfp & GFP_DIRECT_RECLAIM);
+	return pages > 1 || !(gfp & GFP_DIRECT_RECLAIM);
+}
+
 static __noinline int charge_failed(void *ctx, int error, __u64 gfp, __u64 pages)
 {
 	__u64 task = bpf_get_current_task();
@@ -58,11 +78,32 @@ static __noinline int charge_failed(void *ctx, int error, __u64 gfp, __u64 pages
 SEC("fexit/try_charge_memcg")
 int BPF_PROG(on_try_charge, void *memcg, unsigned int gfp, unsigned int pages, int error)
 {
-	return error < 0 ? charge_failed(ctx, -error, gfp, pages) : 0;
+	return error < 0 && !is_optional(gfp, pages) ? charge_failed(ctx, -error, gfp, pages) : 0;
 }
 
+SEC("kprobe/try_charge_memcg")
+int BPF_KPROBE(on_try_charge_begin_kprobe, void *memcg, unsigned int gfp, unsigned int pages)
+{
+	struct memcrest_attempt attempt = { .gfp_mask = gfp, .pages = pages };
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	bpf_map_update_elem(&attempts, &tid, &attempt, BPF_ANY);
+	return 0;
+}
+
+/* An interrupt that charges in between leaves its own attempt: then this one is judged by that. */
 SEC("kretprobe/try_charge_memcg")
 int BPF_KRETPROBE(on_try_charge_kprobe, int error)
 {
-	return error < 0 ? charge_failed(ctx, -error, MEMCREST_UNKNOWN, MEMCREST_UNKNOWN) : 0;
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct memcrest_attempt *attempt;
+
+	if (error >= 0)
+		return 0;
+	attempt = bpf_map_lookup_elem(&attempts, &tid);
+	if (!attempt)
+		return charge_failed(ctx, -error, MEMCREST_UNKNOWN, MEMCREST_UNKNOWN);
+	if (is_optional(attempt->gfp_mask, attempt->pages))
+		return 0;
+	return charge_failed(ctx, -error, attempt->gfp_mask, attempt->pages);
 }

@@ -237,10 +237,10 @@ struct OomCountEvent {
   std::uint64_t kills = 0;  // processes, corrected for memory.oom.group, which counts one too many
   // memory.oom.group is set, here or above; told where it is set when several cgroups lost processes.
   bool group_kill = false;
-  // Its own limit was hit: memory.events.local "oom" went up lately. v1 keeps no such count: usage has reached the
-  // limit.
-  bool own_limit = false;
-  std::uint64_t usage_bytes = 0;
+  // Whose limit was hit, itself or one above: memory.events.local "oom" went up lately. v1 keeps no such count: usage
+  // has reached the limit. Empty: nobody's. nullopt: its files were gone before they could be read.
+  std::optional<std::string> limit_path;
+  std::optional<std::uint64_t> usage_bytes;  // of the limit's cgroup
   std::optional<std::uint64_t> limit_bytes;
   std::optional<std::uint64_t> peak_bytes;
   // v1: the limit of memory and swap together was the one that was hit.
@@ -253,6 +253,7 @@ struct StuckTask {
   std::uint32_t pid = 0;
   std::uint32_t tid = 0;
   std::string comm;
+  bool verified = true;  // false: it sleeps, and where may not be read
 };
 
 // cgroup v1 with oom_kill_disable: the limit is full, nobody is killed, tasks wait. Told when it is noticed and again

@@ -167,7 +167,7 @@ TEST_F(PollingTest, AKillIsCountedWhereItHappened) {
   EXPECT_EQ(events[0].cgroup_id, id(path));
   EXPECT_EQ(events[0].kills, 1);
   EXPECT_FALSE(events[0].group_kill);
-  EXPECT_TRUE(events[0].own_limit);
+  EXPECT_EQ(events[0].limit_path, events[0].path);
   EXPECT_EQ(events[0].limit_bytes, 24 * kMiB);
   EXPECT_GE(events[0].time_ns, before);
   EXPECT_LE(events[0].window_ns, 2'000'000'000);
@@ -191,7 +191,7 @@ TEST_F(PollingTest, AKillForAnAncestorsLimitIsNotTheOwnOne) {
   const auto events = told<OomCountEvent>(path_);
   ASSERT_THAT(events, SizeIs(1));
   EXPECT_EQ(events[0].path, path);
-  EXPECT_FALSE(events[0].own_limit);
+  EXPECT_NE(events[0].limit_path, events[0].path);
 }
 
 TEST_F(PollingTest, AGroupKillIsOneEventWithAllItsVictims) {
@@ -210,7 +210,7 @@ TEST_F(PollingTest, AGroupKillIsOneEventWithAllItsVictims) {
   ASSERT_THAT(events, SizeIs(1));
   EXPECT_TRUE(events[0].group_kill);
   EXPECT_EQ(events[0].kills, 3);
-  EXPECT_TRUE(events[0].own_limit);
+  EXPECT_EQ(events[0].limit_path, events[0].path);
 }
 
 TEST_F(PollingTest, AKillWhoseCgroupIsGoneIsCounted) {

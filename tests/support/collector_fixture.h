@@ -136,6 +136,16 @@ class CollectorFixture : public ::testing::Test {
     return out;
   }
   // Its own limit is full and its process dies, by its own allocation.
+  // What leads to killed(), as the OOM killer itself tells it.
+  static OomEvent chosen(const Box& box, std::uint64_t time_ns) {
+    OomEvent out;
+    out.time_ns = time_ns;
+    out.trigger = killed(box, time_ns).trigger;
+    out.memcg_id = box.full().cgroup_id;
+    out.constraint = Constraint::kMemcg;
+    out.chain = chain({box.full()});
+    return out;
+  }
   static VictimEvent killed(const Box& box, std::uint64_t time_ns) {
     return victim(time_ns, box.task, chain({box.full()}));
   }

@@ -12,11 +12,15 @@ namespace memcrest::scenarios {
 struct Delivers {
   bool incident_for_host = true;  // also of OOMs outside of memory cgroups' limits
   bool victims = true;
-  bool limit = true;  // scope, and whose limit, how much
-  bool order = true;  // and gfp mask
-  bool flags = true;  // group kill, sysrq, limit lowered
+  bool limit = true;    // whose limit, how much
+  bool order = true;    // and gfp mask
+  bool sysrq = true;    // whether a person asked for it
+  bool lowered = true;  // whether somebody had lowered the limit
 };
 [[nodiscard]] Delivers delivers(const Rung& rung);
+
+// Whether an incident is about a scenario: by cgroup, by the limit's cgroup, or by a victim.
+[[nodiscard]] bool is_about(const Json& incident, const Truth& truth);
 
 [[nodiscard]] Verdict judge_oom(const Truth& truth, const std::vector<Json>& told, const Rung& rung);
 [[nodiscard]] Verdict judge_stuck(const Truth& truth, const std::vector<Json>& told, const Rung& rung);

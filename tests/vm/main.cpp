@@ -9,7 +9,7 @@
 #include <map>
 #include <stdexcept>
 
-#include "vm/scenario.h"
+#include "vm/judge.h"
 
 namespace memcrest::scenarios {
 namespace {
@@ -144,7 +144,9 @@ void Runner::try_rung(const Tried& tried, int number) {
   };
   const Rung& rung = tried.rung;
   std::vector<Played> played;
-  Stage stage(machine_, "/mc-" + std::to_string(::getpid()) + "-" + std::to_string(number) + "-");
+  std::vector<std::string> not_played;  // paths where something else happened than was to be judged
+  const std::string prefix = "/mc-" + std::to_string(::getpid()) + "-" + std::to_string(number) + "-";
+  Stage stage(machine_, prefix);
   Watch watch(command({"--charge-tier", rung.charge, "--oom-tier", rung.oom, "--burst-min", "8MiB"}));
   if (!watch.attached()) {
     tell(rung, "attach", {Result::kFailed, "watch did not attach: " + watch.log()});
@@ -163,6 +165,7 @@ void Runner::try_rung(const Tried& tried, int number) {
       one.truth = scenario.play(stage);
     } catch (const NotPlayed& other) {
       tell(rung, scenario.name, {Result::kNotPossible, other.what()});
+      not_played.push_back(prefix + scenario.name);
       continue;
     } catch (const std::exception& error) {
       one.problem = error.what();
@@ -179,6 +182,18 @@ void Runner::try_rung(const Tried& tried, int number) {
       std::cerr << incident.dump() << "\n";
     }
     std::cerr << watch.log();
+  }
+  if (watch.bad_lines() > 0) {
+    tell(rung, "output", {Result::kFailed, std::to_string(watch.bad_lines()) + " lines that are no incident"});
+  }
+  for (const Json& incident : told) {
+    const std::string path = incident["cgroup"]["path"].is_string() ? incident["cgroup"]["path"] : Json("");
+    const bool known = std::ranges::any_of(played, [&](const Played& one) { return is_about(incident, one.truth); }) ||
+                       std::ranges::find(not_played, path) != not_played.end();
+    // Bursts happen beside the scenarios too; and a machine that is not ours has OOMs of its own.
+    if (incident["kind"] != "burst" && !known && (machine_.vm || path.starts_with(prefix))) {
+      tell(rung, "unexpected", {Result::kFailed, incident.dump()});
+    }
   }
   for (const Played& one : played) {
     tell(rung, one.scenario->name,
@@ -235,6 +250,7 @@ int Runner::run() {
   for (const Tried& one : rungs) {
     try_rung(one, ++number);
   }
+  std::cout << Json({{"scenarios_done", number}}).dump() << std::endl;
   return failed_ ? 1 : 0;
 }
 

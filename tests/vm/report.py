@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Tables from the JSON lines of `scenarios` and `verifier_cost`, one file a kernel, in the order given. Exit code 1 when
-a line says FAILED, a program was refused or is over its budget, or a file has no scenarios.
+a line says FAILED, a program was refused or is over its budget, or a file is not whole.
 
 usage: report.py [--document FILE] RESULTS...
 """
@@ -53,7 +53,8 @@ KINDS = {
 
 
 def read(path):
-    """The JSON lines among whatever else a console shows: those of scenarios, and those of verifier_cost."""
+    """The JSON lines among whatever else a console shows: those of scenarios, those of verifier_cost, and whether
+    scenarios came to its end."""
     lines = []
     with open(path, encoding="utf-8", errors="replace") as text:
         for line in text:
@@ -62,7 +63,11 @@ def read(path):
                     lines.append(json.loads(line))
                 except ValueError:
                     continue
-    return [line for line in lines if "scenario" in line], [line for line in lines if "instructions" in line]
+    return (
+        [line for line in lines if "scenario" in line],
+        [line for line in lines if "instructions" in line],
+        any("scenarios_done" in line for line in lines),
+    )
 
 
 def column(line):
@@ -228,10 +233,12 @@ def main():
     options = parser.parse_args()
     lines, costs, status = [], [], 0
     for path in options.results:
-        found, measured = read(path)
+        found, measured, done = read(path)
+        for what, there in (("results", found), ("end", done), ("verifier instructions", measured)):
+            if not there:
+                print(f"report: {path} has no {what}", file=sys.stderr)
+                status = 1
         if not found:
-            print(f"report: {path} has no results", file=sys.stderr)
-            status = 1
             continue
         lines += found
         costs += [(column(found[0]), measured)]

@@ -41,6 +41,7 @@ struct Truth {
   double held_ms = 0;                  // and how long it held it
   bool on_lru = true;                  // it is pages that the kernel puts on its LRU lists
   bool group = false;
+  bool shared_memory = false;  // its victims share one address space
   bool sysrq = false;
   bool lowered = false;
   bool throttled = false;

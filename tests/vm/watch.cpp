@@ -108,6 +108,11 @@ std::vector<Json> Watch::incidents() const {
   return incidents_;
 }
 
+std::size_t Watch::bad_lines() const {
+  const std::lock_guard lock(mutex_);
+  return bad_lines_;
+}
+
 std::string Watch::log() const {
   const std::lock_guard lock(mutex_);
   return log_;
@@ -128,7 +133,12 @@ void Watch::read_lines(int fd, bool is_log) {
     }
     rest.append(block.data(), static_cast<std::size_t>(got));
     for (std::size_t end = 0; (end = rest.find('\n')) != std::string::npos; rest.erase(0, end + 1)) {
-      incidents_.push_back(Json::parse(rest.substr(0, end), nullptr, false));
+      Json incident = Json::parse(rest.substr(0, end), nullptr, false);
+      if (incident.is_object() && incident.contains("kind")) {
+        incidents_.push_back(std::move(incident));
+      } else {
+        ++bad_lines_;
+      }
     }
   }
 }

@@ -27,7 +27,8 @@ class Watch {
   // Ends it as a user would; the exit code, -1 when it had to be killed or died of a signal.
   int stop();
   [[nodiscard]] std::vector<Json> incidents() const;
-  [[nodiscard]] std::string log() const;  // what it said on standard error
+  [[nodiscard]] std::size_t bad_lines() const;  // on standard output, that are no incident
+  [[nodiscard]] std::string log() const;        // what it said on standard error
 
  private:
   void read_lines(int fd, bool is_log);
@@ -39,6 +40,7 @@ class Watch {
   Fd err_;
   mutable std::mutex mutex_;
   std::vector<Json> incidents_;
+  std::size_t bad_lines_ = 0;
   std::string log_;
   std::vector<std::thread> readers_;
 };

@@ -59,6 +59,7 @@ constexpr std::string_view kTierKernelLog = "kmsg";
 constexpr std::string_view kTierPolling = "polling";
 // The log is read as soon as the killer has written it, but its reader waits for a group kill's next line.
 constexpr std::chrono::milliseconds kLogWait{80};
+constexpr std::chrono::milliseconds kGroupLogWait = KernelLogSettings{}.group_settle + kLogWait;
 
 bool runs_role(const Features& features, std::string_view role) {
   return std::ranges::any_of(features.hooks,
@@ -187,8 +188,13 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   if (out->features_.charge.name == kTierSampled) {
     settings.standing_gaps.emplace_back("usage was sampled, not seen at each charge: what was short may be missing");
   }
+  const bool by_hook = out->features_.oom.name != kTierKernelLog && out->features_.oom.name != kTierPolling;
+  if (by_hook && !runs_role(out->features_, "signal")) {
+    settings.standing_gaps.emplace_back("processes that died with a victim since they shared its memory are not seen");
+  }
   settings.oom_tier = out->features_.oom.name + (out->log_joins_ ? "+kmsg" : "");
   settings.ooms.log_wait = out->log_joins_ ? kLogWait : std::chrono::milliseconds(0);
+  settings.ooms.group_log_wait = out->log_joins_ ? kGroupLogWait : std::chrono::milliseconds(0);
   settings.ooms.memsw = tree.version() == 1;
   settings.ooms.page_size = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   settings.stalls_are_seen = runs_role(out->features_, "reclaim_end");

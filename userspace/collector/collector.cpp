@@ -306,12 +306,18 @@ void Collector::hold(Incident incident, std::uint64_t evidence_from_ns) {
 void Collector::release(std::uint64_t now_ns, bool all) {
   const auto wait_ns = static_cast<std::uint64_t>(settings_.identity_wait.count()) * kMillisecond;
   std::vector<Waiting> still;
+  // At the end the last names are waited for, for all incidents together.
+  const auto patience_end = std::chrono::steady_clock::now() + std::chrono::milliseconds(all ? 500 : 0);
+  const auto patience = [&] {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(patience_end - std::chrono::steady_clock::now());
+    return std::clamp(left, std::chrono::milliseconds(0), std::chrono::milliseconds(200));
+  };
   for (Waiting& one : waiting_) {
     // Known by its path only: there is nothing more to wait for.
     const bool path_only = one.incident.cgroup.id == 0 && !one.incident.cgroup.path.empty();
     const Identity identity = path_only ? resolver_.find_path(one.incident.cgroup.path)
                               : all && now_ns - one.since_ns < wait_ns
-                                  ? resolver_.wait(one.incident.cgroup.id, std::chrono::milliseconds(200))
+                                  ? resolver_.wait(one.incident.cgroup.id, patience())
                                   : resolver_.find(one.incident.cgroup.id);
     if (identity.pending && !all && now_ns - one.since_ns < wait_ns && waiting_.size() < kMaxWaiting) {
       still.push_back(std::move(one));

@@ -86,8 +86,8 @@ void Collector::tell_oom(const OomFinding& finding) {
     incident.victims.push_back(victim_of(victim, processes_.cmdline(victim.task)));
   }
   for (const TaskInfo& sibling : finding.siblings) {
-    // It shares the victim's memory: the same figures, not more memory.
-    VictimEvent event = finding.victims.empty() ? VictimEvent{} : finding.victims.front();
+    // It shares a victim's memory: the same figures, not more memory. Whose, is known where there is one victim.
+    VictimEvent event = finding.victims.size() == 1 ? finding.victims.front() : VictimEvent{};
     event.task = sibling;
     incident.victims.push_back(victim_of(event, processes_.cmdline(sibling)));
   }
@@ -151,22 +151,39 @@ void Collector::on(const OomCountEvent& event) {
   if (incident.cgroup.path.empty()) {
     incident.cgroup.path = event.path;
   }
-  incident.id = incident_id(settings_.host, event.time_ns, event.cgroup_id, 0);
-  incident.scope = event.own_limit ? Scope::kMemcg : Scope::kAncestor;
-  const bool memsw = event.own_limit && event.memsw_hit;
-  incident.limit = {!event.own_limit ? std::nullopt
-                    : memsw          ? event.memsw_limit_bytes
-                                     : event.limit_bytes,
-                    memsw ? tree_.swap_limit_file() : tree_.limit_file(), event.own_limit ? incident.cgroup.path : ""};
-  incident.usage_bytes = memsw ? event.memsw_usage_bytes : event.usage_bytes;
+  // Several that are gone can be told of at the same moment: their paths tell them apart.
+  const auto id = event.cgroup_id != 0 ? event.cgroup_id : std::hash<std::string>{}(event.path);
+  incident.id = incident_id(settings_.host, event.time_ns, id, 0);
+  const std::string limit_path = event.limit_path.value_or("");
+  incident.limit = {std::nullopt, tree_.limit_file(), ""};
+  if (!event.limit_path && !event.path.empty()) {
+    incident.scope = Scope::kMemcg;  // the most likely: the gap says that it is a guess
+  } else if (limit_path.empty()) {
+    incident.scope = Scope::kHost;
+    incident.limit = {settings_.host_memory_bytes, "host", {}};
+    incident.ranking = ranking_.rank();
+  } else {
+    incident.scope = limit_path == event.path ? Scope::kMemcg : Scope::kAncestor;
+    incident.limit.cgroup_path = limit_path;
+    incident.limit.bytes = event.memsw_hit ? event.memsw_limit_bytes : event.limit_bytes;
+    incident.limit.kind = event.memsw_hit ? tree_.swap_limit_file() : tree_.limit_file();
+    incident.usage_bytes = event.memsw_hit ? event.memsw_usage_bytes : event.usage_bytes;
+  }
   incident.peak_bytes = event.peak_bytes;
   OomDetail detail;
   detail.group_kill = event.group_kill;
   detail.kills = event.kills;
   incident.oom = detail;
   incident.evidence.gaps.emplace_back("kills were only counted: the victims are not known");
-  if (!event.own_limit) {
-    incident.evidence.gaps.emplace_back("its own limit was not hit: that of an ancestor, or the host's memory");
+  if (!event.limit_path) {
+    incident.evidence.gaps.emplace_back(
+        "the cgroup was gone before its files could be read: whose limit was hit is not known");
+  } else if (tree_.version() == 1) {
+    incident.evidence.gaps.emplace_back(
+        "whose limit was hit is inferred from what the cgroups held at most: cgroup v1 does not count that");
+  } else if (limit_path.empty()) {
+    incident.evidence.gaps.emplace_back(
+        "no cgroup's limit was hit: the host's memory, or what a cpuset or a memory policy allows");
   }
   std::uint64_t from_ns = event.time_ns - std::min(event.time_ns, event.window_ns);
   cut_rise({}, event.cgroup_id, from_ns, std::nullopt);
@@ -193,6 +210,10 @@ void Collector::on(const StuckEvent& event) {
   for (const StuckTask& task : event.tasks) {
     stuck.tasks.push_back({task.pid, task.tid, task.comm, 0});
   }
+  if (std::ranges::any_of(event.tasks, [](const StuckTask& task) { return !task.verified; })) {
+    incident.evidence.gaps.emplace_back(
+        "where its tasks sleep may not be read (CAP_SYS_PTRACE): some of those named may wait for something else");
+  }
   incident.stuck = std::move(stuck);
   incident.oom = OomDetail{};
   totals_.ooms += event.ended ? 0 : 1;
@@ -205,18 +226,30 @@ void Collector::tell_failure(const ChargeFailureFinding& finding) {
   incident.id = incident_id(settings_.host, finding.first_ns, last.cgroup_id, 0);
   // Whose limit it was is not told by the kernel: the one in the chain that has the least room left.
   const MemcgState* tightest = nullptr;
-  const auto room = [](const MemcgState& memcg) {
-    return memcg.limit_bytes ? *memcg.limit_bytes - std::min(*memcg.limit_bytes, memcg.usage_bytes) : ~0ULL;
+  const auto left = [](std::optional<std::uint64_t> limit, std::uint64_t usage) {
+    return limit ? *limit - std::min(*limit, usage) : ~0ULL;
   };
+  const auto memory_room = [&](const MemcgState& memcg) { return left(memcg.limit_bytes, memcg.usage_bytes); };
+  const auto memsw_room = [&](const MemcgState& memcg) {
+    return settings_.ooms.memsw ? left(memcg.swap_limit_bytes, memcg.swap_usage_bytes) : ~0ULL;
+  };
+  const auto room = [&](const MemcgState& memcg) { return std::min(memory_room(memcg), memsw_room(memcg)); };
+  int too_tight = 0;
   for (const MemcgState& memcg : last.chain.entries) {
-    tightest = memcg.limit_bytes && (tightest == nullptr || room(memcg) < room(*tightest)) ? &memcg : tightest;
+    tightest = room(memcg) != ~0ULL && (tightest == nullptr || room(memcg) < room(*tightest)) ? &memcg : tightest;
+    too_tight += last.bytes && memory_room(memcg) < *last.bytes ? 1 : 0;
+    too_tight += last.bytes && memsw_room(memcg) < *last.bytes ? 1 : 0;
+  }
+  if (too_tight != 1) {
+    incident.evidence.gaps.emplace_back("whose limit refused it is inferred: the one with the least room is named");
   }
   if (tightest != nullptr) {
     OomFinding as_finding;
     as_finding.hit = *tightest;
+    as_finding.memsw_hit = memsw_room(*tightest) < memory_room(*tightest);
     incident.scope = tightest->cgroup_id == last.cgroup_id ? Scope::kMemcg : Scope::kAncestor;
     incident.limit = limit_of(as_finding, incident);
-    incident.usage_bytes = tightest->usage_bytes;
+    incident.usage_bytes = as_finding.memsw_hit ? tightest->swap_usage_bytes : tightest->usage_bytes;
   }
   if (!last.chain.entries.empty()) {
     incident.peak_bytes = last.chain.entries.front().watermark_bytes;

@@ -32,8 +32,11 @@ std::uint64_t failures_v1(const CgroupTree& tree, const std::string& path) {
                              : 0;
 }
 
-bool reached(std::optional<std::uint64_t> peak, std::optional<std::uint64_t> limit) {
-  return peak && limit && *peak + kBatch > *limit;
+bool memory_reached(const MemcgState& peaks) {
+  return peaks.limit_bytes && peaks.usage_bytes + kBatch > *peaks.limit_bytes;
+}
+bool memsw_reached(const MemcgState& peaks) {
+  return peaks.swap_limit_bytes && peaks.swap_usage_bytes + kBatch > *peaks.swap_limit_bytes;
 }
 
 std::uint64_t saturating(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; }
@@ -108,7 +111,7 @@ void OomCountPoller::look(std::uint64_t now_ns, const std::vector<std::uint64_t>
   if ((owed_ > 0 || !machine_kills_) && now_ns >= next_all_ns_) {
     look_at_all(now_ns, rises);
   }
-  account(rises, now_ns);
+  account(rises, now_ns, out);
   tell(std::move(rises), out);
   tell_groups(now_ns, out);
 }
@@ -167,7 +170,7 @@ void OomCountPoller::look_at(std::uint64_t id, std::uint64_t now_ns, std::vector
   known.looked_ns = now_ns;
 }
 
-void OomCountPoller::account(const std::vector<Rise>& rises, std::uint64_t now_ns) {
+void OomCountPoller::account(const std::vector<Rise>& rises, std::uint64_t now_ns, std::vector<Event>& out) {
   for (const Rise& rise : rises) {
     owed_ -= static_cast<std::int64_t>(rise.kills);
   }
@@ -175,6 +178,13 @@ void OomCountPoller::account(const std::vector<Rise>& rises, std::uint64_t now_n
     owed_ = 0;
     owed_since_ns_ = now_ns;
   } else if (saturating(now_ns, owed_since_ns_) >= kSettleNs && (owed_ < 0 || all_looked_ns_ > owed_since_ns_)) {
+    if (owed_ > 0 && whole_view_) {
+      OomCountEvent event;
+      event.time_ns = now_ns;
+      event.window_ns = saturating(now_ns, quiet_ns_);
+      event.kills = static_cast<std::uint64_t>(owed_);
+      out.emplace_back(std::move(event));
+    }
     gone_unread_ += owed_ > 0 ? static_cast<std::uint64_t>(owed_) : 0;
     owed_ = 0;
   }
@@ -242,42 +252,71 @@ OomCountEvent OomCountPoller::event_of(const Rise& rise) {
   event.window_ns = rise.window_ns;
   event.path = rise.path;
   event.kills = rise.kills;
-  event.usage_bytes = number_in(tree_, rise.path, tree_.usage_file()).value_or(0);
-  event.limit_bytes = number_in(tree_, rise.path, tree_.limit_file());
   event.peak_bytes = number_in(tree_, rise.path, tree_.peak_file());
-  if (tree_.version() == 1) {
-    event.memsw_limit_bytes = number_in(tree_, rise.path, tree_.swap_limit_file());
-    event.memsw_usage_bytes = number_in(tree_, rise.path, "memory.memsw.usage_in_bytes").value_or(0);
-    // As far as the peaks tell: those of the kill itself are gone.
-    MemcgState peaks;
-    peaks.limit_bytes = event.limit_bytes;
-    peaks.swap_limit_bytes = event.memsw_limit_bytes;
-    const auto both = number_in(tree_, rise.path, "memory.memsw.max_usage_in_bytes");
-    peaks.swap_usage_bytes = both.value_or(0);
-    event.memsw_hit = reached(both, event.memsw_limit_bytes) &&
-                      (!reached(event.peak_bytes, event.limit_bytes) || memsw_comes_first(peaks));
-  }
   if (const Cgroup* cgroup = roster_.find_path(rise.path)) {
     event.cgroup_id = cgroup->id;
-    event.own_limit = own_limit_hit(*cgroup, event);
+  }
+  // Without its files nothing is known, not even that it was not the own limit.
+  if (event.cgroup_id != 0 && read(rise.path)) {
+    find_limit(event);
   }
   return event;
 }
 
-bool OomCountPoller::own_limit_hit(const Cgroup& cgroup, const OomCountEvent& event) {
-  const auto found = known_.find(cgroup.id);
-  if (found == known_.end()) {
+void OomCountPoller::find_limit(OomCountEvent& event) {
+  event.limit_path = "";
+  for (std::string path = event.path; path.size() > 1; path = parent_of(path)) {
+    if (limit_hit(path, event.time_ns, path == event.path)) {
+      event.limit_path = path;
+      break;
+    }
+  }
+  if (event.limit_path->empty()) {
+    return;
+  }
+  event.usage_bytes = number_in(tree_, *event.limit_path, tree_.usage_file());
+  event.limit_bytes = number_in(tree_, *event.limit_path, tree_.limit_file());
+  if (tree_.version() == 1) {
+    const MemcgState peaks = peaks_of(*event.limit_path);
+    event.memsw_hit = memsw_reached(peaks) && (!memory_reached(peaks) || memsw_comes_first(peaks));
+    event.memsw_limit_bytes = peaks.swap_limit_bytes;
+    event.memsw_usage_bytes = number_in(tree_, *event.limit_path, "memory.memsw.usage_in_bytes").value_or(0);
+  }
+}
+
+// v1: its limits, and the highest that was ever used of them. What was in use at the kill is gone.
+MemcgState OomCountPoller::peaks_of(const std::string& path) const {
+  MemcgState out;
+  out.usage_bytes = number_in(tree_, path, tree_.peak_file()).value_or(0);
+  out.limit_bytes = number_in(tree_, path, tree_.limit_file());
+  out.swap_usage_bytes = number_in(tree_, path, "memory.memsw.max_usage_in_bytes").value_or(0);
+  out.swap_limit_bytes = number_in(tree_, path, tree_.swap_limit_file());
+  return out;
+}
+
+bool OomCountPoller::limit_hit(const std::string& path, std::uint64_t now_ns, bool own) {
+  const Cgroup* cgroup = roster_.find_path(path);
+  const auto found = cgroup == nullptr ? known_.end() : known_.find(cgroup->id);
+  if (tree_.version() == 2) {
+    if (found == known_.end()) {
+      return false;
+    }
+    // One above may not have been looked at since: its count goes up before the victim dies.
+    const auto figures = found->second.figures.whole_tree ? std::nullopt : read(path);
+    return (figures && figures->limit_hits > found->second.figures.limit_hits) ||
+           (found->second.limit_hit_ns != 0 && saturating(now_ns, found->second.limit_hit_ns) <= kHitNs);
+  }
+  const MemcgState peaks = peaks_of(path);
+  if (!memory_reached(peaks) && !memsw_reached(peaks)) {
     return false;
   }
-  Known& known = found->second;
-  if (tree_.version() == 2) {
-    return known.limit_hit_ns != 0 && saturating(event.time_ns, known.limit_hit_ns) <= kHitNs;
+  if (!own || found == known_.end()) {
+    return true;
   }
   // v1 has no such count. failcnt is one that also counts what reclaim could satisfy, and some kernels leave it at 0
   // (6.18): where it counts, it must have grown; the limit must have been reached in any case.
-  const std::uint64_t failures = failures_v1(tree_, cgroup.path);
-  const bool none_new = failures == std::exchange(known.failcnt, failures) && failures > 0;
-  return !none_new && (event.memsw_hit || reached(event.peak_bytes, event.limit_bytes));
+  const std::uint64_t failures = failures_v1(tree_, path);
+  return failures != std::exchange(found->second.failcnt, failures) || failures == 0;
 }
 
 }  // namespace memcrest

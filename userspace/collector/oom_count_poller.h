@@ -39,7 +39,8 @@ class OomCountPoller {
   void look(std::uint64_t now_ns, const std::vector<std::uint64_t>& touched, std::vector<Event>& out);
 
   // Kills that the machine counted and no cgroup showed: the cgroup was gone before it could be read, or it is v2's
-  // root, which keeps no count. nullopt: the machine's count cannot be read, or speaks of cgroups that we cannot see.
+  // root, which keeps no count. Each was told as an event without a cgroup. nullopt: the machine's count cannot be
+  // read, or speaks of cgroups that we cannot see.
   [[nodiscard]] std::optional<std::uint64_t> gone_unread() const;
   // How far apart two looks at the same count may be: what a kill's time can be wrong by.
   [[nodiscard]] std::chrono::nanoseconds gap() const { return std::chrono::nanoseconds(gap_.ns()); }
@@ -71,11 +72,14 @@ class OomCountPoller {
   void look_at_machine(std::uint64_t now_ns);
   void look_at_all(std::uint64_t now_ns, std::vector<Rise>& rises);
   void look_at(std::uint64_t id, std::uint64_t now_ns, std::vector<Rise>& rises);
-  void account(const std::vector<Rise>& rises, std::uint64_t now_ns);
+  void account(const std::vector<Rise>& rises, std::uint64_t now_ns, std::vector<Event>& out);
   void tell(std::vector<Rise> rises, std::vector<Event>& out);
   void tell_groups(std::uint64_t now_ns, std::vector<Event>& out);
   [[nodiscard]] std::string group_of(const std::string& path) const;
-  [[nodiscard]] bool own_limit_hit(const Cgroup& cgroup, const OomCountEvent& event);
+  // Whether the limit of `path` has led to a kill lately. `own`: the kill was in this cgroup.
+  [[nodiscard]] bool limit_hit(const std::string& path, std::uint64_t now_ns, bool own);
+  void find_limit(OomCountEvent& event);
+  [[nodiscard]] MemcgState peaks_of(const std::string& path) const;
   [[nodiscard]] OomCountEvent event_of(const Rise& rise);
 
   const CgroupTree& tree_;

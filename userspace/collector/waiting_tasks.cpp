@@ -79,7 +79,9 @@ std::optional<StuckTask> waiting(const SystemRoot& root, std::uint32_t tid) {
   const auto pids = numbers(field(*status, "Tgid:"));
   task.pid = pids.empty() ? tid : pids.front();
   const std::string folder = root.proc + "/" + std::to_string(task.pid) + "/task/" + std::to_string(tid);
-  return waits_in_oom(folder).value_or(true) ? std::optional(std::move(task)) : std::nullopt;
+  const auto waits = waits_in_oom(folder);
+  task.verified = waits.has_value();
+  return waits.value_or(true) ? std::optional(std::move(task)) : std::nullopt;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "incident/oom_assembler.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "incident/log_report.h"
 #include "incident/saturating.h"
@@ -139,7 +140,8 @@ void OomAssembler::feed(const KillEvent& event) {
   if (!event.from_kernel) {
     return;
   }
-  for (Open& open : open_) {
+  // The newest first: a thread may kill again while its last kill is still open.
+  for (Open& open : std::views::reverse(open_)) {
     const OomFinding& finding = open.finding;
     if (!finding.trigger || finding.trigger->tid != event.sender.tid || event.time_ns < finding.time_ns ||
         event.time_ns > open.last_ns + settle_ns(finding) || event.time_ns >= open.trigger_end_ns) {
@@ -304,7 +306,8 @@ std::uint64_t OomAssembler::settle_ns(const OomFinding& finding) const {
 
 std::uint64_t OomAssembler::due_ns(const Open& open) const {
   const std::uint64_t settled = open.last_ns + settle_ns(open.finding);
-  const auto log_ns = static_cast<std::uint64_t>(settings_.log_wait.count()) * kMillisecond;
+  const auto log_wait = open.finding.group_kill ? settings_.group_log_wait : settings_.log_wait;
+  const auto log_ns = static_cast<std::uint64_t>(log_wait.count()) * kMillisecond;
   return open.finding.log || log_ns == 0 ? settled : std::max(settled, open.last_ns + log_ns);
 }
 
@@ -371,9 +374,14 @@ std::vector<OomFinding> OomAssembler::take(std::uint64_t now_ns) {
       return std::ranges::any_of(open.finding.victims,
                                  [&](const VictimEvent& one) { return one.task.process == sibling.process; });
     });
-    if (settings_.log_wait.count() > 0 && !open.finding.log && !open.finding.control) {
+    if (!open.finding.log && !open.finding.control) {
       open.finding.gaps.emplace_back(
-          "the kernel log did not report this OOM in time: order and gfp mask are not known");
+          settings_.log_wait.count() > 0
+              ? "the kernel log did not report this OOM in time: order and gfp mask are not known"
+              : "neither the OOM killer nor the kernel log is read: order and gfp mask are not known");
+      if (open.finding.scope == Scope::kHost) {
+        open.finding.gaps.emplace_back("whether a cpuset or a memory policy was the limit is not known");
+      }
     }
     out.push_back(std::move(open.finding));
   }

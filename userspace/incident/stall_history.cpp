@@ -20,10 +20,10 @@ void StallHistory::note(std::uint64_t cgroup_id, std::uint64_t time_ns, std::uin
                         std::uint64_t throttle_ns) {
   auto found = cgroups_.find(cgroup_id);
   if (found == cgroups_.end()) {
-    if (reclaim_ns == 0 && throttle_ns == 0) {
-      return;  // most cgroups are never held up
-    }
     if (cgroups_.size() >= max_cgroups_) {
+      if (reclaim_ns == 0 && throttle_ns == 0) {
+        return;  // most cgroups are never held up
+      }
       cgroups_.erase(std::ranges::min_element(
           cgroups_, {}, [](const auto& one) { return one.second.empty() ? 0 : one.second.back().time_ns; }));
     }
@@ -31,9 +31,10 @@ void StallHistory::note(std::uint64_t cgroup_id, std::uint64_t time_ns, std::uin
   }
   std::deque<Point>& points = found->second;
   if (!points.empty() && points.back().reclaim_ns == reclaim_ns && points.back().throttle_ns == throttle_ns) {
+    points.back().until_ns = std::max(points.back().until_ns, time_ns);
     return;
   }
-  points.push_back({time_ns, reclaim_ns, throttle_ns});
+  points.push_back({time_ns, time_ns, reclaim_ns, throttle_ns});
   while (points.size() > 1 && (points.size() > kMaxPoints || points[1].time_ns + window_ns_ < time_ns)) {
     points.pop_front();
   }
@@ -46,7 +47,7 @@ ReclaimStall StallHistory::before(std::uint64_t cgroup_id, std::uint64_t time_ns
     return out;
   }
   const std::uint64_t from_ns = saturating_sub(time_ns, window_ns_);
-  Point begin;
+  Point begin{.until_ns = from_ns};
   Point end;
   for (const Point& point : found->second) {
     if (point.time_ns <= from_ns) {
@@ -55,6 +56,9 @@ ReclaimStall StallHistory::before(std::uint64_t cgroup_id, std::uint64_t time_ns
     if (point.time_ns <= time_ns) {
       end = point;
     }
+  }
+  if (end.time_ns > begin.time_ns) {
+    out.window_ms = static_cast<double>(saturating_sub(time_ns, std::min(begin.until_ns, from_ns))) / kMillisecond;
   }
   out.direct_ms = static_cast<double>(saturating_sub(end.reclaim_ns, begin.reclaim_ns)) / kMillisecond;
   out.throttle_ms = static_cast<double>(saturating_sub(end.throttle_ns, begin.throttle_ns)) / kMillisecond;

@@ -19,12 +19,14 @@ class StallHistory {
   // The totals of a cgroup as of `time_ns`, in order of time for each cgroup.
   void note(std::uint64_t cgroup_id, std::uint64_t time_ns, std::uint64_t reclaim_ns, std::uint64_t throttle_ns);
   void forget(std::uint64_t cgroup_id) { cgroups_.erase(cgroup_id); }
-  // What was added in the window before `time_ns`. Totals were 0 before the first note.
+  // What was added in the window before `time_ns`; in a longer one, which the result tells, where nothing was noted
+  // near its beginning. Totals were 0 before the first note.
   [[nodiscard]] ReclaimStall before(std::uint64_t cgroup_id, std::uint64_t time_ns) const;
 
  private:
   struct Point {
-    std::uint64_t time_ns = 0;
+    std::uint64_t time_ns = 0;   // first seen so
+    std::uint64_t until_ns = 0;  // and last
     std::uint64_t reclaim_ns = 0;
     std::uint64_t throttle_ns = 0;
   };

@@ -163,6 +163,7 @@ std::vector<Hook> all_hooks() {
   add("on_over_high_begin_kprobe", "kprobe", over_high, "throttle_begin", kThrottle);
   add("on_over_high_end_kprobe", "kretprobe", over_high, "throttle_end", kThrottle);
   add("on_try_charge", "fexit", {"try_charge_memcg", "try_charge"}, "failure", kFailed);
+  add("on_try_charge_begin_kprobe", "kprobe", {"try_charge_memcg", "try_charge"}, "failure_begin", kFailed);
   add("on_try_charge_kprobe", "kretprobe", {"try_charge_memcg", "try_charge"}, "failure", kFailed);
   return out;
 }

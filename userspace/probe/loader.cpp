@@ -53,7 +53,7 @@ int keep_warning(libbpf_print_level level, const char* format, va_list arguments
 }
 
 // The program that try_charge would pay for on every page: attached by tend() only.
-bool is_attached_late(const Hook& hook) { return hook.role == "failure"; }
+bool is_attached_late(const Hook& hook) { return hook.role == "failure" || hook.role == "failure_begin"; }
 
 // The object without kernel functions has the same maps and programs: the same skeleton fits.
 memcrest_bpf* open_plain(const bpf_object_open_opts& options) {
@@ -182,9 +182,9 @@ struct LoadedProbe::Impl {
   Skeleton skeleton;
   std::vector<Link> links;
   LoadSettings settings;
-  // The program that follows failed charges: name empty, there is none.
-  Hook failure;
-  Link failure_link;
+  // The programs that follow failed charges, in the order of attaching; and while they are attached, their links.
+  std::vector<Hook> failure;
+  std::vector<Link> failure_links;
   std::uint64_t failures_since_ns = 0;
   std::uint64_t limit_hits = 0;
   std::uint64_t last_hit_ns = 0;
@@ -255,7 +255,7 @@ Result<void> LoadedProbe::attach(Features& features) {
         continue;
       }
       if (is_attached_late(hook)) {
-        impl_->failure = hook;
+        impl_->failure.push_back(hook);
         continue;
       }
       if (Link link = impl_->attach(hook)) {
@@ -281,27 +281,30 @@ Result<void> LoadedProbe::attach(Features& features) {
 
 void LoadedProbe::tend(std::uint64_t now_ns) {
   constexpr std::uint64_t kQuietNs = 30'000'000'000;
-  if (impl_->failure.program.empty()) {
+  if (impl_->failure.empty()) {
     return;
   }
   const std::uint64_t hits = *static_cast<volatile const __u64*>(&impl_->skeleton->bss->limit_hits);
   if (hits != impl_->limit_hits) {
     impl_->limit_hits = hits;
     impl_->last_hit_ns = now_ns;
-    if (!impl_->failure_link) {
-      impl_->failure_link = impl_->attach(impl_->failure);
+    if (impl_->failure_links.empty()) {
+      for (const Hook& hook : impl_->failure) {
+        impl_->failure_links.push_back(impl_->attach(hook));
+      }
       impl_->failures_since_ns = now_ns;
-      if (!impl_->failure_link) {
-        impl_->failure.program.clear();  // it loaded and does not attach: asking again would not help
+      if (std::ranges::any_of(impl_->failure_links, [](const Link& link) { return link == nullptr; })) {
+        impl_->failure_links.clear();
+        impl_->failure.clear();  // loaded, and does not attach: asking again would not help
       }
     }
-  } else if (impl_->failure_link && now_ns - impl_->last_hit_ns > kQuietNs) {
-    impl_->failure_link.reset();
+  } else if (now_ns - impl_->last_hit_ns > kQuietNs) {
+    impl_->failure_links.clear();
   }
 }
 
 std::optional<std::uint64_t> LoadedProbe::failures_since() const {
-  return impl_->failure_link ? std::optional(impl_->failures_since_ns) : std::nullopt;
+  return !impl_->failure_links.empty() ? std::optional(impl_->failures_since_ns) : std::nullopt;
 }
 
 std::optional<std::uint64_t> LoadedProbe::failures_of(std::uint64_t serial) const {

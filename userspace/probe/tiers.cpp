@@ -72,7 +72,8 @@ std::vector<Tier> Builder::charge() const {
   out.push_back(std::move(both));
   out.push_back(std::move(lru));
   for (Tier& tier : out) {
-    if (!sees("failure")) {
+    // Only the page counters tell that a limit is met, and with that when to look.
+    if (!sees("failure") || !(tier.name == kChargeTiers[0] || tier.name == kChargeTiers[1])) {
       tier.misses.emplace_back(kNoFailures);
     }
     if (!sees("reclaim_begin") || !sees("reclaim_end")) {
@@ -181,6 +182,10 @@ std::vector<std::string> side_programs(const std::vector<Hook>& hooks) {
     }
   }
   if (const Hook* hook = best_of(hooks, "failure")) {
+    // A kretprobe does not see what was asked for: its beginning does.
+    if (const Hook* begin = best_of(hooks, "failure_begin"); begin != nullptr && hook->kind == "kretprobe") {
+      out.push_back(begin->program);
+    }
     out.push_back(hook->program);
   }
   return out;

@@ -93,6 +93,7 @@ TEST_F(CollectorTest, NothingLostAndNothingMissingIsComplete) {
   const Box web = box("/docker/" + id_of('a'), 64_MiB);
   tell(created(web, 1000_ms));
   rise(web, 1100_ms, 64);
+  tell(chosen(web, 1164_ms));
   tell(killed(web, 1164_ms));
   run_until(2000_ms);
   ASSERT_THAT(incidents_, SizeIs(1));
@@ -124,6 +125,7 @@ TEST_F(CollectorTest, LossLongBeforeDoesNotAccuseThisIncident) {
   run_until(900_ms);
   tell(created(job, 5000_ms));
   rise(job, 5100_ms, 64);
+  tell(chosen(job, 5164_ms));
   tell(killed(job, 5164_ms));
   run_until(6000_ms);
   ASSERT_THAT(incidents_, SizeIs(1));
@@ -138,6 +140,7 @@ TEST_F(CollectorTest, StepsLeftOutAreAGap) {
   StepEvent late = job.steps.up(1150_ms, 60_MiB);
   late.suppressed = 29;
   tell(late);
+  tell(chosen(job, 1164_ms));
   tell(killed(job, 1164_ms));
   run_until(2000_ms);
   ASSERT_THAT(incidents_, SizeIs(1));

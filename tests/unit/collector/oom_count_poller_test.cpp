@@ -98,7 +98,7 @@ TEST_F(OomCountTest, AKillIsFoundWhereItWas) {
   EXPECT_EQ(events[0].path, "/docker/web");
   EXPECT_EQ(events[0].kills, 1);
   EXPECT_FALSE(events[0].group_kill);
-  EXPECT_TRUE(events[0].own_limit);
+  EXPECT_EQ(events[0].limit_path, events[0].path);
   EXPECT_EQ(events[0].usage_bytes, 3_MiB);
   EXPECT_EQ(events[0].limit_bytes, 64_MiB);
   EXPECT_EQ(events[0].peak_bytes, 64_MiB);
@@ -115,19 +115,20 @@ TEST_F(OomCountTest, AFailcntWithoutTheLimitReachedIsNotTheOwnLimit) {
   machine(1);
   count("/a", 1);
   host_.write("/a", "memory.max_usage_in_bytes", std::to_string(64_MiB) + "\n");
-  EXPECT_FALSE(look(1020_ms).at(0).own_limit) << "failcnt is that of before";
+  EXPECT_EQ(look(1020_ms).at(0).limit_path, "") << "failcnt is that of before";
   machine(2);
   count("/a", 2);
   host_.write("/a", "memory.failcnt", "8\n");
   host_.write("/a", "memory.max_usage_in_bytes", std::to_string(32_MiB) + "\n");
-  EXPECT_FALSE(look(1040_ms).at(0).own_limit) << "never near it";
+  EXPECT_EQ(look(1040_ms).at(0).limit_path, "") << "never near it";
   machine(3);
   count("/a", 3);
   host_.write("/a", "memory.memsw.failcnt", "1\n");
   host_.write("/a", "memory.memsw.limit_in_bytes", std::to_string(80_MiB) + "\n");
   host_.write("/a", "memory.memsw.max_usage_in_bytes", std::to_string(80_MiB) + "\n");
   const OomCountEvent both = look(1060_ms).at(0);
-  EXPECT_TRUE(both.own_limit && both.memsw_hit) << "memory and swap together were";
+  EXPECT_EQ(both.limit_path, "/a");
+  EXPECT_TRUE(both.memsw_hit) << "memory and swap together were";
   EXPECT_EQ(both.memsw_limit_bytes, 80_MiB);
 }
 
@@ -194,7 +195,11 @@ TEST_F(OomCountTest, WhatNoCgroupShowsIsCountedAsGoneUnread) {
   EXPECT_THAT(look(1020_ms), SizeIs(1));
   EXPECT_EQ(poller_->gone_unread(), 0) << "it may still show";
   EXPECT_THAT(look(1040_ms), IsEmpty());
-  EXPECT_THAT(look(1080_ms), IsEmpty());
+  const auto events = look(1080_ms);
+  ASSERT_THAT(events, SizeIs(1)) << "told, if only as a number";
+  EXPECT_EQ(events[0].kills, 2);
+  EXPECT_EQ(events[0].path, "");
+  EXPECT_FALSE(events[0].limit_path);
   EXPECT_EQ(poller_->gone_unread(), 2);
   machine(4);
   count("/a", 2);
@@ -222,7 +227,7 @@ TEST_F(OomCountV2Test, IsToldOfAChangeWithoutTheMachinesCount) {
   ASSERT_THAT(events, SizeIs(1));
   EXPECT_EQ(events[0].kills, 1);
   EXPECT_EQ(events[0].window_ns, 3_ms);
-  EXPECT_TRUE(events[0].own_limit);
+  EXPECT_EQ(events[0].limit_path, events[0].path);
   machine(1);
   EXPECT_THAT(look(1020_ms), IsEmpty()) << "once is enough";
   EXPECT_THAT(look(1100_ms), IsEmpty());
@@ -241,10 +246,25 @@ TEST_F(OomCountV2Test, TheOwnLimitIsRememberedUntilTheKill) {
   auto events = look(1500_ms);
   ASSERT_THAT(events, SizeIs(2));
   std::ranges::sort(events, {}, &OomCountEvent::path);
-  EXPECT_TRUE(events[0].own_limit);
-  EXPECT_FALSE(events[1].own_limit) << "an ancestor's, or the machine's";
+  EXPECT_EQ(events[0].limit_path, events[0].path);
+  EXPECT_NE(events[1].limit_path, events[1].path) << "an ancestor's, or the machine's";
   count("/a", 2, 1);
-  EXPECT_FALSE(look(9000_ms).at(0).own_limit) << "that hit is long over";
+  EXPECT_EQ(look(9000_ms).at(0).limit_path, "") << "that hit is long over";
+}
+
+TEST_F(OomCountV2Test, TheLimitOfAnAncestorIsFound) {
+  machine(0);
+  make("/pod");
+  make("/pod/a");
+  start();
+  host_.write("/pod", "memory.max", std::to_string(64_MiB) + "\n");
+  count("/pod/a", 1, 0);
+  count("/pod", 0, 1);
+  const auto events = look(1020_ms);
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].path, "/pod/a");
+  EXPECT_EQ(events[0].limit_path, "/pod");
+  EXPECT_EQ(events[0].limit_bytes, 64_MiB);
 }
 
 TEST_F(OomCountV2Test, AGroupKillIsOneEventWithoutTheOneThatIsCountedTwice) {
@@ -262,7 +282,7 @@ TEST_F(OomCountV2Test, AGroupKillIsOneEventWithoutTheOneThatIsCountedTwice) {
   EXPECT_EQ(events[0].time_ns, 1010_ms);
   EXPECT_EQ(events[0].kills, 3);
   EXPECT_TRUE(events[0].group_kill);
-  EXPECT_TRUE(events[0].own_limit);
+  EXPECT_EQ(events[0].limit_path, events[0].path);
   EXPECT_EQ(events[0].path, "/pod");
 }
 
@@ -296,7 +316,7 @@ TEST_F(OomCountV2Test, AGroupOfSeveralCgroupsIsToldAsTheGroup) {
   EXPECT_EQ(events[0].path, "/pod");
   EXPECT_EQ(events[0].cgroup_id, host_.id("/pod"));
   EXPECT_EQ(events[0].kills, 3);
-  EXPECT_TRUE(events[0].own_limit);
+  EXPECT_EQ(events[0].limit_path, events[0].path);
 }
 
 TEST_F(OomCountV2Test, WithoutLocalFilesASumIsNotToldAgain) {

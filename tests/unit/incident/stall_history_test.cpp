@@ -11,6 +11,7 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 TEST(StallHistory, OnlyTheWindowCounts) {
   StallHistory history(10 * kSecond);
   history.note(1, 1 * kSecond, kSecond, 0);
+  history.note(1, 11 * kSecond, kSecond, 0);
   history.note(1, 12 * kSecond, 3 * kSecond, kSecond / 2);
   history.note(1, 20 * kSecond, 4 * kSecond, kSecond);
   const ReclaimStall stall = history.before(1, 20 * kSecond);
@@ -18,6 +19,17 @@ TEST(StallHistory, OnlyTheWindowCounts) {
   EXPECT_DOUBLE_EQ(stall.direct_ms, 3'000);
   EXPECT_DOUBLE_EQ(stall.throttle_ms, 1'000);
   EXPECT_DOUBLE_EQ(history.before(1, 5 * kSecond).direct_ms, 1'000);
+}
+
+TEST(StallHistory, TheWindowIsAsLongAsWhatIsKnown) {
+  StallHistory history(10 * kSecond);
+  history.note(1, 100 * kSecond, 0, 0);
+  history.note(1, 101 * kSecond, kSecond, 0);
+  history.note(1, 130 * kSecond, kSecond, 0);  // nothing new
+  history.note(1, 600 * kSecond, 300 * kSecond, 0);
+  const ReclaimStall stall = history.before(1, 600 * kSecond);
+  EXPECT_DOUBLE_EQ(stall.direct_ms, 299'000);
+  EXPECT_DOUBLE_EQ(stall.window_ms, 470'000) << "not in the last ten seconds, as far as is known";
 }
 
 TEST(StallHistory, NothingKnownIsNothingStalled) {
