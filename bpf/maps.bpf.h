@@ -65,6 +65,9 @@ struct {
 	__type(value, struct memcrest_stall);
 } stalls SEC(".maps");
 
+/* Tasks that memory.high holds up now, or about so: an entry of `stalls` that was evicted leaves its one behind. */
+__u64 throttled_tasks = 0;
+
 /* Thread id -> address of the task that it sent a SIGKILL to last. Only for kernels whose mark_victim says a pid. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -89,7 +92,7 @@ struct memcrest_attempt {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 16384); /* LRU lists hold 128 for each CPU */
 	__type(key, __u32);
 	__type(value, struct memcrest_attempt);
 } attempts SEC(".maps");

@@ -107,6 +107,11 @@ struct page___v5_10 {
 	struct mem_cgroup *mem_cgroup;
 };
 
+/* struct folio came with 5.16. Where both have the member, it is at the same place. */
+struct page___v5_11 {
+	unsigned long memcg_data;
+};
+
 struct obj_cgroup {
 	struct mem_cgroup *memcg;
 };
@@ -171,6 +176,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	const struct cred *real_cred;
 	struct css_set *cgroups;
+	unsigned int memcg_nr_pages_over_high;
 };
 
 struct linux_binprm;

@@ -118,7 +118,10 @@ static __always_inline __u64 memcg_of_page(__u64 page)
 
 	if (bpf_core_field_exists(struct page___v5_10, mem_cgroup))
 		return (__u64)LOAD_AT(struct page___v5_10, page, mem_cgroup);
-	owner = LOAD_AT(struct folio, page, memcg_data);
+	if (bpf_core_field_exists(struct page___v5_11, memcg_data))
+		owner = LOAD_AT(struct page___v5_11, page, memcg_data);
+	else
+		owner = LOAD_AT(struct folio, page, memcg_data);
 	if (lru_owner_is_objcg)
 		return owner & ~7ULL ? (__u64)LOAD_AT(struct obj_cgroup, owner & ~7ULL, memcg) : 0;
 	return owner & 7 ? 0 : owner;

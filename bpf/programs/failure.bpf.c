@@ -8,23 +8,25 @@
 #include "../core/task.bpf.h"
 
 /* include/linux/gfp_types.h; the same from 5.10 to 7.3. */
+#define GFP_MOVABLE 0x8
 #define GFP_DIRECT_RECLAIM 0x400
 #define GFP_NORETRY 0x10000
+#define GFP_HARDWALL 0x100000
 #define GFP_ACCOUNT 0x400000
 
 /*
- * Whether somebody gets an error. Huge and large pages fall back to small ones, kvmalloc to vmalloc, vmalloc to single
- * pages, readahead to none; sockets slow down. Those ask with __GFP_NORETRY, for more than one page of a process or of
- * the page cache, or without waiting for more than one page of the kernel or for a socket. (A hugetlb page that is
- * refused is taken for one of them.)
+ * Whether nobody gets an error for it. Huge and large pages (movable, or for user space) fall back to small ones,
+ * kvmalloc (__GFP_NORETRY) to vmalloc, vmalloc's large pages (which do not wait) to single ones, readahead to none; a
+ * packet's memory that an interrupt wants is charged all the same. A hugetlb page and an atomic allocation without
+ * __GFP_ACCOUNT that are refused look the same, and are not told.
  */
 static __always_inline bool is_optional(__u64 gfp, __u64 pages)
 {
 	if (gfp & GFP_NORETRY)
 		return true;
-	if (gfp & GFP_ACCOUNT)
-		return pages > 1 && !(gfp & GFP_DIRECT_RECLAIM);
-	return pages > 1 || !(gfp & GFP_DIRECT_RECLAIM);
+	if (!(gfp & GFP_DIRECT_RECLAIM))
+		return !(gfp & GFP_ACCOUNT) || pages > 1;
+	return pages > 1 && !(gfp & GFP_ACCOUNT) && (gfp & (GFP_MOVABLE | GFP_HARDWALL));
 }
 
 static __noinline int charge_failed(void *ctx, int error, __u64 gfp, __u64 pages)
@@ -97,13 +99,14 @@ int BPF_KRETPROBE(on_try_charge_kprobe, int error)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct memcrest_attempt *attempt;
+	struct memcrest_attempt asked;
 
 	if (error >= 0)
 		return 0;
 	attempt = bpf_map_lookup_elem(&attempts, &tid);
 	if (!attempt)
-		return charge_failed(ctx, -error, MEMCREST_UNKNOWN, MEMCREST_UNKNOWN);
-	if (is_optional(attempt->gfp_mask, attempt->pages))
-		return 0;
-	return charge_failed(ctx, -error, attempt->gfp_mask, attempt->pages);
+		return 0; /* begun before this was attached, or forgotten: whether it matters is not known */
+	asked = *attempt;
+	bpf_map_delete_elem(&attempts, &tid);
+	return is_optional(asked.gfp_mask, asked.pages) ? 0 : charge_failed(ctx, -error, asked.gfp_mask, asked.pages);
 }

@@ -44,11 +44,12 @@ static __always_inline int reclaim_begins(void)
 static __always_inline int reclaim_ends(void)
 {
 	struct memcrest_stall *stall = own_stall(false);
-	struct memcrest_entry *entry = own_entry();
+	struct memcrest_entry *entry;
 	__u64 took;
 
 	if (!stall || !stall->reclaim_since_ns)
 		return 0;
+	entry = own_entry();
 	took = bpf_ktime_get_boot_ns() - stall->reclaim_since_ns;
 	stall->reclaim_since_ns = 0;
 	stall->reclaimed_ns += took;
@@ -83,11 +84,18 @@ int on_memcg_reclaim_end_raw(void *ctx)
 	return reclaim_ends();
 }
 
+/* Up to 6.17 the kernel comes here on about every context switch, and leaves at once when nothing is owed: so do we. */
 static __always_inline int throttle_begins(void)
 {
-	struct memcrest_stall *stall = own_stall(true);
+	struct memcrest_stall *stall;
 
+	if (bpf_core_field_exists(struct task_struct, memcg_nr_pages_over_high) &&
+	    !TASK(bpf_get_current_task(), memcg_nr_pages_over_high))
+		return 0;
+	stall = own_stall(true);
 	if (stall) {
+		if (!stall->throttle_since_ns)
+			__sync_fetch_and_add(&throttled_tasks, 1);
 		stall->throttle_since_ns = bpf_ktime_get_boot_ns();
 		stall->reclaimed_ns = 0;
 	}
@@ -96,12 +104,17 @@ static __always_inline int throttle_begins(void)
 
 static __always_inline int throttle_ends(void)
 {
-	struct memcrest_stall *stall = own_stall(false);
-	struct memcrest_entry *entry = own_entry();
+	struct memcrest_stall *stall;
+	struct memcrest_entry *entry;
 	__u64 took;
 
+	if (!throttled_tasks)
+		return 0;
+	stall = own_stall(false);
 	if (!stall || !stall->throttle_since_ns)
 		return 0;
+	__sync_fetch_and_add(&throttled_tasks, -1);
+	entry = own_entry();
 	took = bpf_ktime_get_boot_ns() - stall->throttle_since_ns;
 	if (entry && took > stall->reclaimed_ns)
 		__sync_fetch_and_add(&entry->throttle_ns, took - stall->reclaimed_ns);
@@ -109,7 +122,7 @@ static __always_inline int throttle_ends(void)
 	return 0;
 }
 
-/* The target is set by the loader: 6.18 renamed the function, and 5.10 to 6.17 enter it without need, and leave at once. */
+/* The target is set by the loader: 6.18 renamed the function. */
 SEC("fentry/mem_cgroup_handle_over_high")
 int on_over_high_begin(void *ctx)
 {

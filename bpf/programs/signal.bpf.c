@@ -19,8 +19,11 @@ static __always_inline int signal_sent(int sig, __u64 info, __u64 target, int gr
 	/* A signal to a zombie, or a second one to a dying process, changes nothing, and anybody can send millions. */
 	if (result != TRACE_SIGNAL_DELIVERED)
 		return 0;
-	/* Only the kernel's own belong to an OOM: what users send must not crowd those out. */
-	if (info == SEND_SIG_PRIV)
+	/*
+	 * Only the kernel's own belong to an OOM: what users send must not crowd those out, nor what the end of a pid
+	 * namespace sends to all of its processes (zap_pid_ns_processes: its sender exits).
+	 */
+	if (info == SEND_SIG_PRIV && !(TASK(bpf_get_current_task(), flags) & PF_EXITING))
 		r = emit_reserve(&critical, MEMCREST_REC_KILL, sizeof(*r));
 	else
 		r = emit_reserve(&bulk, MEMCREST_REC_KILL, sizeof(*r));

@@ -53,6 +53,16 @@ std::string missing_privileges(const Features& features) {
          "sees a little";
 }
 
+// As the best hook was refused, unless it was not wanted.
+std::string why_no_program(const Features& features) {
+  if (!features.lower.bpf) {
+    return features.lower.no_bpf_reason;
+  }
+  const auto refused = std::ranges::find(features.hooks, HookState::kRefused, &Hook::state);
+  return refused == features.hooks.end() ? "not wanted"
+                                         : refused->kind + "/" + refused->target + ": " + refused->reason;
+}
+
 constexpr std::string_view kTierSampled = "sampled";
 constexpr std::string_view kTierMarkVictim = "mark_victim";
 constexpr std::string_view kTierKernelLog = "kmsg";
@@ -79,6 +89,9 @@ std::expected<void, Session::Failure> Session::open_probe(const TraceOptions& op
   auto probe = LoadedProbe::load(load, features_);
   if (!probe) {
     return failed(probe.error(), kExitUnsupported);
+  }
+  if (!*probe) {
+    return {};  // none of the programs may be loaded: what works without is left
   }
   LoadedProbe& loaded = **probe;
   auto source = RingSource::open(std::move(*probe), find_kernel_functions(root_.proc), clock_, root_);
@@ -182,8 +195,8 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.bursts.min_bytes = options.burst_min_bytes;
   settings.bursts.window = options.burst_window;
   settings.charge_tier = out->features_.charge.name;
-  if (out->features_.programs.empty() && !out->features_.lower.bpf) {
-    settings.standing_gaps.push_back("no BPF program runs: " + out->features_.lower.no_bpf_reason);
+  if (out->features_.programs.empty()) {
+    settings.standing_gaps.push_back("no BPF program runs: " + why_no_program(out->features_));
   }
   if (out->features_.charge.name == kTierSampled) {
     settings.standing_gaps.emplace_back("usage was sampled, not seen at each charge: what was short may be missing");

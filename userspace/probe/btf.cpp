@@ -54,8 +54,8 @@ std::optional<std::uint32_t> KernelBtf::tracepoint(const std::string& name) cons
   return positive(btf__find_by_name_kind(btf_.get(), ("btf_trace_" + name).c_str(), BTF_KIND_TYPEDEF));
 }
 
-bool KernelBtf::has_struct(const std::string& type) const {
-  return btf__find_by_name_kind(btf_.get(), type.c_str(), BTF_KIND_STRUCT) > 0;
+std::optional<std::uint32_t> KernelBtf::structure(const std::string& type) const {
+  return positive(btf__find_by_name_kind(btf_.get(), type.c_str(), BTF_KIND_STRUCT));
 }
 
 bool KernelBtf::has_member(const std::string& type, const std::string& member) const {

@@ -24,7 +24,8 @@ class KernelBtf {
   // BTF id of a function, of a raw tracepoint's prototype; nullopt when this kernel has none.
   [[nodiscard]] std::optional<std::uint32_t> function(const std::string& name) const;
   [[nodiscard]] std::optional<std::uint32_t> tracepoint(const std::string& name) const;
-  [[nodiscard]] bool has_struct(const std::string& type) const;
+  [[nodiscard]] std::optional<std::uint32_t> structure(const std::string& type) const;
+  [[nodiscard]] bool has_struct(const std::string& type) const { return structure(type).has_value(); }
   // Whether a struct has a member of this name, anonymous parts looked into.
   [[nodiscard]] bool has_member(const std::string& type, const std::string& member) const;
   // Whether argument `index` (from 0, the hidden context not counted) of a tracepoint is a pointer.

@@ -46,6 +46,34 @@ bool may_read_kernel() {
   return static_cast<bool>(program);
 }
 
+// Whether a program may cast an address to a kernel structure: the function must be there, and the JIT be on.
+bool may_cast(const KernelBtf& btf) {
+  const auto function = btf.function("bpf_rdonly_cast");
+  const auto type = btf.structure("task_struct");
+  if (!function || !type) {
+    return false;
+  }
+  const bpf_insn code[] = {
+      // bpf_rdonly_cast(0, the type's id)
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1, .src_reg = 0, .off = 0, .imm = 0},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K,
+       .dst_reg = BPF_REG_2,
+       .src_reg = 0,
+       .off = 0,
+       .imm = static_cast<std::int32_t>(*type)},
+      {.code = BPF_JMP | BPF_CALL,
+       .dst_reg = 0,
+       .src_reg = BPF_PSEUDO_KFUNC_CALL,
+       .off = 0,
+       .imm = static_cast<std::int32_t>(*function)},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+  };
+  const Fd program(
+      bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "memcrest_probe", "GPL", code, std::size(code), nullptr));
+  return static_cast<bool>(program);
+}
+
 void look_at_kernel_log(LowerRungs& lower) {
   const auto log = open_file("/dev/kmsg", O_RDONLY | O_NONBLOCK);
   lower.kernel_log = log.has_value();
@@ -93,8 +121,12 @@ std::string why_no_bpf(const Features& features) {
   if (!features.can_load()) {
     return features.btf ? "CAP_BPF and CAP_PERFMON are needed" : "no kernel BTF";
   }
-  const int refused = try_bpf();
-  return refused == 0 ? "" : "the kernel refuses every BPF program (" + errno_text(refused) + ")";
+  if (const int refused = try_bpf(); refused != 0) {
+    return "the kernel refuses every BPF program (" + errno_text(refused) + ")";
+  }
+  return features.rdonly_cast || may_read_kernel()
+             ? ""
+             : "lockdown forbids BPF programs to read kernel memory, and this kernel has no other way (6.2 and later)";
 }
 
 }  // namespace
@@ -117,6 +149,7 @@ Features probe_features(const SystemRoot& root, const FeatureSettings& settings)
   if (!btf) {
     out.btf_error = btf.error().message();
   }
+  out.rdonly_cast = out.kernel_btf && out.can_load() && may_cast(*btf);
   out.lower.no_bpf_reason = why_no_bpf(out);
   if (!out.lower.no_bpf_reason.empty()) {
     for (Hook& hook : out.hooks) {
@@ -124,7 +157,6 @@ Features probe_features(const SystemRoot& root, const FeatureSettings& settings)
     }
   } else {
     out.lower.bpf = true;
-    out.rdonly_cast = out.kernel_btf && btf->function("bpf_rdonly_cast").has_value();
     out.typed_loads_only = out.rdonly_cast && !may_read_kernel();
     out.safe_map_allocation = btf->has_struct("bpf_mem_alloc");
     // 7.2 gave the object cgroups this member when it made them the owners of pages.

@@ -16,9 +16,10 @@ constexpr std::size_t kMaxColumns = 24;
 
 std::optional<Invoked> parse_invoked(std::string_view line) {
   constexpr std::string_view kInvoked = " invoked oom-killer: gfp_mask=";
-  // A name is shorter than this, so the first one is the kernel's.
+  // task_struct's comm, at most 15 bytes: in a longer one the words are somebody else's.
+  constexpr std::size_t kLongest = 15;
   const std::size_t at = line.find(kInvoked);
-  if (at == std::string_view::npos || at > kLongComm) {
+  if (at == std::string_view::npos || at > kLongest) {
     return std::nullopt;
   }
   Invoked out;

@@ -10,10 +10,12 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <string>
 
 #include "memcrest.skel.h"
 #include "memcrest_plain.skel.h"
+#include "util/fd.h"
 
 namespace memcrest {
 namespace {
@@ -30,20 +32,21 @@ struct LinkDeleter {
 };
 using Link = std::unique_ptr<bpf_link, LinkDeleter>;
 
-// libbpf's own last warning: the verifier's reason, kept for the error that we return.
-std::string& last_warning() {
+// What libbpf warned of first since this was cleared: the kernel's reason, kept for the error that we return. What
+// follows only says that therefore the program, the object and the skeleton could not be loaded.
+std::string& first_warning() {
   thread_local std::string text;
   return text;
 }
 
 int keep_warning(libbpf_print_level level, const char* format, va_list arguments) {
-  if (level != LIBBPF_WARN) {
+  if (level != LIBBPF_WARN || !first_warning().empty()) {
     return 0;
   }
   char line[1024];
   const int length = vsnprintf(line, sizeof(line), format, arguments);
   if (length > 0) {
-    std::string& text = last_warning();
+    std::string& text = first_warning();
     text.assign(line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof(line) - 1));
     while (!text.empty() && text.back() == '\n') {
       text.pop_back();
@@ -77,7 +80,8 @@ memcrest_bpf* open_plain(const bpf_object_open_opts& options) {
 Result<Skeleton> open_skeleton(const LoadSettings& settings, const Features& features) {
   LIBBPF_OPTS(bpf_object_open_opts, options,
               .btf_custom_path = features.btf_file.empty() ? nullptr : features.btf_file.c_str());
-  Skeleton skeleton(features.kernel_btf ? memcrest_bpf::open(&options) : open_plain(options));
+  // Kernels before 5.16 refuse a program for a kernel function that they lack, called or not.
+  Skeleton skeleton(features.rdonly_cast ? memcrest_bpf::open(&options) : open_plain(options));
   if (!skeleton) {
     return fail_errno("open BPF object", "");
   }
@@ -134,26 +138,31 @@ Result<bool> find_refused(const LoadSettings& settings, Features& features) {
     if (!skeleton) {
       return std::unexpected(skeleton.error());
     }
-    last_warning().clear();
+    first_warning().clear();
     const int error = load_with(**skeleton, [&](const std::string& name) { return name == hook.program; });
     if (error != 0) {
       hook.state = HookState::kRefused;
-      hook.reason = "load: " + errno_text(-error) + " " + last_warning();
+      hook.reason = "load: " + errno_text(-error) + " " + first_warning();
       any = true;
     }
   }
   return any;
 }
 
-// Before 5.11 maps count against RLIMIT_MEMLOCK, and the kernel says EPERM when that is too small.
-std::string why_not_loaded(int code, const Features& features) {
+// Before 5.11 maps count against RLIMIT_MEMLOCK, and the kernel says EPERM when that is too small. Empty: it is not.
+std::string why_no_memory(const LoadSettings& settings, const Features& features) {
   rlimit limit{};
-  if (code == EPERM && !holds(features.capabilities, "CAP_SYS_RESOURCE") && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
-      limit.rlim_cur != RLIM_INFINITY) {
+  if (holds(features.capabilities, "CAP_SYS_RESOURCE") || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
+      limit.rlim_cur == RLIM_INFINITY) {
+    return {};
+  }
+  const auto bytes = static_cast<std::uint32_t>(settings.critical_ring_bytes + settings.bulk_ring_bytes);
+  const Fd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "memcrest_probe", 0, 0, std::bit_ceil(bytes), nullptr));
+  if (!ring && errno == EPERM) {
     return "before Linux 5.11 BPF maps count as locked memory, of which " + std::to_string(limit.rlim_cur / 1024) +
            " KiB are allowed: raise it (ulimit -l unlimited) or give CAP_SYS_RESOURCE";
   }
-  return last_warning();
+  return {};
 }
 
 template <typename Value>
@@ -180,7 +189,7 @@ void sum_per_cpu(int map, std::uint32_t key, Value& into) {
 
 struct LoadedProbe::Impl {
   Skeleton skeleton;
-  std::vector<Link> links;
+  std::map<std::string, Link> links;  // by program
   LoadSettings settings;
   // The programs that follow failed charges, in the order of attaching; and while they are attached, their links.
   std::vector<Hook> failure;
@@ -210,16 +219,19 @@ Link LoadedProbe::Impl::attach(const Hook& hook) const {
 
 Result<std::unique_ptr<LoadedProbe>> LoadedProbe::load(const LoadSettings& settings, Features& features) {
   libbpf_set_print(keep_warning);
-  constexpr int kRounds = 4;  // each lowers the ladder by what was refused
+  constexpr int kRounds = 8;  // each lowers the ladder by what was refused
   for (int round = 0; round < kRounds; ++round) {
     if (auto chosen = choose_tiers(features, settings.tiers); !chosen) {
       return std::unexpected(chosen.error());
+    }
+    if (features.programs.empty()) {
+      return std::unique_ptr<LoadedProbe>();
     }
     auto skeleton = open_skeleton(settings, features);
     if (!skeleton) {
       return std::unexpected(skeleton.error());
     }
-    last_warning().clear();
+    first_warning().clear();
     const int error = load_with(**skeleton, [&](const std::string& name) { return features.runs(name); });
     if (error == 0) {
       LIBBPF_OPTS(bpf_test_run_opts, run);
@@ -232,7 +244,10 @@ Result<std::unique_ptr<LoadedProbe>> LoadedProbe::load(const LoadSettings& setti
       impl->settings = settings;
       return std::unique_ptr<LoadedProbe>(new LoadedProbe(std::move(impl)));
     }
-    const std::string why = why_not_loaded(-error, features);
+    if (const std::string why = why_no_memory(settings, features); error == -EPERM && !why.empty()) {
+      return fail("load BPF programs", "", EPERM, why);
+    }
+    const std::string why = first_warning();
     const auto refused = find_refused(settings, features);
     if (!refused) {
       return std::unexpected(refused.error());
@@ -259,7 +274,7 @@ Result<void> LoadedProbe::attach(Features& features) {
         continue;
       }
       if (Link link = impl_->attach(hook)) {
-        impl_->links.push_back(std::move(link));
+        impl_->links[hook.program] = std::move(link);
         continue;
       }
       hook.state = HookState::kRefused;
@@ -276,7 +291,10 @@ Result<void> LoadedProbe::attach(Features& features) {
   if (impl_->links.empty()) {
     return fail("attach BPF programs", "", EPERM, "none could be attached");
   }
-  return choose_tiers(features, impl_->settings.tiers);
+  auto chosen = choose_tiers(features, impl_->settings.tiers);
+  // Half of a tier that did not come about would tell beside the one that did.
+  std::erase_if(impl_->links, [&](const auto& one) { return !features.runs(one.first); });
+  return chosen;
 }
 
 void LoadedProbe::tend(std::uint64_t now_ns) {
