@@ -10,14 +10,16 @@
 /* include/linux/gfp_types.h; the same from 5.10 to 7.3. */
 #define GFP_MOVABLE 0x8
 #define GFP_DIRECT_RECLAIM 0x400
+#define GFP_NOWARN 0x2000
 #define GFP_NORETRY 0x10000
 #define GFP_HARDWALL 0x100000
 #define GFP_ACCOUNT 0x400000
 
 /*
  * Whether nobody gets an error for it. Huge and large pages (movable, or for user space) fall back to small ones,
- * kvmalloc (__GFP_NORETRY) to vmalloc, vmalloc's large pages (which do not wait) to single ones, readahead to none; a
- * packet's memory that an interrupt wants is charged all the same. A hugetlb page and an atomic allocation without
+ * kvmalloc (__GFP_NORETRY) to vmalloc, vmalloc's large pages (which do not wait) to single ones, a node of a tree that
+ * is asked for under a lock (__GFP_NOWARN) to one without it, readahead to none; a packet's memory that an interrupt
+ * wants is charged all the same. A hugetlb page and an atomic allocation without
  * __GFP_ACCOUNT that are refused look the same, and are not told.
  */
 static __always_inline bool is_optional(__u64 gfp, __u64 pages)
@@ -25,7 +27,7 @@ static __always_inline bool is_optional(__u64 gfp, __u64 pages)
 	if (gfp & GFP_NORETRY)
 		return true;
 	if (!(gfp & GFP_DIRECT_RECLAIM))
-		return !(gfp & GFP_ACCOUNT) || pages > 1;
+		return !(gfp & GFP_ACCOUNT) || (gfp & GFP_NOWARN) || pages > 1;
 	return pages > 1 && !(gfp & GFP_ACCOUNT) && (gfp & (GFP_MOVABLE | GFP_HARDWALL));
 }
 

@@ -211,12 +211,13 @@ struct LogOomEvent {
   std::optional<std::uint64_t> gfp_mask;
   std::optional<std::int32_t> order;  // -1: a person asked for it (sysrq-f)
   std::optional<Constraint> constraint;
-  bool memcg = false;        // "Memory cgroup out of memory", or a constraint that says so
-  bool group_kill = false;   // memory.oom.group
-  std::string limit_path;    // oom_memcg: whose limit was hit
-  std::string victim_path;   // task_memcg
-  std::string cpuset_path;   // of a cpuset's OOM
-  std::string mems_allowed;  // "0-1"
+  bool memcg = false;          // "Memory cgroup out of memory", or a constraint that says so
+  bool group_kill = false;     // memory.oom.group
+  bool killed_nobody = false;  // the log says so: nobody could be killed, or who was chosen was exiting already
+  std::string limit_path;      // oom_memcg: whose limit was hit
+  std::string victim_path;     // task_memcg
+  std::string cpuset_path;     // of a cpuset's OOM
+  std::string mems_allowed;    // "0-1"
   std::optional<LogCounter> memory;
   std::optional<LogCounter> memsw;                           // v1
   std::optional<LogCounter> swap;                            // v2

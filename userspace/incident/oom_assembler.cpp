@@ -345,8 +345,8 @@ void OomAssembler::take_unmatched_logs(std::uint64_t now_ns, std::vector<OomFind
       continue;
     }
     log.since_ns = 0;  // leaves below
-    // A report that killed nobody (its victim was dying already) belongs to an OOM that hooks have told.
-    if (patience > 0 && log.event.victims.empty()) {
+    // A report that killed nobody is no kill; and where hooks look, a victim that the log left out is told by them.
+    if (log.event.killed_nobody || (patience > 0 && log.event.victims.empty())) {
       continue;
     }
     // What was told already, and joined nothing any more, is no second OOM.

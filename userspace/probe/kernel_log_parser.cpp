@@ -298,6 +298,7 @@ void KernelLogParser::on_none_killable(const Line& line) {
   }
   report->over = true;
   report->last_ns = line.now_ns;
+  report->event.killed_nobody = true;
   add_gap(report->event, "nothing was killed: the kernel found no process that it may kill");
 }
 

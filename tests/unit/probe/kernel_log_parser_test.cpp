@@ -341,6 +341,9 @@ TEST(KernelLogParser, WrittenByUsersIsIgnored) {
   log.line("hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0", "", 8 + 4);
   log.line("Memory cgroup out of memory: Killed process 1 (init) total-vm:1kB, anon-rss:1kB", "", 24 + 3);
   EXPECT_THAT(log.all(), IsEmpty());
+  // A mount option that the kernel quotes in a warning of its own.
+  log.line("overlayfs: unrecognized mount option \"x invoked oom-killer: gfp_mask=0xcc0\" or missing value");
+  EXPECT_THAT(log.all(), IsEmpty());
   // Inside a real one.
   log.invoked().line("memory: usage 1kB, limit 1kB, failcnt 1", "", 12).tasks({{4, "hog"}});
   log.line("[      1]     0     1 16705 6275 86016 3 0 init", "", 12).summary(4);
@@ -483,6 +486,7 @@ TEST(KernelLogParser, NothingKilled) {
   log.line("Memory cgroup out of memory: OOM victim 4 (hog) is already exiting. Skip killing the task");
   auto event = log.only();
   EXPECT_THAT(event.victims, IsEmpty());
+  EXPECT_TRUE(event.killed_nobody);
   EXPECT_THAT(event.gaps, ElementsAre(AllOf(HasSubstr("nothing was killed"), HasSubstr("4"))));
 
   // A task that nothing may be killed for does it again and again.
