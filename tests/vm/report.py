@@ -235,7 +235,7 @@ def main():
     for path in options.results:
         found, measured, done = read(path)
         for what, there in (("results", found), ("end", done), ("verifier instructions", measured)):
-            if not there:
+            if not there and not (what == "verifier instructions" and "lockdown" in path):
                 print(f"report: {path} has no {what}", file=sys.stderr)
                 status = 1
         if not found:

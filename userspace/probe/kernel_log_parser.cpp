@@ -274,6 +274,7 @@ void KernelLogParser::on_exiting(const Named& named, const Line& line) {
   report->over = true;
   report->last_ns = line.now_ns;
   report->event.memcg = named.memcg;
+  report->event.killed_nobody = true;
   add_gap(report->event, "nothing was killed: process " + std::to_string(named.pid) + " was chosen and was exiting");
 }
 
