@@ -4,36 +4,25 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "memcrest/container.h"
+
 namespace memcrest {
 
 enum class IncidentKind { kOom, kBurst, kKill, kChargeFailure };
 enum class Scope { kMemcg, kAncestor, kHost, kCpuset, kMempolicy };
-enum class Runtime { kDocker, kContainerd, kCrio, kPodman, kSystemd, kNone, kUnknown };
 
 [[nodiscard]] const char* to_string(IncidentKind kind);
 [[nodiscard]] const char* to_string(Scope scope);
-[[nodiscard]] const char* to_string(Runtime runtime);
 
 struct Host {
   std::string name;
   std::string kernel;
   std::string boot_id;
-};
-
-struct Container {
-  Runtime runtime = Runtime::kUnknown;
-  std::string id;     // full, empty when there is none
-  std::string name;   // empty: unknown, see unknown_reason
-  std::string image;  // empty: unknown
-  std::map<std::string, std::string> labels;
-  std::string unknown_reason;             // why name or image is missing; empty when nothing is
-  std::optional<std::uint32_t> init_pid;  // host pid of the main process, when the runtime told it
 };
 
 struct CgroupRef {

@@ -237,27 +237,17 @@ Container container_from_path(const CgroupPath& path) {
   container.runtime = path.runtime;
   container.id = path.container_id;
   container.unknown_reason = path.reason;
+  container.unit = path.unit;
+  if (!path.pod_uid.empty()) {
+    container.pod = Pod{.uid = path.pod_uid, .qos = path.qos};
+  }
+  for (auto outer = path.outer_ids.rbegin(); outer != path.outer_ids.rend(); ++outer) {
+    container.outer.push_back({.id = *outer});
+  }
   if (path.runtime == Runtime::kSystemd) {
     container.name = path.unit;
-  } else if (container.unknown_reason.empty()) {
-    switch (path.runtime) {
-      case Runtime::kDocker:
-        container.unknown_reason = "Docker was not asked";
-        break;
-      case Runtime::kContainerd:
-        container.unknown_reason = "names are not read from containerd yet";
-        break;
-      case Runtime::kCrio:
-        container.unknown_reason = "names are not read from CRI-O yet";
-        break;
-      case Runtime::kPodman:
-        container.unknown_reason = "names are not read from Podman yet";
-        break;
-      case Runtime::kSystemd:
-      case Runtime::kNone:
-      case Runtime::kUnknown:
-        break;
-    }
+  } else if (container.unknown_reason.empty() && path.runtime != Runtime::kNone) {
+    container.unknown_reason = "nobody was asked for the container's name";
   }
   return container;
 }

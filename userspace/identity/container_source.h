@@ -1,47 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// One place that knows containers by their id: a runtime's API, later also bundles on disk. Asked from the resolver's
-// thread only; each call keeps its own deadline and ends soon after `stop` is asked for.
+// One place that knows containers: a bundle on disk, a runtime's API, the Kubernetes API. Several are asked about one
+// container, in order, and what each tells is put together. Asked from the resolver's thread only; each call keeps its
+// own deadline and ends soon after `stop` is asked for.
 #pragma once
 
-#include <cstdint>
-#include <map>
 #include <optional>
 #include <stop_token>
-#include <string>
 
 #include "identity/cgroup_path.h"
-#include "memcrest/incident.h"
+#include "memcrest/container.h"
 #include "util/result.h"
 
 namespace memcrest {
-
-struct ContainerFacts {
-  std::string name;
-  std::string image;
-  std::map<std::string, std::string> labels;
-  std::optional<std::uint32_t> init_pid;      // host pid of the main process; none when it does not run
-  std::optional<std::uint64_t> memory_limit;  // as the runtime was told, in bytes; none: no limit
-  std::optional<std::int64_t> swap_limit;     // memory and swap together; -1: no limit
-};
 
 class ContainerSource {
  public:
   virtual ~ContainerSource() = default;
 
-  // Whose containers these are, once the source has confirmed one.
+  // Whose containers these are, for a source that knows one runtime only; kUnknown: the answer says.
   [[nodiscard]] virtual Runtime runtime() const = 0;
   // For a person: "Docker".
   [[nodiscard]] virtual const char* name() const = 0;
-  // Is it worth asking about this cgroup?
-  [[nodiscard]] virtual bool may_know(const CgroupPath& path) const = 0;
+  // Is it worth asking about this container, when so much is known of it by now?
+  [[nodiscard]] virtual bool may_add(const CgroupPath& path, const Container& known) const = 0;
 
-  // What identifies the container: name, image, labels. Must not wait for a container that is just being started or
-  // stopped. Nothing: the source has no such container. Errors as for UnixHttp; ETIMEDOUT means do not ask again soon.
-  [[nodiscard]] virtual Result<std::optional<ContainerFacts>> look_up(const std::string& id,
-                                                                      const std::stop_token& stop) = 0;
-  // Everything, the main process included. May fail while the runtime is busy with the container.
-  [[nodiscard]] virtual Result<std::optional<ContainerFacts>> inspect(const std::string& id,
-                                                                      const std::stop_token& stop) = 0;
+  // What identifies the container: name, image, labels, pod. Must not wait for a container that is just being started
+  // or stopped. What the source does not know stays empty. Nothing: the source has no such container. Errors as for
+  // UnixHttp; ETIMEDOUT means do not ask again soon.
+  [[nodiscard]] virtual Result<std::optional<Container>> look_up(const CgroupPath& path,
+                                                                 const std::stop_token& stop) = 0;
+  // Everything, the main process and the state included. May fail while the runtime is busy with the container.
+  // Nothing: no such container, or no more to tell than look_up did.
+  [[nodiscard]] virtual Result<std::optional<Container>> inspect(const CgroupPath& path, const std::stop_token& stop) {
+    static_cast<void>(path);
+    static_cast<void>(stop);
+    return std::nullopt;
+  }
 };
+
+// Fills what `known` lacks with what `more` tells; labels and the pod's fields one by one. What is known stays, but a
+// runtime that is told (not kUnknown) replaces one that only the path suggested.
+void merge(Container& known, Container more);
 
 }  // namespace memcrest

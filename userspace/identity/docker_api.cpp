@@ -36,7 +36,8 @@ Error DockerApi::refused(const HttpAnswer& answer) const {
   return Error{"ask Docker at", http_.socket_path(), EPROTO, message.empty() ? why : why + ": " + message};
 }
 
-Result<std::optional<ContainerFacts>> DockerApi::look_up(const std::string& id, const std::stop_token& stop) {
+Result<std::optional<Container>> DockerApi::look_up(const CgroupPath& path, const std::stop_token& stop) {
+  const std::string& id = path.container_id;
   if (!is_container_id(id)) {
     return fail("ask Docker for", id, EINVAL, "not a container id");
   }
@@ -53,7 +54,8 @@ Result<std::optional<ContainerFacts>> DockerApi::look_up(const std::string& id, 
   return facts ? std::move(facts) : std::unexpected(explain(facts.error()));
 }
 
-Result<std::optional<ContainerFacts>> DockerApi::inspect(const std::string& id, const std::stop_token& stop) {
+Result<std::optional<Container>> DockerApi::inspect(const CgroupPath& path, const std::stop_token& stop) {
+  const std::string& id = path.container_id;
   if (!is_container_id(id)) {
     return fail("ask Docker for", id, EINVAL, "not a container id");
   }

@@ -18,16 +18,18 @@ class DockerApi final : public ContainerSource {
 
   [[nodiscard]] Runtime runtime() const override { return Runtime::kDocker; }
   [[nodiscard]] const char* name() const override { return "Docker"; }
-  [[nodiscard]] bool may_know(const CgroupPath& path) const override { return path.docker_candidate; }
+  [[nodiscard]] bool may_add(const CgroupPath& path, const Container& known) const override {
+    return path.docker_candidate && known.name.empty();
+  }
 
   // By the list of containers, which the daemon answers from a snapshot. Asking for the container itself waits for its
   // lock, that is until `docker start` has finished (200 to 600 ms measured): a container that lives for a moment
   // would be gone before the next one in the queue is asked for.
-  [[nodiscard]] Result<std::optional<ContainerFacts>> look_up(const std::string& id,
-                                                              const std::stop_token& stop = {}) override;
+  [[nodiscard]] Result<std::optional<Container>> look_up(const CgroupPath& path,
+                                                         const std::stop_token& stop = {}) override;
   // GET /containers/<id>/json, within a quarter of a second: it adds what is good to have, and others wait meanwhile.
-  [[nodiscard]] Result<std::optional<ContainerFacts>> inspect(const std::string& id,
-                                                              const std::stop_token& stop = {}) override;
+  [[nodiscard]] Result<std::optional<Container>> inspect(const CgroupPath& path,
+                                                         const std::stop_token& stop = {}) override;
 
  private:
   [[nodiscard]] Error explain(const Error& error) const;

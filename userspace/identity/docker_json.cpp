@@ -104,7 +104,7 @@ std::string cut(const std::string& text, std::size_t limit) {
 }
 
 struct Draft {
-  ContainerFacts facts;
+  Container facts;
   std::string id;
   std::size_t label_bytes = 0;
 
@@ -150,9 +150,9 @@ void take_inspect_number(Draft& draft, const Path& path, std::int64_t number) {
   if (path[0] == "State" && path[1] == "Pid" && number > 0 && number <= kMaxPid) {
     draft.facts.init_pid = static_cast<std::uint32_t>(number);
   } else if (path[0] == "HostConfig" && path[1] == "Memory" && number > 0) {
-    draft.facts.memory_limit = static_cast<std::uint64_t>(number);
+    draft.facts.memory_limit_bytes = static_cast<std::uint64_t>(number);
   } else if (path[0] == "HostConfig" && path[1] == "MemorySwap" && number != 0) {
-    draft.facts.swap_limit = number;
+    draft.facts.swap_limit_bytes = number;
   }
 }
 
@@ -173,7 +173,7 @@ std::unexpected<Error> bad_answer(std::string why) { return fail("read Docker's 
 
 }  // namespace
 
-Result<ContainerFacts> read_docker_inspect(std::string_view json, std::string_view id) {
+Result<Container> read_docker_inspect(std::string_view json, std::string_view id) {
   Draft draft;
   Walker walker;
   walker.on_value = [&](const Path& path, const Value& value) {
@@ -195,8 +195,8 @@ Result<ContainerFacts> read_docker_inspect(std::string_view json, std::string_vi
   return std::move(draft.facts);
 }
 
-Result<std::optional<ContainerFacts>> read_docker_list(std::string_view json, std::string_view id) {
-  std::optional<ContainerFacts> found;
+Result<std::optional<Container>> read_docker_list(std::string_view json, std::string_view id) {
+  std::optional<Container> found;
   Draft draft;
   Walker walker;
   walker.on_value = [&](const Path& path, const Value& value) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "identity/container_source.h"
+#include "memcrest/container.h"
 #include "util/result.h"
 
 namespace memcrest {
@@ -17,10 +17,10 @@ inline constexpr std::size_t kMaxLabelBytes = 4096;           // one value; what
 inline constexpr std::size_t kMaxAllLabelBytes = 64U << 10U;  // all of one container
 
 // GET /containers/<id>/json. An error when this is not JSON, nests absurdly, lacks a name or is about another id.
-[[nodiscard]] Result<ContainerFacts> read_docker_inspect(std::string_view json, std::string_view id);
+[[nodiscard]] Result<Container> read_docker_inspect(std::string_view json, std::string_view id);
 
 // GET /containers/json: the entry for `id`, if there is one.
-[[nodiscard]] Result<std::optional<ContainerFacts>> read_docker_list(std::string_view json, std::string_view id);
+[[nodiscard]] Result<std::optional<Container>> read_docker_list(std::string_view json, std::string_view id);
 
 // The "message" of an error answer; empty when there is none.
 [[nodiscard]] std::string read_docker_message(std::string_view json);

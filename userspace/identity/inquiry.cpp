@@ -24,50 +24,32 @@ seconds pause_after(unsigned failures) {
   return std::min(kLongestPause, kFirstPause * (1 << std::min(failures, kDoublings)));
 }
 
-// The runtime could not be asked. Not final: it is asked again from `ask_again` on.
-void give_up(KnownContainer& container, const std::string& reason, Inquiry::TimePoint ask_again) {
-  container.pending = false;
-  container.ask_again = ask_again;
-  if (!container.container.name.empty()) {
-    return;  // an earlier answer holds
+std::string join(const std::vector<std::string>& parts) {
+  std::string out;
+  for (const std::string& part : parts) {
+    out += (out.empty() ? "" : "; ") + part;
   }
-  const std::string path_reason = container_from_path(container.path).unknown_reason;
-  switch (container.path.runtime) {
-    case Runtime::kUnknown:
-      container.container.unknown_reason = path_reason + "; " + reason;
-      break;
-    case Runtime::kContainerd:  // most likely not the asked one's anyway
-      container.container.unknown_reason = path_reason;
-      break;
-    case Runtime::kDocker:
-    case Runtime::kCrio:
-    case Runtime::kPodman:
-    case Runtime::kSystemd:
-    case Runtime::kNone:
-      container.container.unknown_reason = reason;
-      break;
-  }
+  return out;
 }
 
-// The runtime answered that it has no such container: that is final.
-void settle_unknown(KnownContainer& container, const ContainerSource& api) {
-  container.pending = false;
-  container.settled = true;
-  if (!container.container.name.empty()) {
-    return;  // named before, removed since
-  }
-  const CgroupPath& path = container.path;
-  container.container = container_from_path(path);
-  std::string& reason = container.container.unknown_reason;
-  const std::string negative = std::string(api.name()) + " knows no container " + path.container_id;
-  if (path.runtime == api.runtime()) {
-    reason = path.outer_ids.empty() ? negative : negative + "; it runs inside container " + path.outer_ids.back();
-  } else if (path.runtime == Runtime::kUnknown) {
-    reason += "; " + negative;
-  }
+// Does what this source says count for a container of this path? Docker is asked about containers under Kubernetes
+// pods too, but that it knows nothing of one of containerd's is no news.
+bool concerns(const ContainerSource& api, const CgroupPath& path) {
+  return api.runtime() == Runtime::kUnknown || path.runtime == Runtime::kUnknown || api.runtime() == path.runtime;
 }
 
 }  // namespace
+
+struct Inquiry::Round {
+  std::shared_ptr<KnownContainer> container;
+  Container found;                  // put together so far
+  std::vector<std::string> no;      // who knows nothing of it
+  std::vector<std::string> errors;  // who could not be asked, and why
+  bool relevant_no = false;
+  bool retry = false;  // one refused, as a daemon that is being restarted does
+  TimePoint ask_again = kNever;
+  std::vector<Source*> told;
+};
 
 Inquiry::Inquiry(std::vector<std::unique_ptr<ContainerSource>> sources) {
   for (auto& api : sources) {
@@ -75,22 +57,26 @@ Inquiry::Inquiry(std::vector<std::unique_ptr<ContainerSource>> sources) {
   }
 }
 
-Inquiry::Source* Inquiry::source_for(const CgroupPath& path) {
-  const auto source = std::ranges::find_if(sources_, [&](const Source& s) { return s.api->may_know(path); });
+// The first that may know it.
+Inquiry::Source* Inquiry::source_for(const KnownContainer& container) {
+  const Container from_path = container_from_path(container.path);
+  const auto source =
+      std::ranges::find_if(sources_, [&](const Source& s) { return s.api->may_add(container.path, from_path); });
   return source == sources_.end() ? nullptr : &*source;
 }
 
 void Inquiry::ask(const std::shared_ptr<KnownContainer>& container, TimePoint when) {
-  const Source* const source = source_for(container->path);
+  const Source* const source = source_for(*container);
   if (container->pending || source == nullptr) {
     return;
   }
-  const std::string who = source->api->name();
   container->settled = false;
   container->tries = 0;
   container->container.init_pid.reset();
+  const std::string who = source->api->name();
   if (!queue(when, {.container = container})) {
-    give_up(*container, "too many containers are waiting for " + who, SteadyClock::now() + kFirstPause);
+    container->ask_again = SteadyClock::now() + kFirstPause;
+    container->container.unknown_reason = "too many containers are waiting for " + who;
   } else if (container->container.name.empty()) {  // else the old facts hold until the new ones come
     container->pending = true;
     container->container.unknown_reason = who + " has not answered yet";
@@ -99,10 +85,16 @@ void Inquiry::ask(const std::shared_ptr<KnownContainer>& container, TimePoint wh
 
 void Inquiry::ask_again_if_due(const std::shared_ptr<KnownContainer>& container) {
   const TimePoint now = SteadyClock::now();
-  const Source* const source = source_for(container->path);
-  if (!container->settled && container->live > 0 && now >= container->ask_again && source != nullptr &&
-      source->breaker.allows(now)) {
+  if (!container->settled && container->live > 0 && now >= container->ask_again) {
     ask(container, now);
+  }
+}
+
+void Inquiry::refresh(const std::shared_ptr<KnownContainer>& container) {
+  for (Source& source : sources_) {
+    if (concerns(*source.api, container->path) && container->container.runtime == source.api->runtime()) {
+      queue(SteadyClock::now(), {.container = container, .inspect = &source, .also_gone = true});
+    }
   }
 }
 
@@ -116,68 +108,110 @@ bool Inquiry::queue(TimePoint when, Job job) {
 
 void Inquiry::run_next(Lock& lock, const std::stop_token& stop) {
   const Job job = std::move(jobs_.extract(jobs_.begin()).mapped());
-  Source& source = *source_for(job.container->path);  // there was one when the job was queued
-  if (job.inspect) {
-    inspect(job, source, lock, stop);
+  if (job.inspect != nullptr) {
+    inspect(job, lock, stop);
   } else {
-    look_up(job.container, source, lock, stop);
+    look_up(job.container, lock, stop);
   }
 }
 
-void Inquiry::look_up(const std::shared_ptr<KnownContainer>& container, Source& source, Lock& lock,
-                      const std::stop_token& stop) {
+void Inquiry::look_up(const std::shared_ptr<KnownContainer>& container, Lock& lock, const std::stop_token& stop) {
+  Round round{.container = container, .found = container_from_path(container->path)};
+  round.found.unknown_reason.clear();
+  for (Source& source : sources_) {
+    if (!stop.stop_requested() && source.api->may_add(container->path, round.found)) {
+      ask_one(source, round, lock, stop);
+    }
+  }
+  finish(container, round);
+}
+
+void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_token& stop) {
+  KnownContainer& container = *round.container;
+  const ContainerSource& api = *source.api;
   if (!source.breaker.allows(SteadyClock::now())) {
-    give_up(*container, std::string(source.api->name()) + " did not answer in time and is not asked again yet",
-            source.breaker.closed_from());
+    round.errors.push_back(std::string(api.name()) + " did not answer in time and is not asked again yet");
+    round.ask_again = std::min(round.ask_again, source.breaker.closed_from());
     return;
   }
-  const std::string id = container->path.container_id;
   lock.unlock();
-  auto answer = source.api->look_up(id, stop);
+  auto answer = source.api->look_up(container.path, stop);
   lock.lock();
   if (!answer) {
-    failed(container, source, answer.error());
+    const TimePoint now = SteadyClock::now();
+    if (answer.error().code == ETIMEDOUT) {
+      source.breaker.timed_out(now);
+    }
+    round.retry = round.retry || answer.error().code == ECONNREFUSED;
+    round.errors.push_back(answer.error().message());
+    round.ask_again = std::min(round.ask_again, now + pause_after(container.failures));
     return;
   }
   source.breaker.answered();
-  if (*answer) {
-    accept(container, *source.api, std::move(**answer));
-  } else if (!try_again_soon(container)) {
-    settle_unknown(*container, *source.api);
-  }
-}
-
-void Inquiry::failed(const std::shared_ptr<KnownContainer>& container, Source& source, const Error& error) {
-  const TimePoint now = SteadyClock::now();
-  if (error.code == ETIMEDOUT) {
-    source.breaker.timed_out(now);
-  }
-  if (error.code == ECONNREFUSED && try_again_soon(container)) {
+  if (!*answer) {
+    round.no.push_back(std::string(api.name()) + " knows no container " + container.path.container_id);
+    round.relevant_no = round.relevant_no || concerns(api, container.path);
     return;
   }
-  give_up(*container, error.message(), now + pause_after(container->failures++));
-}
-
-void Inquiry::accept(const std::shared_ptr<KnownContainer>& container, const ContainerSource& api,
-                     ContainerFacts facts) {
-  Container& out = container->container;
-  out.runtime = api.runtime();
-  out.name = std::move(facts.name);
-  out.image = std::move(facts.image);
-  out.labels = std::move(facts.labels);
-  out.unknown_reason = out.image.empty() ? std::string(api.name()) + " told no image" : "";
-  container->pending = false;
-  container->settled = true;
-  container->failures = 0;
-  if (container->live > 0) {
-    queue(SteadyClock::now() + kInspectAfter.front(), {.container = container, .inspect = true});
+  round.told.push_back(&source);
+  merge(round.found, std::move(**answer));
+  if (!round.found.name.empty()) {  // good enough for who waits; what the others add comes later
+    round.found.unknown_reason = round.found.image.empty() ? std::string(api.name()) + " told no image" : "";
+    container.container = round.found;
+    container.pending = false;
   }
 }
 
-// A few times more while the container's cgroup lives, unless the path points to another runtime anyway.
+void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& round) {
+  if (!round.found.name.empty()) {
+    if (round.found.image.empty()) {
+      std::vector<std::string> why = {round.found.unknown_reason};
+      why.insert(why.end(), round.errors.begin(), round.errors.end());
+      round.found.unknown_reason = join(why);
+    }
+    container->container = std::move(round.found);
+    container->pending = false;
+    container->settled = true;
+    container->failures = 0;
+    for (Source* const source : round.told) {
+      if (container->live > 0) {
+        queue(SteadyClock::now() + kInspectAfter.front(), {.container = container, .inspect = source});
+      }
+    }
+    return;
+  }
+  if ((round.retry || round.relevant_no) && try_again_soon(container)) {
+    return;
+  }
+  container->pending = false;
+  if (round.errors.empty()) {
+    container->settled = true;  // all answered: that is final
+  } else {
+    ++container->failures;
+    container->ask_again = round.ask_again;
+  }
+  if (!container->container.name.empty()) {
+    return;  // named before; removed since, or an earlier answer holds
+  }
+  const CgroupPath& path = container->path;
+  std::vector<std::string> why;
+  if (path.runtime == Runtime::kUnknown) {
+    why.push_back(container_from_path(path).unknown_reason);
+  }
+  why.insert(why.end(), round.errors.begin(), round.errors.end());
+  if (round.relevant_no) {
+    why.insert(why.end(), round.no.begin(), round.no.end());
+    if (round.errors.empty() && !path.outer_ids.empty()) {
+      why.push_back("it runs inside container " + path.outer_ids.back());
+    }
+  }
+  round.found.unknown_reason = why.empty() ? container_from_path(path).unknown_reason : join(why);
+  container->container = std::move(round.found);
+}
+
+// A few times more while the container's cgroup lives.
 bool Inquiry::try_again_soon(const std::shared_ptr<KnownContainer>& container) {
-  const bool worth_it = container->live > 0 && container->path.runtime != Runtime::kContainerd;
-  if (!worth_it || container->tries >= kRetryAfter.size()) {
+  if (container->live == 0 || container->tries >= kRetryAfter.size()) {
     return false;
   }
   const auto wait = kRetryAfter[container->tries];
@@ -185,25 +219,28 @@ bool Inquiry::try_again_soon(const std::shared_ptr<KnownContainer>& container) {
   return queue(SteadyClock::now() + wait, {.container = container});
 }
 
-void Inquiry::inspect(const Job& job, Source& source, Lock& lock, const std::stop_token& stop) {
+void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
   KnownContainer& container = *job.container;
-  if (container.live == 0 || !source.breaker.allows(SteadyClock::now())) {
+  Source& source = *job.inspect;
+  if ((container.live == 0 && !job.also_gone) || !source.breaker.allows(SteadyClock::now())) {
     return;
   }
-  const std::string id = container.path.container_id;
   lock.unlock();
-  const auto answer = source.api->inspect(id, stop);
+  auto answer = source.api->inspect(container.path, stop);
   lock.lock();
   const unsigned tries = job.inspect_tries + 1;
   if (answer && *answer) {
-    container.container.init_pid = (*answer)->init_pid;
-    if (!(*answer)->image.empty()) {
-      container.container.image = (*answer)->image;  // as the user wrote it; a list shows a digest once the tag moved
-      container.container.unknown_reason.clear();
+    Container& more = **answer;
+    Container& known = container.container;
+    known.init_pid = more.init_pid;
+    if (!more.image.empty()) {
+      known.image = more.image;  // as the user wrote it; a list shows a digest once the tag moved
+      known.unknown_reason.clear();
     }
-  } else if (!answer && tries < kInspectAfter.size()) {
+    merge(known, std::move(more));
+  } else if (!answer && tries < kInspectAfter.size() && container.live > 0) {
     queue(SteadyClock::now() + kInspectAfter[tries],
-          {.container = job.container, .inspect = true, .inspect_tries = tries});
+          {.container = job.container, .inspect = job.inspect, .inspect_tries = tries});
   }
 }
 

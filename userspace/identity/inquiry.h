@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the runtimes for containers: what is asked when, what is tried again, what is given up and why. Everything here
-// runs under the resolver's lock, which is handed over and released only while a runtime is being asked.
+// Asks the sources for containers: what is asked when, what is tried again, what is given up and why. Everything here
+// runs under the resolver's lock, which is handed over and released only while a source is being asked.
 #pragma once
 
 #include <chrono>
@@ -26,16 +26,18 @@ class Inquiry {
   static constexpr TimePoint kAtOnce = TimePoint::min();
   static constexpr TimePoint kNever = TimePoint::max();
 
-  // In the order in which they are preferred.
+  // In the order in which they are asked: each adds to what the ones before it told.
   explicit Inquiry(std::vector<std::unique_ptr<ContainerSource>> sources);
 
   // Has the container looked up at `when`, unless it waits already or nobody could know it.
   void ask(const std::shared_ptr<KnownContainer>& container, TimePoint when);
-  // As ask, for one that a runtime failed to tell, once its pause is over.
+  // As ask, for one that nobody could tell, once its pause is over.
   void ask_again_if_due(const std::shared_ptr<KnownContainer>& container);
+  // Something happened to a named container: what the runtime says of its state is read again soon.
+  void refresh(const std::shared_ptr<KnownContainer>& container);
   // When run_next() has something to do: kAtOnce, a time, or kNever.
   [[nodiscard]] TimePoint next_due() const { return jobs_.empty() ? kNever : jobs_.begin()->first; }
-  // Does the first job. Releases `lock` while a runtime is asked.
+  // Does the first job. Releases `lock` while a source is asked.
   void run_next(Lock& lock, const std::stop_token& stop);
 
  private:
@@ -45,20 +47,21 @@ class Inquiry {
   };
   struct Job {
     std::shared_ptr<KnownContainer> container;
-    bool inspect = false;        // otherwise look up
+    Source* inspect = nullptr;   // this one; null: look up, with all
     unsigned inspect_tries = 0;  // so far
+    bool also_gone = false;      // inspect it although its cgroups are gone: its end is what is asked for
   };
+  struct Round;  // one container asked for with all sources
 
-  [[nodiscard]] Source* source_for(const CgroupPath& path);
+  [[nodiscard]] Source* source_for(const KnownContainer& container);
   bool queue(TimePoint when, Job job);
-  void look_up(const std::shared_ptr<KnownContainer>& container, Source& source, Lock& lock,
-               const std::stop_token& stop);
-  void inspect(const Job& job, Source& source, Lock& lock, const std::stop_token& stop);
-  void accept(const std::shared_ptr<KnownContainer>& container, const ContainerSource& api, ContainerFacts facts);
-  void failed(const std::shared_ptr<KnownContainer>& container, Source& source, const Error& error);
+  void look_up(const std::shared_ptr<KnownContainer>& container, Lock& lock, const std::stop_token& stop);
+  void ask_one(Source& source, Round& round, Lock& lock, const std::stop_token& stop);
+  void finish(const std::shared_ptr<KnownContainer>& container, Round& round);
+  void inspect(const Job& job, Lock& lock, const std::stop_token& stop);
   bool try_again_soon(const std::shared_ptr<KnownContainer>& container);
 
-  std::vector<Source> sources_;
+  std::vector<Source> sources_;  // never grows after construction: jobs point into it
   std::multimap<TimePoint, Job> jobs_;
 };
 

@@ -36,26 +36,6 @@ const char* to_string(Scope scope) {
   return "memcg";
 }
 
-const char* to_string(Runtime runtime) {
-  switch (runtime) {
-    case Runtime::kDocker:
-      return "docker";
-    case Runtime::kContainerd:
-      return "containerd";
-    case Runtime::kCrio:
-      return "cri-o";
-    case Runtime::kPodman:
-      return "podman";
-    case Runtime::kSystemd:
-      return "systemd";
-    case Runtime::kNone:
-      return "none";
-    case Runtime::kUnknown:
-      return "unknown";
-  }
-  return "unknown";
-}
-
 const char* to_string(BurstEnd end) {
   switch (end) {
     case BurstEnd::kFell:

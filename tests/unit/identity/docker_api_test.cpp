@@ -15,11 +15,13 @@ using testing_support::FakeDaemon;
 using testing_support::TempDir;
 using Connection = FakeDaemon::Connection;
 using SteadyClock = std::chrono::steady_clock;
-using Answer = Result<std::optional<ContainerFacts>>;
+using Answer = Result<std::optional<Container>>;
 
 constexpr milliseconds kTimeout{400};
 constexpr milliseconds kSlack{200};
 const std::string kId(64, 'a');
+
+CgroupPath path_of(const std::string& id) { return {.container_id = id, .docker_candidate = true}; }
 
 std::string list_of(const std::string& id, const std::string& name = "/web") {
   return R"([{"Id":")" + id + R"(","Names":[")" + name + R"("],"Image":"my-app:latest","Labels":{"a":"b"}}])";
@@ -36,13 +38,13 @@ class DockerApiTest : public ::testing::Test {
   Answer look_up(FakeDaemon::Handler handler) {
     const FakeDaemon daemon(socket(), std::move(handler));
     const auto start = SteadyClock::now();
-    auto answer = DockerApi(socket(), kTimeout).look_up(kId);
+    auto answer = DockerApi(socket(), kTimeout).look_up(path_of(kId));
     EXPECT_LT(SteadyClock::now() - start, kTimeout + kSlack);
     return answer;
   }
   Answer inspect(FakeDaemon::Handler handler) {
     const FakeDaemon daemon(socket(), std::move(handler));
-    return DockerApi(socket(), kTimeout).inspect(kId);
+    return DockerApi(socket(), kTimeout).inspect(path_of(kId));
   }
 
   TempDir dir_;
@@ -86,7 +88,7 @@ TEST_F(DockerApiTest, NoSuchContainerIsNoError) {
 }
 
 TEST_F(DockerApiTest, EveryFailureSaysWhich) {
-  const Answer absent = DockerApi(socket(), kTimeout).look_up(kId);
+  const Answer absent = DockerApi(socket(), kTimeout).look_up(path_of(kId));
   EXPECT_EQ(absent.error().code, ENOENT);
   EXPECT_THAT(absent.error().message(), HasSubstr("no Docker socket at " + socket()));
 
@@ -131,7 +133,7 @@ TEST_F(DockerApiTest, HostileBodies) {
 TEST_F(DockerApiTest, InspectDoesNotWaitForABusyContainer) {
   const FakeDaemon daemon(socket(), [](Connection& c) { c.hang(); });
   const auto start = SteadyClock::now();
-  const Answer answer = DockerApi(socket(), milliseconds(5000)).inspect(kId);
+  const Answer answer = DockerApi(socket(), milliseconds(5000)).inspect(path_of(kId));
   EXPECT_EQ(answer.error().code, ETIMEDOUT);
   EXPECT_LT(SteadyClock::now() - start, milliseconds(250) + kSlack);
 }
@@ -140,18 +142,18 @@ TEST_F(DockerApiTest, OnlyFullIdsReachTheSocket) {
   const FakeDaemon daemon(socket(), [](Connection& c) { c.answer(200, "[]"); });
   for (const std::string& id : {std::string(), kId.substr(1), kId + "a", std::string(64, 'A'),
                                 "../../" + std::string(58, 'a'), std::string(62, 'a') + "\r\n"}) {
-    EXPECT_EQ(DockerApi(socket(), kTimeout).look_up(id).error().code, EINVAL);
-    EXPECT_EQ(DockerApi(socket(), kTimeout).inspect(id).error().code, EINVAL);
+    EXPECT_EQ(DockerApi(socket(), kTimeout).look_up(path_of(id)).error().code, EINVAL);
+    EXPECT_EQ(DockerApi(socket(), kTimeout).inspect(path_of(id)).error().code, EINVAL);
   }
   EXPECT_EQ(daemon.requests(), 0);
 }
 
 TEST_F(DockerApiTest, AsksOnlyForWhatDockerMayKnow) {
   const DockerApi api(socket(), kTimeout);
-  EXPECT_TRUE(api.may_know(parse_cgroup_path("/docker/" + kId)));
-  EXPECT_TRUE(api.may_know(parse_cgroup_path("/my/own/" + kId)));
-  EXPECT_FALSE(api.may_know(parse_cgroup_path("/machine.slice/libpod-" + kId + ".scope")));
-  EXPECT_FALSE(api.may_know(parse_cgroup_path("/system.slice/docker.service")));
+  EXPECT_TRUE(api.may_add(parse_cgroup_path("/docker/" + kId), {}));
+  EXPECT_TRUE(api.may_add(parse_cgroup_path("/my/own/" + kId), {}));
+  EXPECT_FALSE(api.may_add(parse_cgroup_path("/machine.slice/libpod-" + kId + ".scope"), {}));
+  EXPECT_FALSE(api.may_add(parse_cgroup_path("/system.slice/docker.service"), {}));
 }
 
 }  // namespace

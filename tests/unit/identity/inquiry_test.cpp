@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using SteadyClock = std::chrono::steady_clock;
-using Answer = Result<std::optional<ContainerFacts>>;
+using Answer = Result<std::optional<Container>>;
 
 const std::string kId(64, 'a');
 const std::string kOther(64, 'b');
@@ -24,13 +24,15 @@ class FakeSource final : public ContainerSource {
  public:
   [[nodiscard]] Runtime runtime() const override { return Runtime::kDocker; }
   [[nodiscard]] const char* name() const override { return "Docker"; }
-  [[nodiscard]] bool may_know(const CgroupPath& path) const override { return path.docker_candidate; }
-  [[nodiscard]] Answer look_up(const std::string& id, const std::stop_token&) override {
-    asked.push_back(id);
+  [[nodiscard]] bool may_add(const CgroupPath& path, const Container& known) const override {
+    return path.docker_candidate && known.name.empty();
+  }
+  [[nodiscard]] Answer look_up(const CgroupPath& path, const std::stop_token&) override {
+    asked.push_back(path.container_id);
     return next(answers);
   }
-  [[nodiscard]] Answer inspect(const std::string& id, const std::stop_token&) override {
-    inspected.push_back(id);
+  [[nodiscard]] Answer inspect(const CgroupPath& path, const std::stop_token&) override {
+    inspected.push_back(path.container_id);
     return next(inspections);
   }
 
@@ -48,8 +50,8 @@ class FakeSource final : public ContainerSource {
   std::vector<std::string> inspected;
 };
 
-Answer web() { return ContainerFacts{.name = "web", .image = "my-app:latest"}; }
-Answer nobody() { return std::optional<ContainerFacts>(); }
+Answer web() { return Container{.name = "web", .image = "my-app:latest"}; }
+Answer nobody() { return std::optional<Container>(); }
 Answer error(int code) { return fail("ask", "docker.sock", code); }
 
 class InquiryTest : public ::testing::Test {
@@ -220,7 +222,7 @@ TEST_F(InquiryTest, ARestartKeepsTheOldFactsUntilTheNewOnesCome) {
   inquiry_.ask(it, Inquiry::kAtOnce);
   run();
   it->container.init_pid = 7;
-  source_->answers = {error(EPROTO), Answer(ContainerFacts{.name = "renamed", .image = "x"})};
+  source_->answers = {error(EPROTO), Answer(Container{.name = "renamed", .image = "x"})};
   inquiry_.ask(it, Inquiry::kAtOnce);
   EXPECT_FALSE(it->pending);
   EXPECT_EQ(it->container.init_pid, std::nullopt);
@@ -234,7 +236,7 @@ TEST_F(InquiryTest, ARestartKeepsTheOldFactsUntilTheNewOnesCome) {
 
 TEST_F(InquiryTest, InspectsASecondLater) {
   source_->answers = {web()};
-  source_->inspections = {Answer(ContainerFacts{.name = "web", .image = "my-app:1", .init_pid = 42})};
+  source_->inspections = {Answer(Container{.name = "web", .image = "my-app:1", .init_pid = 42})};
   const auto it = container("/docker/" + kId);
   inquiry_.ask(it, Inquiry::kAtOnce);
   run();
