@@ -202,7 +202,7 @@ void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& ro
   if (round.relevant_no) {
     why.insert(why.end(), round.no.begin(), round.no.end());
     if (round.errors.empty() && !path.outer_ids.empty()) {
-      why.push_back("it runs inside container " + path.outer_ids.back());
+      why.push_back("it runs inside container " + path.outer_ids.back().id);
     }
   }
   round.found.unknown_reason = why.empty() ? container_from_path(path).unknown_reason : join(why);
