@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace memcrest {
 namespace {
@@ -116,21 +117,25 @@ Result<void> HttpAnswerReader::read_field(std::string_view line) {
 }
 
 Result<bool> HttpAnswerReader::feed_body(std::string_view bytes) {
-  const std::size_t wanted = length_.value_or(limits_.body_bytes + 1) - answer_.body.size();
+  const std::size_t wanted = length_.value_or(limits_.body_bytes + 1) - received();
   answer_.body += bytes.substr(0, wanted);
-  if (answer_.body.size() > limits_.body_bytes) {
+  if (received() > limits_.body_bytes) {
     return too_large("a body", limits_.body_bytes);
   }
-  return length_ && answer_.body.size() == *length_;
+  return length_ && received() == *length_;
+}
+
+std::string HttpAnswerReader::take_body() {
+  taken_ += answer_.body.size();
+  return std::exchange(answer_.body, {});
 }
 
 Result<bool> HttpAnswerReader::end() {
   if (!in_body_) {
     return not_http(head_.empty() ? "closed without an answer" : "closed within the header");
   }
-  if (length_ && answer_.body.size() < *length_) {
-    return not_http("closed after " + std::to_string(answer_.body.size()) + " of " + std::to_string(*length_) +
-                    " bytes");
+  if (length_ && received() < *length_) {
+    return not_http("closed after " + std::to_string(received()) + " of " + std::to_string(*length_) + " bytes");
   }
   return true;
 }

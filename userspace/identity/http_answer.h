@@ -32,15 +32,22 @@ class HttpAnswerReader {
   [[nodiscard]] Result<bool> end();
   [[nodiscard]] HttpAnswer take() { return std::move(answer_); }
 
+  // For a body that is read while it arrives: the status once the head is complete, else 0, and what of the body came
+  // since it was last taken. The limit is still for all of it.
+  [[nodiscard]] int status() const { return in_body_ ? answer_.status : 0; }
+  [[nodiscard]] std::string take_body();
+
  private:
   Result<void> read_head(std::string_view head);
   Result<void> read_field(std::string_view line);
   Result<bool> feed_body(std::string_view bytes);
+  [[nodiscard]] std::size_t received() const { return taken_ + answer_.body.size(); }
 
   HttpLimits limits_;
   std::string head_;  // until it is complete
   bool in_body_ = false;
   std::optional<std::size_t> length_;
+  std::size_t taken_ = 0;  // of the body
   HttpAnswer answer_;
 };
 
