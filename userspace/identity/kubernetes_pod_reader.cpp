@@ -275,7 +275,7 @@ KubernetesContainer KubernetesPodReader::join(const Spec* spec, const Status& st
                           .exit_code = status.last.exit_code,
                           .reason = status.last.reason,
                           .restart_count = status.restarts};
-    if (out.runtime == Runtime::kUnknown) {
+    if (out.id.empty()) {
       out.runtime = previous_runtime;
     }
   }

@@ -57,10 +57,13 @@ std::optional<Scale> read_suffix(std::string_view suffix) {
   suffix.remove_prefix(1);
   if (suffix.starts_with('+')) {
     suffix.remove_prefix(1);
+    if (suffix.starts_with('-')) {
+      return std::nullopt;
+    }
   }
   int exponent = 0;
   const auto [end, error] = std::from_chars(suffix.data(), suffix.data() + suffix.size(), exponent);
-  if (suffix.empty() || suffix.front() == '+' || error != std::errc() || end != suffix.data() + suffix.size()) {
+  if (error != std::errc() || end != suffix.data() + suffix.size()) {
     return std::nullopt;
   }
   return ten_to(exponent);
