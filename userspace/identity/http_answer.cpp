@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <utility>
 
 namespace memcrest {
 namespace {
@@ -137,21 +138,25 @@ Result<bool> HttpAnswerReader::feed_body(std::string_view bytes) {
   if (length.value_or(0) > limits_.body_bytes) {  // before its first byte
     return too_large("a body", limits_.body_bytes);
   }
-  const std::size_t wanted = length.value_or(limits_.body_bytes + 1) - answer_.body.size();
+  const std::size_t wanted = length.value_or(limits_.body_bytes + 1) - received();
   answer_.body += bytes.substr(0, wanted);
-  if (answer_.body.size() > limits_.body_bytes) {
+  if (received() > limits_.body_bytes) {
     return too_large("a body", limits_.body_bytes);
   }
-  return length && answer_.body.size() == *length;
+  return length && received() == *length;
+}
+
+std::string HttpAnswerReader::take_body() {
+  taken_ += answer_.body.size();
+  return std::exchange(answer_.body, {});
 }
 
 Result<bool> HttpAnswerReader::end() {
   if (!in_body_) {
     return std::unexpected(head_.closed());
   }
-  if (const auto length = head_.length(); length && answer_.body.size() < *length) {
-    return not_http("closed after " + std::to_string(answer_.body.size()) + " of " + std::to_string(*length) +
-                    " bytes");
+  if (const auto length = head_.length(); length && received() < *length) {
+    return not_http("closed after " + std::to_string(received()) + " of " + std::to_string(*length) + " bytes");
   }
   return true;
 }

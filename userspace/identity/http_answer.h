@@ -61,12 +61,19 @@ class HttpAnswerReader {
   [[nodiscard]] Result<bool> end();
   [[nodiscard]] HttpAnswer take() { return std::move(answer_); }
 
+  // For a body that is read while it arrives: the status once the head is complete, else 0, and what of the body came
+  // since it was last taken. The limit is still for all of it.
+  [[nodiscard]] int status() const { return in_body_ ? answer_.status : 0; }
+  [[nodiscard]] std::string take_body();
+
  private:
   Result<bool> feed_body(std::string_view bytes);
+  [[nodiscard]] std::size_t received() const { return taken_ + answer_.body.size(); }
 
   HttpLimits limits_;
   HttpHeadReader head_;
   bool in_body_ = false;
+  std::size_t taken_ = 0;  // of the body
   HttpAnswer answer_;
 };
 
