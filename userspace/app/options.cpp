@@ -115,6 +115,10 @@ void add_trace(CLI::App& app, TraceOptions& trace) {
                  "Docker's API socket; an empty value asks nobody (default: $DOCKER_HOST or /var/run/docker.sock)")
       ->type_name("PATH")
       ->group("Containers");
+  app.add_flag_callback(
+         "--redact-cmdline", [&trace] { trace.cmdlines = CmdlineDetail::kProgramOnly; },
+         "Show programs without their arguments (default: only what looks like a secret becomes ***)")
+      ->group("Privacy");
   add_ring(app, "--critical-ring", trace.critical_ring_bytes, "Ring buffer for OOM, kill and lifecycle records");
   add_ring(app, "--bulk-ring", trace.bulk_ring_bytes, "Ring buffer for usage steps");
   app.add_option("--disable-hook", trace.disabled_hooks, "Do without this program (names: memcrest check); repeatable")

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "util/redact.h"
+
 namespace memcrest {
 
 // What watch and run share.
@@ -22,6 +24,7 @@ struct TraceOptions {
   std::optional<std::string> charge_tier;  // one of kChargeTiers; unset: the best
   std::optional<std::string> oom_tier;
   std::string btf_file;  // external BTF; empty: the kernel's own
+  CmdlineDetail cmdlines = CmdlineDetail::kMasked;
 };
 
 enum class FailOn { kNothing, kOom, kBurst };

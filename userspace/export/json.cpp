@@ -28,6 +28,15 @@ Json container_json(const Container& container) {
   return json;
 }
 
+Json parent_json(const Parent& parent) {
+  Json json;
+  json["pid"] = parent.pid;
+  json["container_pid"] = pid_or_null(parent.container_pid);
+  json["comm"] = text(parent.comm);
+  json["cmdline"] = text_or_null(parent.cmdline);
+  return json;
+}
+
 Json victim_json(const Victim& victim) {
   Json json;
   json["pid"] = victim.pid;
@@ -42,6 +51,12 @@ Json victim_json(const Victim& victim) {
   json["swap_bytes"] = victim.swap_bytes;
   json["pagetable_bytes"] = victim.pagetable_bytes;
   json["main_process"] = victim.main_process;
+  json["main_process_known"] = victim.main_process_known;
+  json["exe"] = text_or_null(victim.exe);
+  json["start"] = victim.start_boot_ns == 0 ? Json(nullptr) : Json(format_rfc3339(victim.start_unix_ns));
+  json["start_boot_time_ns"] = victim.start_boot_ns == 0 ? Json(nullptr) : Json(victim.start_boot_ns);
+  json["parents"] = array_json(victim.parents, parent_json);
+  json["parents_complete"] = victim.parents_complete;
   return json;
 }
 
