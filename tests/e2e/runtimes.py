@@ -8,12 +8,28 @@ import subprocess
 import uuid
 
 from cri import Cri
-from harness import MIB, PrivateRuntime, cgroups, read, run, unique, wait_until
+from harness import MEMCREST, MIB, PrivateRuntime, Watch, cgroups, read, run, unique, wait_until
 
 IMAGE = 'localhost/memcrest-test:latest'
 PAUSE_IMAGE = 'localhost/memcrest-pause:latest'
 # Ends its container some time after the file /go was made in it; the OOM in between is a child's.
 WAITS_FOR_GO = ('sh', '-c', 'while [ ! -e /go ]; do sleep 0.05; done; hog anon 256m; sleep 0.5')
+
+
+def seeing(view, shown):
+    """memcrest as a command that sees a private runtime's directories where the system's own would be.
+
+    `shown` maps their places below /run and /var/lib to what is shown there. A mount namespace of its own, in which
+    directories below `view` take the place of /run and /var/lib: nothing of the system's is touched.
+    """
+    script = []
+    for top in ('/run', '/var/lib'):
+        os.makedirs(view + top, exist_ok=True)
+        script.append(f'mount --bind {view}{top} {top}')
+    for place, directory in shown.items():
+        os.makedirs(view + place, exist_ok=True)
+        script.append(f'mount --bind {directory} {place}')
+    return ['unshare', '--mount', 'sh', '-euc', '; '.join([*script, 'exec "$@"']), '-', MEMCREST]
 
 
 class Daemon:
@@ -117,9 +133,9 @@ class Containerd(PrivateRuntime):
             self.cri = None
         super().stop()
 
-    def options(self):
-        """What memcrest is told, since this containerd is not where the system's own would be."""
-        return ['--containerd-state', os.path.join(self.dir, 'state')]
+    def watch(self):
+        """`memcrest watch` that finds the bundles in /run/containerd."""
+        return Watch(socket='', command=seeing(f'{self.dir}/view', {'/run/containerd': f'{self.dir}/state'}))
 
     @contextlib.contextmanager
     def pod(self, namespace='shop'):
@@ -170,10 +186,12 @@ class Podman(PrivateRuntime):
         super().start()
         self.service = Daemon(self.dir, 'podman')
 
-    def options(self, with_socket=True):
-        """What memcrest is told, since this Podman is not where the system's own would be."""
-        return ['--podman-storage', os.path.join(self.dir, 'root'),
-                '--podman-socket', self.socket if with_socket else '']
+    def watch(self, with_socket=True):
+        """`memcrest watch` that finds the storage, and perhaps the socket, where Podman has them by default."""
+        shown = {'/var/lib/containers/storage': f'{self.dir}/root'}
+        if with_socket:
+            shown['/run/podman'] = f'{self.dir}/api'
+        return Watch(socket='', command=seeing(f'{self.dir}/view-{with_socket}', shown))
 
     def __call__(self, *arguments, **options):
         return run(os.path.join(self.dir, 'podman'), *arguments, **options)

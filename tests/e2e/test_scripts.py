@@ -31,6 +31,7 @@ class Cases:
 
     runtime = ''
     daemons = ()
+    socket = ''
 
     def setUp(self):
         super().setUp()
@@ -58,7 +59,7 @@ class Cases:
                          'State:\tZ' not in harness.read(f'/proc/{pid}/status'))
 
     def test_up_twice_down_twice(self):
-        socket = f'{self.dir}/{self.runtime}.sock\n'
+        socket = f'{self.dir}/{self.socket}\n'
         self.assertEqual(run(self.up, self.dir, harness.HOG).stdout, socket)
         self.assertEqual(run(self.up, self.dir, harness.HOG).stdout, socket)
         pid = self.run_sleep()
@@ -98,6 +99,7 @@ class Cases:
 class DockerScriptsTest(Cases, harness.TestCase):
     runtime = 'docker'
     daemons = ('dockerd', 'containerd')
+    socket = 'docker.sock'
 
     def run_sleep(self):
         client = ['docker', '-H', f'unix://{self.dir}/docker.sock']
@@ -108,6 +110,7 @@ class DockerScriptsTest(Cases, harness.TestCase):
 class ContainerdScriptsTest(Cases, harness.TestCase):
     runtime = 'containerd'
     daemons = ('containerd',)
+    socket = 'containerd.sock'
 
     def run_sleep(self):
         client = ['ctr', '--address', f'{self.dir}/containerd.sock']
@@ -119,6 +122,7 @@ class ContainerdScriptsTest(Cases, harness.TestCase):
 class PodmanScriptsTest(Cases, harness.TestCase):
     runtime = 'podman'
     daemons = ('podman',)
+    socket = 'api/podman.sock'
 
     def run_sleep(self):
         client = f'{self.dir}/podman'
