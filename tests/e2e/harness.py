@@ -61,11 +61,13 @@ def unique(prefix='mc'):
     return f'{prefix}-{uuid.uuid4().hex[:10]}'
 
 
-# --- Docker
+# --- Runtimes
 
 
-class Docker:
-    """A private daemon (scripts/docker-up) for the life of a test module."""
+class PrivateRuntime:
+    """What scripts/NAME-up DIR starts and scripts/NAME-down DIR ends."""
+
+    name = ''
 
     def __init__(self):
         self.dir = None
@@ -73,21 +75,29 @@ class Docker:
 
     def start(self):
         self._remove_stale()
-        self.dir = f'/tmp/memcrest-e2e-{os.getpid()}'
-        self.socket = run(os.path.join(SOURCE, 'scripts', 'docker-up'), self.dir, HOG).stdout.strip()
+        self.dir = f'/tmp/memcrest-e2e-{self.name}-{os.getpid()}'
+        self.socket = run(self._script('up'), self.dir, HOG).stdout.strip()
 
     def stop(self):
         if self.dir:
-            run(os.path.join(SOURCE, 'scripts', 'docker-down'), self.dir, check=False)
+            run(self._script('down'), self.dir, check=False)
             self.dir = None
 
-    @staticmethod
-    def _remove_stale():
-        """Daemons of test runs that were killed."""
-        for old in glob.glob('/tmp/memcrest-e2e-*'):
+    def _script(self, what):
+        return os.path.join(SOURCE, 'scripts', f'{self.name}-{what}')
+
+    def _remove_stale(self):
+        """What test runs left behind that were killed."""
+        for old in glob.glob(f'/tmp/memcrest-e2e-{self.name}-*'):
             owner = old.rsplit('-', 1)[1]
             if owner.isdigit() and not os.path.isdir(f'/proc/{owner}'):
-                run(os.path.join(SOURCE, 'scripts', 'docker-down'), old, check=False)
+                run(self._script('down'), old, check=False)
+
+
+class Docker(PrivateRuntime):
+    """A private daemon (scripts/docker-up) for the life of a test module."""
+
+    name = 'docker'
 
     def command(self, *arguments):
         return ['docker', '-H', f'unix://{self.socket}', *[str(a) for a in arguments]]

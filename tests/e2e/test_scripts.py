@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The private Docker daemon of tests and demo: it ends all that is its own, and nothing else."""
+"""The private runtimes of tests and demo: each ends all that is its own, and nothing else."""
 
 import glob
 import os
@@ -8,9 +8,11 @@ import subprocess
 
 import harness
 from harness import SOURCE, run
+from runtimes import IMAGE
 
-UP = os.path.join(SOURCE, 'scripts', 'docker-up')
-DOWN = os.path.join(SOURCE, 'scripts', 'docker-down')
+
+def script(name):
+    return os.path.join(SOURCE, 'scripts', name)
 
 
 def processes_of(word):
@@ -24,18 +26,27 @@ def processes_of(word):
     return found
 
 
-class DockerScriptsTest(harness.TestCase):
+class Cases:
+    """The same for each runtime; `run_sleep` starts a container that lives on and returns the pid of its process."""
+
+    runtime = ''
+    daemons = ()
+    socket = ''
+
     def setUp(self):
         super().setUp()
-        self.dir = f'/tmp/memcrest-e2e-scripts-{os.getpid()}'
-        self.addCleanup(run, DOWN, self.dir, check=False)
-        # Something of somebody else's: it must live on, whatever docker-down does.
+        self.up = script(f'{self.runtime}-up')
+        self.down = script(f'{self.runtime}-down')
+        self.dir = f'/tmp/memcrest-e2e-{self.runtime}-scripts-{os.getpid()}'
+        self.addCleanup(run, self.down, self.dir, check=False)
+        self.sockets = set(glob.glob('/run/containerd/s/*'))
+        # Something of somebody else's: it must live on, whatever the script does.
         self.bystander = subprocess.Popen(['sleep', '300'])
         self.addCleanup(self.bystander.wait)
         self.addCleanup(self.bystander.kill)
 
-    def docker(self, *arguments):
-        return run('docker', '-H', f'unix://{self.dir}/docker.sock', *arguments).stdout.strip()
+    def run_sleep(self):
+        raise NotImplementedError
 
     def assert_all_gone(self):
         self.assertFalse(os.path.exists(self.dir))
@@ -43,42 +54,80 @@ class DockerScriptsTest(harness.TestCase):
         self.assertNotIn(self.dir, harness.read('/proc/self/mountinfo'))
         self.assertIsNone(self.bystander.poll())
 
+    def assert_ended(self, pid):
+        self.assertFalse(os.path.exists(f'/proc/{pid}') and
+                         'State:\tZ' not in harness.read(f'/proc/{pid}/status'))
+
     def test_up_twice_down_twice(self):
-        self.assertEqual(run(UP, self.dir, harness.HOG).stdout, f'{self.dir}/docker.sock\n')
-        self.assertEqual(run(UP, self.dir, harness.HOG).stdout, f'{self.dir}/docker.sock\n')
-        self.docker('run', '--rm', '--network', 'none', harness.IMAGE, 'hog', 'anon', '1m')
-        self.docker('run', '-d', '--network', 'none', harness.IMAGE, 'sleep', '300')
-        run(DOWN, self.dir)
+        socket = f'{self.dir}/{self.socket}\n'
+        self.assertEqual(run(self.up, self.dir, harness.HOG).stdout, socket)
+        self.assertEqual(run(self.up, self.dir, harness.HOG).stdout, socket)
+        pid = self.run_sleep()
+        run(self.down, self.dir)
         self.assert_all_gone()
-        run(DOWN, self.dir)
+        self.assert_ended(pid)
+        self.assertEqual(set(glob.glob('/run/containerd/s/*')), self.sockets)
+        run(self.down, self.dir)
         self.assertIsNone(self.bystander.poll())
 
     def test_containers_that_outlived_their_daemon(self):
-        run(UP, self.dir, harness.HOG)
-        container = self.docker('run', '-d', '--network', 'none', harness.IMAGE, 'sleep', '300')
-        pid = self.docker('inspect', '-f', '{{.State.Pid}}', container)
-        for name in ('dockerd', 'containerd'):
+        run(self.up, self.dir, harness.HOG)
+        pid = self.run_sleep()
+        for name in self.daemons:
             os.kill(int(harness.read(f'{self.dir}/{name}.pid')), signal.SIGKILL)
         self.assertEqual(harness.read(f'/proc/{pid}/comm'), 'sleep\n')
-        run(DOWN, self.dir)
+        run(self.down, self.dir)
         self.assert_all_gone()
-        self.assertFalse(os.path.exists(f'/proc/{pid}') and
-                         'State:\tZ' not in harness.read(f'/proc/{pid}/status'))
+        self.assert_ended(pid)
 
     def test_a_directory_without_a_daemon(self):
         os.mkdir(self.dir)
         with open(os.path.join(self.dir, 'lock'), 'w', encoding='utf-8'):
             pass
-        run(DOWN, self.dir)
+        run(self.down, self.dir)
         self.assert_all_gone()
 
     def test_a_directory_that_is_somebody_elses(self):
         directory = self.scratch()
         with open(os.path.join(directory, 'precious'), 'w', encoding='utf-8'):
             pass
-        self.assertNotEqual(run(DOWN, directory, check=False).returncode, 0)
+        self.assertNotEqual(run(self.down, directory, check=False).returncode, 0)
         self.assertTrue(os.path.exists(os.path.join(directory, 'precious')))
-        self.assertNotEqual(run(DOWN, '/', check=False).returncode, 0)
+        self.assertNotEqual(run(self.down, '/', check=False).returncode, 0)
+
+
+class DockerScriptsTest(Cases, harness.TestCase):
+    runtime = 'docker'
+    daemons = ('dockerd', 'containerd')
+    socket = 'docker.sock'
+
+    def run_sleep(self):
+        client = ['docker', '-H', f'unix://{self.dir}/docker.sock']
+        container = run(*client, 'run', '-d', '--network', 'none', harness.IMAGE, 'sleep', '300').stdout.strip()
+        return run(*client, 'inspect', '-f', '{{.State.Pid}}', container).stdout.strip()
+
+
+class ContainerdScriptsTest(Cases, harness.TestCase):
+    runtime = 'containerd'
+    daemons = ('containerd',)
+    socket = 'containerd.sock'
+
+    def run_sleep(self):
+        client = ['ctr', '--address', f'{self.dir}/containerd.sock']
+        run(*client, 'run', '--detach', '--null-io', '--snapshotter', 'native', '--runc-root', f'{self.dir}/runc',
+            '--fifo-dir', f'{self.dir}/fifo', IMAGE, 'sleeper', 'sleep', '300')
+        return run(*client, 'tasks', 'ls').stdout.splitlines()[1].split()[1]
+
+
+class PodmanScriptsTest(Cases, harness.TestCase):
+    runtime = 'podman'
+    daemons = ('podman',)
+    socket = 'api/podman.sock'
+
+    def run_sleep(self):
+        client = f'{self.dir}/podman'
+        container = run(client, 'run', '--detach', '--network', 'none', IMAGE, 'sleep', '300').stdout.strip()
+        return run(client, 'inspect', '--format', '{{.State.Pid}}', container).stdout.strip()
 
 
 if __name__ == '__main__':

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers of containerd, made through CRI as a kubelet makes them, and by ctr: each incident names its own."""
+
+import os
+
+import harness
+from harness import MIB, Watch, cgroups, unique, wait_until
+from runtimes import IMAGE, PAUSE_IMAGE, WAITS_FOR_GO, Containerd
+
+containerd = Containerd()
+
+
+def setUpModule():
+    if os.geteuid() == 0:
+        containerd.start()
+
+
+def tearDownModule():
+    containerd.stop()
+
+
+class ContainerdTest(harness.TestCase):
+    def assert_names(self, incident, container, name, image=IMAGE):
+        found = incident['container']
+        self.assertEqual(found['runtime'], 'containerd')
+        self.assertEqual(found['id'], container)
+        self.assertEqual(found['name'], name)
+        self.assertEqual(found['image'], image)
+        self.assertIsNone(found['unknown_reason'])
+        self.assert_nothing_lost(incident)
+
+    def assert_names_in_pod(self, incident, pod, container, name, image=IMAGE):
+        self.assert_names(incident, container, name, image)
+        found = incident['container']
+        self.assertEqual(found['runtime_namespace'], 'k8s.io')
+        self.assertEqual(found['pod']['name'], pod.name)
+        self.assertEqual(found['pod']['namespace'], pod.namespace)
+        self.assertEqual(found['pod']['uid'], pod.uid)
+        self.assertEqual(found['pod']['qos'], 'burstable')
+        self.assertEqual(incident['cgroup']['path'], f'{pod.cgroup}/{container}')
+
+
+class CriTest(ContainerdTest):
+    def test_main_process_in_a_pod_of_two(self):
+        with containerd.watch() as watch, containerd.pod() as pod:
+            quiet = pod.run('sidecar', 'sleep', '600')
+            container = pod.run('app', 'hog', 'anon', '256m')
+            self.assertEqual(containerd.wait_for_end(container), 137)
+            incident = watch.wait_for('oom', container)
+            self.assert_names_in_pod(incident, pod, container, 'app')
+            self.assertFalse(incident['container']['pod']['sandbox'])
+            self.assertTrue(incident['victims'][0]['main_process'])
+            self.assertEqual(watch.incidents('oom', quiet), [])
+
+    def test_both_containers_of_a_pod(self):
+        with containerd.watch() as watch, containerd.pod() as pod:
+            made = {name: pod.create(name, 'hog', 'anon', '256m') for name in ('app', 'sidecar')}
+            for container in made.values():
+                containerd.cri.call('StartContainer', container_id=container)
+            for name, container in made.items():
+                self.assert_names_in_pod(watch.wait_for('oom', container), pod, container, name)
+
+    def test_child(self):
+        with containerd.watch() as watch, containerd.pod() as pod:
+            container = pod.run('app', 'hog', 'child', 'anon', '256m')
+            self.assertEqual(containerd.wait_for_end(container), 0)
+            incident = watch.wait_for('oom', container)
+            self.assert_names_in_pod(incident, pod, container, 'app')
+            self.assertFalse(incident['victims'][0]['main_process'])
+
+    def test_removed_at_once_with_its_pod(self):
+        with containerd.watch() as watch:
+            with containerd.pod() as pod:
+                container = pod.run('app', 'hog', 'anon', '256m')
+                containerd.wait_for_end(container)
+                containerd.remove(container)
+            self.assert_names_in_pod(watch.wait_for('oom', container), pod, container, 'app')
+
+    def test_the_second_attempt(self):
+        with containerd.watch() as watch, containerd.pod() as pod:
+            made = []
+            for attempt in range(2):
+                container = pod.create('app', 'hog', 'anon', '256m', attempt=attempt)
+                containerd.cri.call('StartContainer', container_id=container)
+                containerd.wait_for_end(container)
+                made.append(container)
+            for attempt, container in enumerate(made):
+                incident = watch.wait_for('oom', container)
+                self.assert_names_in_pod(incident, pod, container, 'app')
+                # The bundle does not tell it; who else does must not tell the other's.
+                self.assertIn(incident['container']['pod']['attempt'], (attempt, None))
+
+    def test_memcrest_started_after_the_container(self):
+        with containerd.pod() as pod:
+            container = pod.run('app', *WAITS_FOR_GO)
+            with containerd.watch() as watch:
+                containerd.execute(container, 'touch', '/go')
+                self.assert_names_in_pod(watch.wait_for('oom', container), pod, container, 'app')
+
+    def test_containerd_gone_and_back(self):
+        with containerd.pod() as pod:
+            seen = pod.run('seen', 'sh', '-c', 'sleep 3; hog anon 256m')
+            with containerd.watch() as watch:
+                containerd.daemon.stop()
+                try:
+                    # Nobody but the cgroup and the bundle knows of it any more.
+                    self.assert_names_in_pod(watch.wait_for('oom', seen), pod, seen, 'seen')
+                finally:
+                    containerd.daemon.start()
+                new = pod.run('new', 'hog', 'anon', '256m')
+                self.assertEqual(containerd.wait_for_end(new), 137)
+                self.assert_names_in_pod(watch.wait_for('oom', new), pod, new, 'new')
+
+    def test_memcrest_started_while_containerd_is_gone(self):
+        with containerd.pod() as pod:
+            container = pod.run('app', 'sh', '-c', 'sleep 3; hog anon 256m')
+            containerd.daemon.stop()
+            try:
+                with containerd.watch() as watch:
+                    self.assert_names_in_pod(watch.wait_for('oom', container), pod, container, 'app')
+            finally:
+                containerd.daemon.start()
+
+    def test_the_sandbox_is_no_container_of_the_pod(self):
+        """A process that gets into the sandbox's cgroup fills it: the incident says that it is the sandbox."""
+        with containerd.watch() as watch, containerd.pod() as pod:
+            path = f'{pod.cgroup}/{pod.id}'
+            cgroups.limit(path, 16 * MIB)
+            procs = cgroups.dir(path) + '/cgroup.procs'
+            harness.run('sh', '-c', f'echo $$ > {procs} && exec {harness.HOG} anon 64m', check=False)
+            incident = watch.wait_for('oom', pod.id)
+            found = incident['container']
+            self.assertEqual(found['runtime'], 'containerd')
+            self.assertTrue(found['pod']['sandbox'])
+            self.assertEqual(found['pod']['name'], pod.name)
+            self.assertEqual(found['pod']['uid'], pod.uid)
+            self.assertIn(found['image'], (PAUSE_IMAGE, None))
+
+    def test_the_limit_of_the_pod(self):
+        with containerd.watch() as watch, containerd.pod() as pod:
+            cgroups.limit(pod.cgroup, 32 * MIB)
+            container = pod.run('app', 'hog', 'anon', '256m', memory=512 * MIB)
+            self.assertEqual(containerd.wait_for_end(container), 137)
+            incident = watch.wait_for('oom', container)
+            self.assert_names_in_pod(incident, pod, container, 'app')
+            self.assertEqual(incident['scope'], 'ancestor')
+            self.assertEqual(incident['limit']['cgroup_path'], pod.cgroup)
+
+
+class CtrTest(ContainerdTest):
+    """Ids are whatever the user says, and in no path is a runtime's name."""
+
+    def assert_names_ctr(self, incident, container):
+        """The image stands in containerd's own database only, so that it may be unknown."""
+        image = incident['container']['image']
+        if image is None:
+            self.assertTrue(incident['container']['unknown_reason'])
+            incident['container']['unknown_reason'] = None
+        self.assert_names(incident, container, container, image and IMAGE)
+        self.assertEqual(incident['container']['runtime_namespace'], 'default')
+        self.assertIsNone(incident['container']['pod'])
+        self.assertEqual(incident['cgroup']['path'], f'/default/{container}')
+
+    def test_main_process_and_removed_at_once(self):
+        with containerd.watch() as watch:
+            container = unique('ctr')
+            self.assertEqual(containerd.ctr_run(container, 'hog', 'anon', '256m', options=['--rm']), 137)
+            self.assert_names_ctr(watch.wait_for('oom', container), container)
+
+    def test_child(self):
+        with containerd.watch() as watch:
+            container = unique('ctr')
+            self.assertEqual(containerd.ctr_run(container, 'hog', 'child', 'anon', '256m', options=['--rm']), 0)
+            incident = watch.wait_for('oom', container)
+            self.assert_names_ctr(incident, container)
+            self.assertFalse(incident['victims'][0]['main_process'])
+
+    def test_memcrest_started_after_the_container(self):
+        container = unique('ctr')
+        self.assertEqual(containerd.ctr_run(container, 'sh', '-c', 'sleep 3; hog anon 256m', options=['--detach']), 0)
+        try:
+            with containerd.watch() as watch:
+                self.assert_names_ctr(watch.wait_for('oom', container), container)
+        finally:
+            self.remove(container)
+
+    def test_state_in_an_unusual_place(self):
+        container = unique('ctr')
+        self.assertEqual(containerd.ctr_run(container, 'sh', '-c', 'sleep 3; hog anon 256m', options=['--detach']), 0)
+        try:
+            with Watch(socket='') as watch:
+                self.assert_names_ctr(watch.wait_for('oom', container), container)
+        finally:
+            self.remove(container)
+
+    def remove(self, container):
+        wait_until(lambda: containerd.ctr('tasks', 'rm', '--force', container, check=False).returncode == 0)
+        containerd.ctr('containers', 'rm', container)
+
+
+if __name__ == '__main__':
+    harness.main()

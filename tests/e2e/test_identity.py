@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose container it was, when the daemon is away, the container is gone at once, its path is unusual, or it is one of
+hundreds."""
+
+import concurrent.futures
+import contextlib
+import http.client
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+import uuid
+
+import harness
+from harness import MIB, Watch, cgroups, docker, unique, wait_until
+from runtimes import WAITS_FOR_GO, Daemon
+
+tearDownModule = harness.stop_docker
+dockerd = None
+
+
+def setUpModule():
+    global dockerd  # pylint: disable=global-statement
+    harness.start_docker()
+    dockerd = Daemon(docker.dir, 'dockerd')
+
+
+class Api(http.client.HTTPConnection):
+    """Docker's API over its socket: the command line client takes longer than a short-lived container lives."""
+
+    def __init__(self):
+        super().__init__('docker', timeout=harness.PATIENCE)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(docker.socket)
+
+    def post(self, path, body=None):
+        self.request('POST', path, json.dumps(body), {'Content-Type': 'application/json'})
+        response = self.getresponse()
+        answer = response.read()
+        if response.status >= 300:
+            raise AssertionError(f'{path}: {response.status} {answer}')
+        return json.loads(answer) if answer else None
+
+
+def oom_by_hand(path):
+    """hog, in a cgroup that a test made."""
+    procs = cgroups.dir(path) + '/cgroup.procs'
+    done = harness.run('sh', '-c', f'echo $$ > {procs} && exec {harness.HOG} anon 64m', check=False)
+    if done.returncode != -signal.SIGKILL:
+        raise AssertionError(f'hog in {path} was not killed: {done.returncode} {done.stderr}')
+
+
+@contextlib.contextmanager
+def made_below(top, *names, limit):
+    """Nested cgroups below `top`, the innermost with a limit; yields its path."""
+    with contextlib.ExitStack() as stack:
+        path = top
+        for index, name in enumerate(names):
+            path = stack.enter_context(cgroups.made(f'{path}/{name}', limit if index == len(names) - 1 else None))
+        yield path
+
+
+class DaemonTest(harness.TestCase):
+    """Containers live on without their daemon (live-restore)."""
+
+    @classmethod
+    def setUpClass(cls):
+        with open(os.path.join(docker.dir, 'daemon.json'), 'w', encoding='utf-8') as file:
+            file.write('{"live-restore": true}\n')
+        os.kill(int(harness.read(f'{docker.dir}/dockerd.pid')), signal.SIGHUP)
+        if not wait_until(lambda: docker('info', '-f', '{{.LiveRestoreEnabled}}').stdout.strip() == 'true'):
+            raise AssertionError('dockerd did not read its configuration again')
+
+    def start(self, *command):
+        container, name = docker.create(*command)
+        self.remove_later(container)
+        docker('start', container)
+        return container, name
+
+    @staticmethod
+    def stop_daemon():
+        dockerd.stop()
+
+    @staticmethod
+    def start_daemon():
+        dockerd.start()
+        if not wait_until(lambda: docker('info', check=False).returncode == 0):
+            raise AssertionError('dockerd does not come back')
+
+    def test_stopped_while_memcrest_runs_and_started_again(self):
+        with Watch() as watch:
+            container, name = self.start('sh', '-c', 'sleep 3; hog anon 256m')
+            self.stop_daemon()
+            try:
+                self.assert_named(watch.wait_for('oom', container), container, name)
+            finally:
+                self.start_daemon()
+            for options in ([], ['--rm']):
+                container, name, code = docker.run_to_end('hog', 'anon', '256m', options=options)
+                if not options:
+                    self.remove_later(container)
+                self.assertEqual(code, 137)
+                self.assert_named(watch.wait_for('oom', container), container, name)
+
+    def test_killed_while_memcrest_runs(self):
+        with Watch() as watch:
+            container, name = self.start('sh', '-c', 'sleep 3; hog child anon 256m; sleep 0.5')
+            dockerd.stop(signal.SIGKILL)
+            try:
+                self.assert_named(watch.wait_for('oom', container), container, name)
+            finally:
+                self.start_daemon()
+
+    def test_restarted_between_two_kills(self):
+        with Watch() as watch:
+            container, name = self.start(*WAITS_FOR_GO)
+            self.stop_daemon()
+            self.start_daemon()
+            docker('exec', container, 'touch', '/go')
+            self.assert_named(watch.wait_for('oom', container), container, name)
+
+    def test_started_after_memcrest(self):
+        container, name = self.start(*WAITS_FOR_GO)
+        self.stop_daemon()
+        try:
+            with Watch() as watch:
+                self.start_daemon()
+                docker('exec', container, 'touch', '/go')
+                self.assert_named(watch.wait_for('oom', container), container, name)
+        finally:
+            if docker('info', check=False).returncode != 0:
+                self.start_daemon()
+
+    def test_never_there_while_memcrest_runs(self):
+        """The id is the path's; the name nobody tells, and it is not made up."""
+        container, _ = self.start('sh', '-c', 'sleep 3; hog anon 256m')
+        self.stop_daemon()
+        try:
+            with Watch() as watch:
+                found = watch.wait_for('oom', container)['container']
+                self.assertEqual(found['runtime'], 'docker')
+                self.assertIsNone(found['name'])
+                self.assertTrue(found['unknown_reason'])
+        finally:
+            self.start_daemon()
+
+
+class ShortLivedTest(harness.TestCase):
+    COUNT = 200
+    AT_ONCE = 8
+
+    def test_two_hundred_as_fast_as_the_machine_can(self):
+        """Each lives for about 100 ms; every third is killed; every other one is removed the moment it ends."""
+        expected, ids = {}, []
+        killed = set()
+        for index in range(self.COUNT):
+            kill = index % 3 == 0
+            name = unique(f'short-{index}')
+            host = {'Memory': 16 * MIB, 'MemorySwap': 16 * MIB, 'NetworkMode': 'none', 'AutoRemove': index % 2 == 0}
+            command = ['hog', 'sleep', '100', 'anon', '64m'] if kill else ['hog', 'anon', '4m', '--hold', '100']
+            made = Api().post(f'/containers/create?name={name}',
+                              {'Image': harness.IMAGE, 'Cmd': command, 'HostConfig': host})
+            ids.append(made['Id'])
+            expected[made['Id']] = name
+            if kill:
+                killed.add(made['Id'])
+        self.addCleanup(self.remove, ids)
+
+        with Watch() as watch:
+            begin = time.monotonic()
+            with concurrent.futures.ThreadPoolExecutor(self.AT_ONCE) as pool:
+                list(pool.map(lambda container: Api().post(f'/containers/{container}/start'), ids))
+            seconds = time.monotonic() - begin
+            wait_until(lambda: killed <= {i['container']['id'] for i in watch.incidents('oom')})
+            watch.settle()
+            incidents = [i for i in watch.incidents('oom') if (i['cgroup']['path'] or '/docker/').startswith('/docker/')]
+        named = {i['container']['id'] for i in incidents
+                 if i['container']['name'] and i['container']['name'] == expected.get(i['container']['id'])}
+        unnamed = len(incidents) - len([i for i in incidents if i['container']['id'] in named])
+        sys.stderr.write(f'{self.COUNT} containers started in {seconds:.1f} s, {len(killed)} killed, '
+                         f'{len(incidents)} incidents, {unnamed} unnamed\n')
+        self.assertEqual(unnamed, 0)
+        self.assertEqual(len(incidents), len(killed))
+        self.assertEqual(named, killed)
+        for incident in incidents:
+            container = incident['container']['id']
+            self.assert_named(incident, container, expected[container])
+            self.assert_nothing_lost(incident)
+
+    @staticmethod
+    def remove(containers):
+        docker('rm', '-f', *containers, check=False)
+
+
+class PathTest(harness.TestCase):
+    """Paths as other drivers, kubelets and nested daemons make them, by hand."""
+
+    def test_slice_of_the_systemd_driver(self):
+        container, name = docker.create(*WAITS_FOR_GO, memory='256m')
+        self.remove_later(container)
+        docker('start', container)
+        with Watch() as watch, made_below('', unique('mc') + '.slice', f'docker-{container}.scope',
+                                          limit=16 * MIB) as path:
+            cgroups.write(path, 'cgroup.procs', 'cgroup.procs', docker.inspect(container, '.State.Pid'))
+            docker('exec', container, 'touch', '/go')
+            incident = watch.wait_for('oom', container)
+            self.assert_named_at(incident, container, name, path)
+            docker('rm', '-f', container)
+
+    def assert_named_at(self, incident, container, name, path):
+        self.assertEqual(incident['container']['runtime'], 'docker')
+        self.assertEqual(incident['container']['id'], container)
+        self.assertEqual(incident['container']['name'], name)
+        self.assertEqual(incident['container']['image'], harness.IMAGE)
+        self.assertIsNone(incident['container']['unknown_reason'])
+        self.assertEqual(incident['cgroup']['path'], path)
+
+    def test_service_of_systemd(self):
+        service = unique('mc') + '.service'
+        with Watch() as watch, made_below('', unique('mc') + '.slice', service, limit=16 * MIB) as path:
+            oom_by_hand(path)
+            incident = watch.wait_for('oom', match=lambda i: i['cgroup']['path'] == path)
+            self.assertEqual(incident['container']['runtime'], 'systemd')
+            self.assertIsNone(incident['container']['id'])
+            self.assertEqual(incident['container']['name'], service)
+
+    def outer_container(self):
+        container, name = docker.create('sleep', '600')
+        self.remove_later(container)
+        docker('start', container)
+        return container, name
+
+    def test_docker_in_docker(self):
+        """The inner daemon is out of reach: the id is the inner container's, the name not the outer one's."""
+        outer, outer_name = self.outer_container()
+        inner = secrets.token_hex(32)
+        with Watch() as watch, made_below(harness.shared_cgroup(outer), 'docker', inner, limit=16 * MIB) as path:
+            oom_by_hand(path)
+            incident = watch.wait_for('oom', inner)
+            found = incident['container']
+            self.assertEqual(found['runtime'], 'docker')
+            self.assertIsNone(found['name'])
+            self.assertTrue(found['unknown_reason'])
+            self.assertEqual([(o['id'], o['name']) for o in found['outer']], [(outer, outer_name)])
+            self.assertEqual(incident['cgroup']['path'], path)
+
+    def test_pod_in_a_node_that_is_a_container(self):
+        """As kind makes them: kubelet and containerd run in a Docker container, with the systemd driver."""
+        node, node_name = self.outer_container()
+        inner, uid = secrets.token_hex(32), str(uuid.uuid4())
+        below = 'kubelet-kubepods-burstable'
+        names = ['kubelet.slice', 'kubelet-kubepods.slice', f'{below}.slice',
+                 f'{below}-pod{uid.replace("-", "_")}.slice', f'cri-containerd-{inner}.scope']
+        with Watch() as watch, made_below(harness.shared_cgroup(node), *names, limit=16 * MIB) as path:
+            oom_by_hand(path)
+            found = watch.wait_for('oom', inner)['container']
+            self.assertEqual(found['runtime'], 'containerd')
+            self.assertIsNone(found['name'])
+            self.assertTrue(found['unknown_reason'])
+            self.assertEqual(found['pod']['uid'], uid)
+            self.assertEqual(found['pod']['qos'], 'burstable')
+            self.assertEqual([(o['id'], o['name']) for o in found['outer']], [(node, node_name)])
+
+
+if __name__ == '__main__':
+    harness.main()
