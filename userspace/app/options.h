@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "collector/cgroup_list.h"
+#include "identity/container_filter.h"
 #include "util/redact.h"
 
 namespace memcrest {
@@ -32,8 +34,7 @@ enum class FailOn { kNothing, kOom, kBurst };
 struct WatchOptions {
   TraceOptions trace;
   bool json = false;
-  std::vector<std::string> containers;
-  bool containers_only = false;
+  ContainerFilter filter;
   std::optional<std::chrono::nanoseconds> duration;
   FailOn fail_on = FailOn::kNothing;
 };
@@ -52,12 +53,22 @@ struct CheckOptions {
   std::string btf_file;
 };
 
-enum class Verb { kWatch, kRun, kCheck, kVersion };
+struct PsOptions {
+  ContainerFilter filter;
+  std::string docker_socket;  // empty: no look-ups
+  bool json = false;
+  bool all = false;  // units, other cgroups and pod sandboxes too
+  MemoryOrder order = MemoryOrder::kPercent;
+  std::chrono::nanoseconds wait{2'000'000'000};  // for the runtimes' answers
+};
+
+enum class Verb { kWatch, kRun, kPs, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
   WatchOptions watch;
   RunOptions run;
+  PsOptions ps;
   CheckOptions check;
 };
 
