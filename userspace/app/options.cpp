@@ -103,13 +103,6 @@ void add_tier(CLI::App& app, const std::string& name, std::optional<std::string>
       ->group("Advanced");
 }
 
-void add_docker_socket(CLI::App& app, std::string& target) {
-  app.add_option("--docker-socket", target,
-                 "Docker's API socket; an empty value asks nobody (default: $DOCKER_HOST or /var/run/docker.sock)")
-      ->type_name("PATH")
-      ->group("Containers");
-}
-
 void add_trace(CLI::App& app, TraceOptions& trace) {
   using namespace std::chrono_literals;
   add_size(app, "--step", trace.step_bytes, kPage, kMaxSize,
@@ -120,7 +113,7 @@ void add_trace(CLI::App& app, TraceOptions& trace) {
       ->group("Detection");
   add_duration(app, "--burst-window", trace.burst_window, 1ms, 1min, "Time within which it must rise (default: 1s)")
       ->group("Detection");
-  add_docker_socket(app, trace.docker_socket);
+  add_identity(app, trace.identity);
   app.add_flag_callback(
          "--redact-cmdline", [&trace] { trace.cmdlines = CmdlineDetail::kProgramOnly; },
          "Show programs without their arguments (default: only what looks like a secret becomes ***)")
@@ -216,7 +209,7 @@ CLI::App* add_ps(CLI::App& app, PsOptions& options) {
   add_order(*verb, options.order);
   add_duration(*verb, "--wait", options.wait, 0ns, 1min, "Wait at most so long for the names (default: 2s)");
   add_filter(*verb, options.filter);
-  add_docker_socket(*verb, options.docker_socket);
+  add_identity(*verb, options.identity);
   verb->footer(
       "WORKSET is usage without the files that were not read lately (usage - inactive_file): what docker stats and\n"
       "kubectl top call usage; % is its share of the effective limit. USAGE is all that is charged: what the limit is\n"
@@ -232,19 +225,8 @@ CLI::App* add_ps(CLI::App& app, PsOptions& options) {
 
 }  // namespace
 
-std::string default_docker_socket() {
-  constexpr std::string_view kUnix = "unix://";
-  const char* host = std::getenv("DOCKER_HOST");  // NOLINT(concurrency-mt-unsafe): before any thread
-  if (host != nullptr && std::string_view(host).starts_with(kUnix)) {
-    return std::string(host).substr(kUnix.size());
-  }
-  return "/var/run/docker.sock";
-}
-
 ParsedOptions parse_options(int argc, char** argv) {
   Options options;
-  options.watch.trace.docker_socket = options.run.trace.docker_socket = options.ps.docker_socket =
-      default_docker_socket();
   CLI::App app("memcrest tells why a container ran out of memory, and shows the burst that did it.", "memcrest");
   app.require_subcommand(1);
   app.set_version_flag("--version", "memcrest " MEMCREST_VERSION);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "app/identity_options.h"
 #include "collector/cgroup_list.h"
 #include "identity/container_filter.h"
 #include "util/redact.h"
@@ -19,7 +20,7 @@ struct TraceOptions {
   std::optional<std::uint64_t> step_bytes;
   std::optional<std::uint64_t> burst_min_bytes;
   std::chrono::nanoseconds burst_window{1'000'000'000};
-  std::string docker_socket;  // empty: no look-ups
+  IdentityOptions identity;
   std::uint64_t critical_ring_bytes = 1U << 20U;
   std::uint64_t bulk_ring_bytes = 2U << 20U;
   std::vector<std::string> disabled_hooks;
@@ -55,7 +56,7 @@ struct CheckOptions {
 
 struct PsOptions {
   ContainerFilter filter;
-  std::string docker_socket;  // empty: no look-ups
+  IdentityOptions identity;
   bool json = false;
   bool all = false;  // units, other cgroups and pod sandboxes too
   MemoryOrder order = MemoryOrder::kPercent;
@@ -79,8 +80,5 @@ struct ParsedOptions {
 
 // Prints help to stdout and errors to stderr by itself.
 [[nodiscard]] ParsedOptions parse_options(int argc, char** argv);
-
-// Where Docker's socket is by default: DOCKER_HOST when it names a unix socket, else the usual place.
-[[nodiscard]] std::string default_docker_socket();
 
 }  // namespace memcrest

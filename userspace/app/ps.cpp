@@ -97,9 +97,12 @@ int Ps::run() {
   MemoryReader limits(tree_, true);
   const auto listed =
       list_cgroups(entries, options_.all, [&](const std::string& path) { return limits.limit_of(path).has_value(); });
-  ResolverSettings settings;
-  settings.docker_socket = options_.docker_socket;
-  Resolver resolver(tree_, clock_, settings);
+  const auto settings = resolver_settings(options_.identity);
+  if (!settings) {
+    spdlog::error("{}", escape_terminal(settings.error().message()));
+    return kExitUsage;
+  }
+  Resolver resolver(tree_, clock_, *settings);
   const auto deadline = steady_clock::now() + options_.wait;
   for (const ListedCgroup& one : listed) {
     resolver.appeared(one.cgroup.id, one.cgroup.path);

@@ -187,9 +187,12 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   if (auto opened = out->open_sources(options); !opened) {
     return std::unexpected(opened.error());
   }
-  ResolverSettings resolver;
-  resolver.docker_socket = options.docker_socket;
-  out->resolver_ = std::make_unique<Resolver>(*out->tree_, out->clock_, resolver);
+  auto resolver = resolver_settings(options.identity);
+  if (!resolver) {
+    return failed(resolver.error(), kExitUsage);
+  }
+  resolver->follow_events = true;
+  out->resolver_ = std::make_unique<Resolver>(*out->tree_, out->clock_, *resolver);
   out->resolver_->scan();
 
   CollectorSettings settings;

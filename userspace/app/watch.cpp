@@ -63,6 +63,10 @@ void Watch::tell(const Incident& incident) {
     ++filtered_;
     return;
   }
+  if (!incident.update.empty()) {
+    output_.write(options_.json ? to_json(incident) + "\n" : to_text(incident, style_));
+    return;  // counted when it was told first
+  }
   if (incident.kind == IncidentKind::kOom) {
     // Tasks that hang are told of twice: when it is noticed and when it is over.
     ooms_ += incident.stuck && !incident.stuck->ongoing ? 0 : 1;

@@ -17,6 +17,7 @@ constexpr std::uint64_t kToldNs = 10'000 * kMillisecond;
 constexpr std::uint64_t kLossNs = 100 * kMillisecond;
 // A burst is held back so long for one further inside to end as well. OOMs are not.
 constexpr std::uint64_t kBurstDelayNs = 25 * kMillisecond;
+constexpr std::uint64_t kAftermathNs = 50 * kMillisecond;
 constexpr std::size_t kMaxTold = 1024;
 constexpr std::size_t kMaxWaiting = 4096;
 constexpr std::size_t kMaxCut = 1024;
@@ -64,7 +65,8 @@ Collector::Collector(EventSource& source, Resolver& resolver, const CgroupTree& 
       sampler_(tree, resolver, clock),
       bursts_(settings_.bursts),
       ooms_(settings_.ooms),
-      ranking_(tree, resolver, clock) {}
+      ranking_(tree, resolver, clock),
+      aftermath_(resolver) {}
 
 EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   batch_.clear();
@@ -116,6 +118,9 @@ std::chrono::milliseconds Collector::wait_time(std::chrono::milliseconds longest
   }
   if (!waiting_.empty() || !ended_.empty()) {
     wait = std::min(wait, 2 * kMillisecond);
+  }
+  if (aftermath_.any()) {
+    wait = std::min(wait, kAftermathNs);
   }
   // Rounded up: a wait of 0.4 ms must not become a busy loop.
   return std::chrono::milliseconds((wait + kMillisecond - 1) / kMillisecond);
@@ -334,8 +339,10 @@ void Collector::release(std::uint64_t now_ns, bool all) {
     judge_roles(one.incident, one.places);
     add_evidence(one.incident, one.evidence_from_ns);
     sink_(one.incident);
+    aftermath_.follow(one.incident, now_ns);
   }
   waiting_ = std::move(still);
+  aftermath_.collect(now_ns, all, sink_);
 }
 
 void Collector::note_loss(std::uint64_t now_ns) {

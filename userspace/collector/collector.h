@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "collector/aftermath.h"
 #include "collector/host_ranking.h"
 #include "collector/process_table.h"
 #include "collector/usage_sampler.h"
@@ -151,6 +152,7 @@ class Collector {
   ChargeFailures failures_;
   StallHistory stalls_;
   UsageRanking ranking_;
+  Aftermath aftermath_;
   std::vector<Event> batch_;
   std::vector<Waiting> waiting_;
   std::deque<Told> told_;

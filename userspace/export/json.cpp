@@ -100,6 +100,7 @@ Json incident_json(const Incident& incident) {
   json["schema"] = "memcrest.incident.v1";
   json["kind"] = to_string(incident.kind);
   json["id"] = text(incident.id);
+  json["update"] = text_or_null(incident.update);
   json["time"] = format_rfc3339(incident.unix_ns);
   json["boot_time_ns"] = incident.boot_ns;
   json["host"]["name"] = text(incident.host.name);

@@ -42,7 +42,7 @@ TEST(Options, PsByDefault) {
   EXPECT_FALSE(ps.all);
   EXPECT_EQ(ps.order, MemoryOrder::kPercent);
   EXPECT_EQ(ps.wait, std::chrono::seconds(2));
-  EXPECT_FALSE(ps.docker_socket.empty());
+  EXPECT_FALSE(ps.identity.docker_socket.empty());
 }
 
 TEST(Options, PsWithEverything) {
@@ -53,7 +53,7 @@ TEST(Options, PsWithEverything) {
   EXPECT_TRUE(ps.all);
   EXPECT_EQ(ps.order, MemoryOrder::kPeak);
   EXPECT_EQ(ps.wait, std::chrono::milliseconds(500));
-  EXPECT_EQ(ps.docker_socket, "");
+  EXPECT_EQ(ps.identity.docker_socket, "");
   EXPECT_EQ(parse({"ps", "--wait", "0s"}).options->ps.wait, std::chrono::nanoseconds(0));
 }
 
