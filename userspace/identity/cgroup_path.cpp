@@ -62,7 +62,8 @@ class PathReader {
 
  private:
   void begin_container(Runtime runtime, std::string_view id) {
-    if (!out_.container_id.empty() && out_.container_id != id) {
+    // Written twice it is the same container, unless the id is but a name: LXC in LXC may be called the same.
+    if (!out_.container_id.empty() && (out_.container_id != id || !is_container_id(id))) {
       add_outer({out_.runtime, out_.container_id, out_.name});
     }
     if (!out_.machine.empty()) {
