@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
+#include <ranges>
 #include <utility>
 
 #include "identity/cgroup_names.h"
@@ -62,7 +64,8 @@ class PathReader {
 
  private:
   void begin_container(Runtime runtime, std::string_view id) {
-    if (!out_.container_id.empty() && out_.container_id != id) {
+    // Written twice it is the same container, unless the id is but a name: LXC in LXC may be called the same.
+    if (!out_.container_id.empty() && (out_.container_id != id || !is_container_id(id))) {
       add_outer({out_.runtime, out_.container_id, out_.name});
     }
     if (!out_.machine.empty()) {
@@ -377,8 +380,8 @@ Container container_from_path(const CgroupPath& path) {
   if (!path.pod_uid.empty()) {
     container.pod = Pod{.uid = path.pod_uid, .qos = path.qos};
   }
-  for (auto outer = path.outer_ids.rbegin(); outer != path.outer_ids.rend(); ++outer) {
-    container.outer.push_back({outer->runtime, outer->id, outer->name});
+  for (const CgroupPath::Outer& outer : std::views::reverse(path.outer_ids)) {
+    container.outer.push_back({outer.runtime, outer.id, outer.name});
   }
   if (!path.container_id.empty()) {
     if (container.name.empty() && container.unknown_reason.empty()) {

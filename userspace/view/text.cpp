@@ -110,7 +110,7 @@ void put_identity(Layout& page, const Incident& incident) {
 std::string state_words(const Incident& incident) {
   const RuntimeState& state = *incident.container.state;
   std::string out = state.status;
-  const auto add = [&](const std::string& more) { out += (out.empty() ? "" : kDot) + more; };
+  const auto add = [&](const std::string& more) { (out += out.empty() ? std::string_view() : kDot) += more; };
   if (state.exit_code) {
     add("exit code " + std::to_string(*state.exit_code));
   }

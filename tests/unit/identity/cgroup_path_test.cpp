@@ -114,6 +114,9 @@ TEST(CgroupPath, InnermostContainerWins) {
   const CgroupPath twice = parse_cgroup_path("/docker/" + kA + "/docker/" + kA);
   EXPECT_EQ(twice.container_id, kA);
   EXPECT_THAT(twice.outer_ids, IsEmpty()) << "the same container is not around itself";
+  const CgroupPath names = parse_cgroup_path("/lxc.payload.web/lxc.payload.web");
+  EXPECT_THAT(names.outer_ids, ElementsAre(CgroupPath::Outer{Runtime::kLxc, "web", "web"}))
+      << "two containers may have one name";
 }
 
 TEST(CgroupPath, EachContainerAroundIsTold) {
@@ -290,6 +293,21 @@ TEST(ContainerFromPath, SaysWhatIsMissing) {
   const Container unit = container_from_path(parse_cgroup_path("/system.slice/nginx.service"));
   EXPECT_EQ(unit.name, "nginx.service");
   EXPECT_EQ(unit.unknown_reason, "");
+  const Container escaped = container_from_path(parse_cgroup_path(R"(/system.slice/my\x2dapp.service)"));
+  EXPECT_EQ(escaped.name, "my-app.service") << "for a person";
+  EXPECT_EQ(escaped.unit, R"(my\x2dapp.service)") << "as systemctl wants it";
+  const Container machine =
+      container_from_path(parse_cgroup_path("/machine.slice/machine-box.scope/system.slice/x.service"));
+  EXPECT_EQ(machine.name, "box");
+  EXPECT_EQ(machine.machine, "box");
+  EXPECT_EQ(machine.unit, "x.service");
+  const Container inside = container_from_path(parse_cgroup_path("/docker/" + kA + "/machine.slice/machine-box.scope"));
+  EXPECT_EQ(inside.name, "") << "Docker knows it";
+  EXPECT_EQ(inside.machine, "box");
+  const Container pod = container_from_path(parse_cgroup_path("/kubepods/burstable/pod" + kUid));
+  ASSERT_TRUE(pod.pod);
+  EXPECT_EQ(pod.pod->uid, kUid);
+  EXPECT_THAT(pod.unknown_reason, HasSubstr("pod"));
   const Container none = container_from_path(parse_cgroup_path("/"));
   EXPECT_EQ(none.runtime, Runtime::kNone);
   EXPECT_EQ(none.unknown_reason, "");
