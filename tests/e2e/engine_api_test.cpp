@@ -90,7 +90,8 @@ class Engine {
   Done operator()(const std::string& arguments) const {
     const std::string client =
         name_ == "docker" ? "DOCKER_CONTEXT='' docker -H unix://" + socket_ : "'" + dir_ + "/podman'";
-    return shell(client + " " + arguments + " 2>&1");
+    // conmon leaves a file "oom" where Podman was started.
+    return shell("cd " + dir_ + " && " + client + " " + arguments + " 2>&1");
   }
   [[nodiscard]] std::string inspect(const std::string& container, const std::string& what) const {
     return (*this)("inspect -f '{{" + what + "}}' " + container).output;

@@ -97,10 +97,11 @@ void take_inspect_truth(Draft& draft, const Path& path, bool truth) {
   }
 }
 
-// Until a container has ended, an exit code of 0 and "no OOM" are only what nobody has set yet.
+// Until a container has ended, an exit code of 0 and "no OOM" are only what nobody has set yet. ("removing" may follow
+// "created".)
 RuntimeState settle(RuntimeState state) {
-  constexpr std::array<std::string_view, 3> kNotEnded = {"created", "running", "paused"};
-  if (std::ranges::find(kNotEnded, state.status) != kNotEnded.end()) {
+  constexpr std::array<std::string_view, 4> kEnded = {"exited", "restarting", "dead", "stopped"};
+  if (std::ranges::find(kEnded, state.status) == kEnded.end()) {
     if (state.exit_code == 0) {
       state.exit_code.reset();
     }

@@ -19,6 +19,7 @@ constexpr const char* kTarget =
     "/events?filters=%7B%22type%22%3A%5B%22container%22%5D%2C%22event%22%3A%5B%22create%22%2C%22start%22%2C%22die%22%2C"
     "%22died%22%2C%22oom%22%2C%22restart%22%2C%22rename%22%2C%22destroy%22%2C%22remove%22%5D%7D";
 
+constexpr milliseconds kShortestPause{10};
 // A stream that held for so long was a good one.
 constexpr std::chrono::seconds kSteady{10};
 // Of a line that is left out: what does not end by then is no line.
@@ -51,15 +52,16 @@ RuntimeEventsState RuntimeEvents::state() const {
 }
 
 void RuntimeEvents::run(const std::stop_token& stop) {
-  milliseconds pause = settings_.first_pause;
+  const milliseconds first = std::max(settings_.first_pause, kShortestPause);
+  milliseconds pause = first;
   while (!stop.stop_requested()) {
     const auto start = SteadyClock::now();
     follow_once(stop);
     if (SteadyClock::now() - start >= kSteady) {
-      pause = settings_.first_pause;
+      pause = first;
     }
     sleep(pause, stop);
-    pause = std::min(pause * 2, settings_.longest_pause);
+    pause = std::clamp(pause * 2, first, std::max(first, settings_.longest_pause));
   }
 }
 

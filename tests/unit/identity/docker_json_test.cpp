@@ -73,7 +73,7 @@ TEST(DockerInspect, TellsTheStateOfTheEnd) {
 }
 
 TEST(DockerInspect, DefaultsAreNoFactsBeforeTheEnd) {
-  for (const char* status : {"created", "running", "paused"}) {
+  for (const char* status : {"created", "running", "paused", "initialized", "removing"}) {
     const auto facts =
         read_docker_inspect(ended({{"ExitCode", 0}, {"OOMKilled", false}, {"Status", status}}).dump(), kId);
     ASSERT_TRUE(facts && facts->state);

@@ -25,6 +25,7 @@ using testing_support::TempDir;
 using Connection = FakeDaemon::Connection;
 using SteadyClock = std::chrono::steady_clock;
 
+constexpr milliseconds kSoon{1000};  // on a loaded machine; what hangs, hangs for ever
 const std::string kId(64, 'a');
 const std::string kOk = "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n";
 
@@ -77,7 +78,7 @@ class RuntimeEventsTest : public ::testing::Test {
     follow();
     EXPECT_TRUE(comes_true([&] { return !events_->state().last_error.empty(); }));
     std::string error = events_->state().last_error;
-    EXPECT_LT(stop(), milliseconds(300));
+    EXPECT_LT(stop(), kSoon);
     return error;
   }
 
@@ -113,7 +114,7 @@ TEST_F(RuntimeEventsTest, TellsEventsAsTheyCome) {
   EXPECT_EQ(state.connections, 1U);
   EXPECT_EQ(state.events, 2U);
   EXPECT_EQ(state.refused, 0U);
-  EXPECT_LT(stop(), milliseconds(200)) << "although the stream is silent";
+  EXPECT_LT(stop(), kSoon) << "although the stream is silent";
   EXPECT_THAT(request, StartsWith("GET /events?filters=%7B%22type%22"));
 }
 
@@ -139,7 +140,7 @@ TEST_F(RuntimeEventsTest, AStreamThatEndsAtOnceIsNotTakenUpAtOnce) {
   follow();
   std::this_thread::sleep_for(milliseconds(1000));
   const auto attempts = events_->state().attempts;
-  EXPECT_GE(attempts, 4U);
+  EXPECT_GE(attempts, 3U);
   EXPECT_LE(attempts, 11U) << "20 + 40 + 80 + 160 + 160 + ... ms";
   EXPECT_THAT(events_->state().last_error, HasSubstr("ended the stream"));
 }
@@ -190,7 +191,7 @@ TEST_F(RuntimeEventsTest, AnEndlessLineEndsTheStream) {
   follow();
   ASSERT_TRUE(comes_true([&] { return !events_->state().last_error.empty(); }, milliseconds(15'000)));
   EXPECT_THAT(events_->state().last_error, HasSubstr("an event of more than 4194304 bytes"));
-  EXPECT_LT(stop(), milliseconds(300));
+  EXPECT_LT(stop(), kSoon);
 }
 
 TEST_F(RuntimeEventsTest, AFloodIsReadSlowly) {
@@ -207,9 +208,9 @@ TEST_F(RuntimeEventsTest, AFloodIsReadSlowly) {
   follow();
   std::this_thread::sleep_for(milliseconds(1500));
   const auto bytes = events_->state().events * line.size();
-  EXPECT_GT(bytes, 500'000U);
+  EXPECT_GT(bytes, 100'000U);
   EXPECT_LT(bytes, 2'200'000U) << "a MiB a second, whatever the daemon sends";
-  EXPECT_LT(stop(), milliseconds(300)) << "also while it is slowed down";
+  EXPECT_LT(stop(), kSoon) << "also while it is slowed down";
 }
 
 TEST_F(RuntimeEventsTest, ADrippingStreamHoldsNobodyUp) {
@@ -222,7 +223,7 @@ TEST_F(RuntimeEventsTest, ADrippingStreamHoldsNobodyUp) {
   ASSERT_TRUE(comes_true([&] { return connected_ == 1; }));
   std::this_thread::sleep_for(milliseconds(300));
   EXPECT_TRUE(events_->state().connected_since_unix_ns) << "slow is not wrong";
-  EXPECT_LT(stop(), milliseconds(200));
+  EXPECT_LT(stop(), kSoon);
 }
 
 }  // namespace
