@@ -34,19 +34,14 @@ const std::string kDb(64, 'b');
 constexpr const char* kUid = "0c1f2b44-51c5-4d0c-9a8e-2f7d6f1f6a01";
 
 json pod(const std::string& name, const std::string& uid, const std::string& id, int version = 10) {
-  return {
-      {"kind", "Pod"},
-      {"apiVersion", "v1"},
-      {"metadata", {{"name", name}, {"namespace", "ns"}, {"uid", uid}, {"resourceVersion", std::to_string(version)}}},
-      {"spec", {{"nodeName", "node-a"}, {"containers", {{{"name", "main"}, {"image", "image:1"}}}}}},
-      {"status",
-       {{"containerStatuses",
-         {{{"name", "main"},
-           {"image", "image:1"},
-           {"restartCount", 0},
-           {"containerID", "containerd://" + id},
-           {"state", {{"running", {{"startedAt", "2026-11-20T08:00:00Z"}}}}}}}}}}}
-};
+  json out = {{"kind", "Pod"}, {"apiVersion", "v1"}};
+  out["metadata"] = {{"name", name}, {"namespace", "ns"}, {"uid", uid}, {"resourceVersion", std::to_string(version)}};
+  out["spec"]["nodeName"] = "node-a";
+  out["spec"]["containers"][0] = {{"name", "main"}, {"image", "image:1"}};
+  json& status = out["status"]["containerStatuses"][0];
+  status = {{"name", "main"}, {"image", "image:1"}, {"restartCount", 0}, {"containerID", "containerd://" + id}};
+  status["state"]["running"]["startedAt"] = "2026-11-20T08:00:00Z";
+  return out;
 }
 
 std::string list_of(const std::vector<json>& pods, const std::string& version = "100", const std::string& next = "") {
