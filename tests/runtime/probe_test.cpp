@@ -14,6 +14,7 @@
 
 #include "app/run_cgroup.h"
 #include "app/run_child.h"
+#include "collector/process_table.h"
 #include "probe/kallsyms.h"
 #include "probe/ring_source.h"
 
@@ -212,6 +213,98 @@ TEST_F(ProbeTest, AVictimIsDescribedInFull) {
   EXPECT_THAT(all<ExitEvent>(),
               Contains(AllOf(Field(&ExitEvent::exit_code, SIGKILL),
                              testing::ResultOf([](const ExitEvent& e) { return e.task.process.tgid; }, pid_))));
+}
+
+// Names each process and gives each a program of its own: "first" starts "second", which starts "third".
+const std::vector<std::string> kFamily = {"name", "first", "child", "exec", "second", "name",  "second",   "child",
+                                          "exec", "third", "name",  "third", "anon",  "64m",  "--no-thp"};
+
+TEST_F(ProbeTest, AVictimsParentsAreToldWhenAllAreGone) {
+  open({.memory = 32 * kMiB, .swap = std::nullopt});
+  EXPECT_EQ(run(kFamily).code(), 0) << "the grandchild is killed, not the first";
+  EXPECT_EQ(::kill(static_cast<pid_t>(pid_), 0), -1);
+  drain();
+  const auto victims = all<VictimEvent>([&](const VictimEvent& v) { return v.task.comm == "third"; });
+  ASSERT_EQ(victims.size(), 1U);
+  const VictimEvent& victim = victims.front();
+  ASSERT_GE(victim.parents.size(), 2U);
+  EXPECT_EQ(victim.parents[0].comm, "second");
+  EXPECT_EQ(victim.parents[1].comm, "first");
+  EXPECT_EQ(victim.parents[1].process.tgid, pid_);
+  EXPECT_EQ(victim.parents[0].cgroup_id, cgroup_->id());
+  EXPECT_EQ(victim.parents[1].cgroup_id, cgroup_->id());
+  EXPECT_EQ(victim.parent_cgroup_id, cgroup_->id());
+  // The tests' own ancestors follow, in order of their age.
+  for (std::size_t i = 1; i < victim.parents.size(); ++i) {
+    EXPECT_LE(victim.parents[i].process.start_ns, victim.parents[i - 1].process.start_ns);
+  }
+  if (victim.parents.size() > 2) {
+    EXPECT_EQ(victim.parents[2].process.tgid, static_cast<std::uint32_t>(::getpid()));
+  }
+  ASSERT_TRUE(victim.init);
+  EXPECT_EQ(victim.init->ns_tgid, 1U);
+  EXPECT_EQ(victim.parents_end == ParentsEnd::kInit, victim.parents.back().process == victim.init->process);
+
+  ProcessTable table(SystemRoot{});
+  for (const ExecEvent& exec : all<ExecEvent>()) {
+    table.started(exec);
+  }
+  EXPECT_EQ(table.exe(victim.parents[1].process), kHog);
+  EXPECT_THAT(table.cmdline(victim.parents[1].process), testing::StartsWith(std::string(kHog) + " name first child"));
+  EXPECT_EQ(table.cmdline(victim.parents[0].process), "second name second child exec third name third anon 64m --no-thp");
+  EXPECT_EQ(table.cmdline(victim.task.process), "third name third anon 64m --no-thp");
+}
+
+TEST_F(ProbeTest, ParentsEndAtTheFirstProcessOfThePidNamespace) {
+  open({.memory = 32 * kMiB, .swap = std::nullopt});
+  std::vector<std::string> family{"pidns"};
+  family.insert(family.end(), kFamily.begin(), kFamily.end());
+  EXPECT_EQ(run(family).code(), 0);
+  drain();
+  const auto victims = all<VictimEvent>([&](const VictimEvent& v) { return v.task.comm == "third"; });
+  ASSERT_EQ(victims.size(), 1U);
+  const VictimEvent& victim = victims.front();
+  EXPECT_EQ(victim.task.ns_tgid, 3U);
+  ASSERT_EQ(victim.parents.size(), 2U);
+  EXPECT_EQ(victim.parents[0].comm, "second");
+  EXPECT_EQ(victim.parents[0].ns_tgid, 2U);
+  EXPECT_EQ(victim.parents[1].comm, "first");
+  EXPECT_EQ(victim.parents[1].ns_tgid, 1U);
+  EXPECT_NE(victim.parents[1].process.tgid, 1U);
+  EXPECT_EQ(victim.parents_end, ParentsEnd::kInit);
+  ASSERT_TRUE(victim.init);
+  EXPECT_EQ(victim.init->process, victim.parents[1].process);
+  EXPECT_EQ(victim.init->comm, "first");
+}
+
+TEST_F(ProbeTest, TheFirstProcessOfAPidNamespaceHasNoParentsInIt) {
+  open({.memory = 32 * kMiB, .swap = std::nullopt});
+  EXPECT_EQ(run({"pidns", "anon", "64m", "--no-thp"}).code(), 0);
+  drain();
+  const auto victims = all<VictimEvent>([&](const VictimEvent& v) { return v.task.cgroup_id == cgroup_->id(); });
+  ASSERT_EQ(victims.size(), 1U);
+  EXPECT_EQ(victims[0].task.ns_tgid, 1U);
+  EXPECT_TRUE(victims[0].parents.empty());
+  EXPECT_EQ(victims[0].parents_end, ParentsEnd::kInit);
+  EXPECT_EQ(victims[0].parent_cgroup_id, cgroup_->id());
+  ASSERT_TRUE(victims[0].init);
+  EXPECT_EQ(victims[0].init->process, victims[0].task.process);
+}
+
+TEST_F(ProbeTest, ALongChainIsCutAndSaysSo) {
+  open({.memory = 32 * kMiB, .swap = std::nullopt});
+  std::vector<std::string> family{"pidns"};
+  family.insert(family.end(), 12, "child");
+  family.insert(family.end(), {"anon", "64m", "--no-thp"});
+  EXPECT_EQ(run(family).code(), 0);
+  drain();
+  const auto victims = all<VictimEvent>([&](const VictimEvent& v) { return v.task.ns_tgid == 13; });
+  ASSERT_EQ(victims.size(), 1U);
+  ASSERT_EQ(victims[0].parents.size(), static_cast<std::size_t>(MEMCREST_PARENTS_LEN));
+  EXPECT_EQ(victims[0].parents.front().ns_tgid, 12U);
+  EXPECT_EQ(victims[0].parents.back().ns_tgid, 13U - MEMCREST_PARENTS_LEN);
+  EXPECT_EQ(victims[0].parents_end, ParentsEnd::kUnknown);
+  EXPECT_EQ(victims[0].init->ns_tgid, 1U);
 }
 
 TEST_F(ProbeTest, AnAncestorsLimitIsFollowedToo) {

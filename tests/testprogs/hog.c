@@ -30,6 +30,7 @@ static const char kHelp[] =
 	"  makefile FILE SIZE        write SIZE into FILE and drop it from the page cache\n"
 	"  fork N [OPTION]...        start N processes, as far as the pids limit lets us, then end them\n"
 	"  child MODE...             run MODE in a child; exit 0 however it ends\n"
+	"  pidns MODE...             the same, the child being the first process of a pid namespace of its own\n"
 	"  clone-vm SIZE [OPTION]... like anon, beside a process that shares the memory (CLONE_VM)\n"
 	"  memfd SIZE [OPTION]...    write SIZE into a memfd: shared memory without a mount\n"
 	"  msgqueue SIZE [OPTION]... SIZE of System V messages: kernel slab\n"
@@ -376,6 +377,13 @@ static int mode_child(char **argv)
 	return 0;
 }
 
+static int mode_pidns(char **argv)
+{
+	if (unshare(CLONE_NEWPID))
+		die(kFailed, "unshare: %s", strerror(errno));
+	return mode_child(argv);
+}
+
 static int sharer(void *unused)
 {
 	(void)unused;
@@ -491,6 +499,7 @@ static const struct {
 	{ "makefile", mode_makefile }, { "fork", mode_fork },       { "child", mode_child },
 	{ "clone-vm", mode_clone_vm }, { "name", mode_name },       { "exec", mode_exec },
 	{ "loop", mode_loop },         { "sleep", mode_sleep },     { "exit", mode_exit },
+	{ "pidns", mode_pidns },
 	{ "signal", mode_signal },     { "memfd", mode_memfd },     { "msgqueue", mode_msgqueue },
 	{ "pipes", mode_pipes },       { "tcp", mode_tcp },         { "pagetables", mode_pagetables },
 	{ "bind", mode_bind },         { "bpf-map", mode_bpf_map }, { "pipe-resize", mode_pipe_resize },

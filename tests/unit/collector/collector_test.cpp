@@ -447,9 +447,9 @@ TEST_F(CollectorTest, AVictimSaysWhereItComesFrom) {
   const RelativeInfo shell = relative(30, 12, web.id, "sh");
   const RelativeInfo init = relative(20, 1, web.id, "entrypoint.sh");
   tell(created(web, 1000_ms));
-  tell(exec_of(init, 1001_ms, std::string("/bin/sh\0/entrypoint.sh\0", 24)));
-  tell(exec_of(shell, 1002_ms, std::string("sh\0-c\0hog --password p\0", 24)));
-  ExecEvent hog = exec(web, 1003_ms, std::string("hog\0--token\0t\0", 15));
+  tell(exec_of(init, 1001_ms, std::string("/bin/sh\0/entrypoint.sh\0", 23)));
+  tell(exec_of(shell, 1002_ms, std::string("sh\0-c\0hog --password p\0", 23)));
+  ExecEvent hog = exec(web, 1003_ms, std::string("hog\0--token\0t\0", 14));
   hog.exe = "/usr/bin/hog";
   tell(hog);
   VictimEvent victim = killed(web, 1170_ms);
@@ -522,6 +522,15 @@ class MainProcessTest : public CollectorFixture {
     }
     web_ = box("/docker/" + id_of('a'), 64_MiB);
     tell(created(web_, 1000_ms));
+    // The main process's pid comes with a second question, a moment later.
+    for (int i = 0; i < 500 && init_pid && resolver_pid() != init_pid; ++i) {
+      clock_.set(1001_ms);
+      collector().turn(milliseconds(0));
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+  }
+  std::optional<std::uint32_t> resolver_pid() {
+    return resolver_ ? resolver_->find(web_.id).container.init_pid : std::nullopt;
   }
   Told judge(VictimEvent victim) {
     tell(std::move(victim));
