@@ -51,7 +51,7 @@ bool look_up(OciBundle& source, const std::string& text) {
   constexpr int kRounds = 200;
   auto path = parse_cgroup_path(text);
   if (path.container_id.empty()) {
-    path = source.recognise(text).value_or(path);
+    path = source.confirm(text, text.substr(text.rfind('/') + 1)).value_or(path);
   }
   std::vector<double> times;
   Result<std::optional<Container>> answer;

@@ -156,6 +156,21 @@ bool visit_user_places(const SystemRoot& root, uid_t user, const PlaceVisitor& v
          place(join("docker/containerd/daemon", kTasks.front()) + "/moby", BundleKind::kTask, "moby");
 }
 
+bool visit_namespaces(const Fd& tasks, const CgroupPath& path, uid_t owner, const PlaceVisitor& visit) {
+  const auto attempt = [&](const std::string& name) {
+    auto directory = open_directory_below(tasks, name, Symlinks::kRefuse);
+    return directory && visit({.directory = std::move(*directory),
+                               .owner = owner,
+                               .kind = BundleKind::kTask,
+                               .runtime_namespace = name});
+  };
+  const auto likely = likely_namespaces(path);
+  return std::ranges::any_of(likely, attempt) ||
+         std::ranges::any_of(names_in(tasks, kMaxNamespaces), [&](const std::string& name) {
+           return std::ranges::find(likely, name) == likely.end() && attempt(name);
+         });
+}
+
 std::optional<uid_t> user_of_cgroup(string_view path) {
   constexpr string_view kTop = "/user.slice/user-";
   constexpr string_view kEnd = ".slice/";

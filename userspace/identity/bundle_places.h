@@ -34,6 +34,8 @@ using PlaceVisitor = std::function<bool(const BundlePlace&)>;
 bool visit_host_places(const SystemRoot& root, const CgroupPath& path, uid_t owner, const PlaceVisitor& visit);
 // The same in a container's root.
 bool visit_places_in(const Fd& root, const CgroupPath& path, uid_t owner, const PlaceVisitor& visit);
+// Those below one "<state>/io.containerd.runtime.v2.task".
+bool visit_namespaces(const Fd& tasks, const CgroupPath& path, uid_t owner, const PlaceVisitor& visit);
 // Those of rootless runtimes in the user's own part of /run.
 bool visit_user_places(const SystemRoot& root, uid_t user, const PlaceVisitor& visit);
 

@@ -70,15 +70,6 @@ Result<std::optional<Container>> BundleSearch::run(const std::vector<LearnedPlac
   if (!found_ && !stop_.stop_requested()) {
     search_processes();
   }
-  return answer();
-}
-
-Result<std::optional<Container>> BundleSearch::run_on_host(const std::vector<LearnedPlace>& learned) {
-  search_host(learned);
-  return answer();
-}
-
-Result<std::optional<Container>> BundleSearch::answer() {
   if (found_) {
     return std::move(found_);
   }
@@ -94,7 +85,10 @@ void BundleSearch::search_host(const std::vector<LearnedPlace>& learned) {
   for (const LearnedPlace& place : learned) {
     if (place.owner == host_owner_ || place.owner == user) {
       auto directory = open_learned(place);
-      if (directory && visit({std::move(*directory), place.owner, place.kind, place.runtime_namespace})) {
+      const bool hit =
+          directory && (place.kind == BundleKind::kTask ? visit_namespaces(*directory, path_, place.owner, visit)
+                                                        : visit({std::move(*directory), place.owner, place.kind, {}}));
+      if (hit) {
         return;
       }
     }
@@ -116,7 +110,8 @@ void BundleSearch::search_outer_root() {
   }
   for (const std::uint32_t pid : processes_below(*directory)) {
     const auto facts = process_facts(root_, pid);
-    if (!facts || facts->parent <= 1 || in_cgroup_named(root_, facts->parent, outer_leaf)) {
+    if (!facts || facts->parent <= 1 || !process_facts(root_, facts->parent) ||
+        in_cgroup_named(root_, facts->parent, outer_leaf)) {
       continue;
     }
     top_ = root_.proc + "/" + std::to_string(pid) + "/root";
@@ -192,7 +187,9 @@ bool BundleSearch::try_shim(std::uint32_t pid, uid_t uid) {
   if (!try_place(place, Trust::kProcess)) {
     return false;
   }
-  learn(place, directory);
+  if (const auto tasks = open_parent(place.directory)) {
+    learn({std::string(parent_of(directory)), uid, BundleKind::kTask}, *tasks);
+  }
   return true;
 }
 
@@ -217,7 +214,7 @@ bool BundleSearch::try_conmon(std::uint32_t pid, uid_t uid) {
   if (found_->name.empty() && found_->runtime == Runtime::kPodman) {
     found_->name = arguments->name;
   }
-  learn(place, base);
+  learn({base, uid, BundleKind::kStorage}, place.directory);
   return true;
 }
 
@@ -235,10 +232,7 @@ bool BundleSearch::try_place(const BundlePlace& place, Trust trust) {
     note(Error{config.error().operation, file, config.error().code, config.error().detail});
     return false;
   }
-  const CgroupMatch match = match_cgroup(config->cgroups_path, cgroup_);
-  const bool here = match == CgroupMatch::kSame ||
-                    (trust == Trust::kProcess && (match == CgroupMatch::kEnding || config->cgroups_path.empty()));
-  if (!here) {
+  if (!is_here(place, *config, trust)) {
     note(Error{"read the bundle's configuration", file, EBADMSG, "it is about another cgroup"});
     return false;
   }
@@ -252,6 +246,15 @@ bool BundleSearch::try_place(const BundlePlace& place, Trust trust) {
   return true;
 }
 
+bool BundleSearch::is_here(const BundlePlace& place, const OciConfig& config, Trust trust) const {
+  const CgroupMatch match = match_cgroup(config.cgroups_path, cgroup_);
+  if (trust == Trust::kProcess) {
+    return match != CgroupMatch::kNone || config.cgroups_path.empty();
+  }
+  return match == CgroupMatch::kSame ||
+         (match == CgroupMatch::kUsers && place.owner == user_of_cgroup(path_.container_path));
+}
+
 void BundleSearch::complete(const BundlePlace& place, const OciConfig& config, Container& container) {
   // A user's own files may call a container of his anything, but whether it belongs to a pod of Kubernetes, the kubelet
   // says, by the cgroup.
@@ -262,6 +265,11 @@ void BundleSearch::complete(const BundlePlace& place, const OciConfig& config, C
     add_docker_record(place, config, container);
   } else if (container.runtime == Runtime::kPodman) {
     add_stored_names(place, container);
+    // Nothing but its name tells the container that holds a pod's namespaces. Podman takes it from the pod's id.
+    constexpr std::size_t kShortId = 12;
+    if (is_container_id(path_.pod_uid) && container.name == path_.pod_uid.substr(0, kShortId) + "-infra") {
+      container.pod = Pod{.uid = path_.pod_uid, .sandbox = true};
+    }
   }
   if (!nested()) {  // else the number is one of another pid namespace
     add_init_pid(place, config, container);
@@ -332,14 +340,10 @@ Result<Fd> BundleSearch::open_learned(const LearnedPlace& place) const {
   return open_directory_below(*top, place.path, place.owner == host_owner_ ? Symlinks::kWithinRoot : Symlinks::kRefuse);
 }
 
-void BundleSearch::learn(const BundlePlace& place, string_view path) {
-  if (nested()) {
-    return;
-  }
-  LearnedPlace learned{std::string(path), place.owner, place.kind, place.runtime_namespace};
-  const auto directory = open_learned(learned);
-  if (directory && same_file(*directory, place.directory)) {
-    learned_ = std::move(learned);
+void BundleSearch::learn(LearnedPlace place, const Fd& directory) {
+  const auto same = nested() ? Result<Fd>(Fd()) : open_learned(place);
+  if (same && same_file(*same, directory)) {
+    learned_ = std::move(place);
   }
 }
 

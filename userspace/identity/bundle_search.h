@@ -19,10 +19,9 @@ inline constexpr std::size_t kMaxBundleBytes = 4U << 20U;  // of one config.json
 // A place that was found through processes and is tried directly from then on: a container that has just appeared has
 // no processes yet, and in 20 ms it may be gone.
 struct LearnedPlace {
-  std::string path;  // from the host's root
+  std::string path;  // from the host's root; of containerd's, the directory that holds those of its namespaces
   uid_t owner = 0;
   BundleKind kind = BundleKind::kTask;
-  std::string runtime_namespace;
   bool operator==(const LearnedPlace&) const = default;
 };
 
@@ -32,8 +31,6 @@ class BundleSearch {
   BundleSearch(const SystemRoot& root, const CgroupTree& tree, const CgroupPath& path, const std::stop_token& stop);
 
   [[nodiscard]] Result<std::optional<Container>> run(const std::vector<LearnedPlace>& learned);
-  // In the usual and the learned places of the host only.
-  [[nodiscard]] Result<std::optional<Container>> run_on_host(const std::vector<LearnedPlace>& learned);
   // Where the bundle was, if that was no usual place and can be reached directly.
   [[nodiscard]] const std::optional<LearnedPlace>& learned() const { return learned_; }
 
@@ -44,7 +41,6 @@ class BundleSearch {
     kProcess,  // that it is this container's runtime's
   };
 
-  [[nodiscard]] Result<std::optional<Container>> answer();
   void search_host(const std::vector<LearnedPlace>& learned);
   void search_outer_root();
   void search_processes();
@@ -58,10 +54,11 @@ class BundleSearch {
 
   [[nodiscard]] std::vector<std::uint32_t> monitors_beside() const;
   [[nodiscard]] bool may_own(uid_t uid) const;
+  [[nodiscard]] bool is_here(const BundlePlace& place, const OciConfig& config, Trust trust) const;
   [[nodiscard]] bool nested() const { return !path_.outer_ids.empty(); }
   [[nodiscard]] Result<Fd> open_learned(const LearnedPlace& place) const;
   [[nodiscard]] Result<Fd> open_recorded(const BundlePlace& place, const std::string& directory) const;
-  void learn(const BundlePlace& place, std::string_view path);
+  void learn(LearnedPlace place, const Fd& directory);
   void note(Error error);
 
   const SystemRoot& root_;

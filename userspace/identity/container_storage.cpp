@@ -20,12 +20,12 @@ constexpr std::size_t kMaxMetadataBytes = 64U << 10U;
 // The file's bytes, one piece in memory at a time.
 class Pieces {
  public:
-  explicit Pieces(const PieceReader& read) : read_(read) {}
+  Pieces(const PieceReader& read, std::size_t limit) : read_(read), limit_(limit) {}
 
   // The next byte; none at the end, for whatever reason.
   [[nodiscard]] const char* peek() {
     if (at_ == end_ && !done_) {
-      const long got = total_ > kMaxStorageBytes ? 0 : read_(buffer_);
+      const long got = total_ > limit_ ? 0 : read_(buffer_);
       refused_ = got < 0;
       done_ = got <= 0;
       at_ = 0;
@@ -39,11 +39,12 @@ class Pieces {
     done_ = true;
     at_ = end_;
   }
-  [[nodiscard]] bool too_big() const { return total_ > kMaxStorageBytes; }
+  [[nodiscard]] bool too_big() const { return total_ > limit_; }
   [[nodiscard]] bool refused() const { return refused_; }
 
  private:
   const PieceReader& read_;
+  std::size_t limit_;
   std::array<char, 32768> buffer_{};
   std::size_t at_ = 0;
   std::size_t end_ = 0;
@@ -120,8 +121,9 @@ std::unexpected<Error> bad_list(int code, std::string why) {
 
 }  // namespace
 
-Result<std::optional<StoredNames>> read_storage_list(const PieceReader& read, const std::string& id) {
-  Pieces pieces(read);
+Result<std::optional<StoredNames>> read_storage_list(const PieceReader& read, const std::string& id,
+                                                     std::size_t limit) {
+  Pieces pieces(read, limit);
   Entry entry;
   std::optional<StoredNames> found;
   JsonWalker walker;
@@ -151,7 +153,7 @@ Result<std::optional<StoredNames>> read_storage_list(const PieceReader& read, co
     return bad_list(ECANCELED, "it took too long, or was interrupted");
   }
   if (pieces.too_big()) {
-    return bad_list(EFBIG, "more than " + std::to_string(kMaxStorageBytes) + " bytes");
+    return bad_list(EFBIG, "more than " + std::to_string(limit) + " bytes");
   }
   if (!whole) {
     return bad_list(EPROTO, why.empty() ? walker.why() : why);

@@ -28,8 +28,9 @@ inline constexpr std::chrono::milliseconds kStorageTime{500};
 using PieceReader = std::function<long(std::span<char>)>;
 
 // The entry of `id`; nothing when there is none. Pure but for what `read` does. Errors: EPROTO, EFBIG (more than
-// kMaxStorageBytes without it), ECANCELED (the reader ended it).
-[[nodiscard]] Result<std::optional<StoredNames>> read_storage_list(const PieceReader& read, const std::string& id);
+// `limit` bytes without it), ECANCELED (the reader ended it).
+[[nodiscard]] Result<std::optional<StoredNames>> read_storage_list(const PieceReader& read, const std::string& id,
+                                                                   std::size_t limit = kMaxStorageBytes);
 
 // From the files in `directory` that belong to `owner`; a file that is missing holds no container. Ends (ECANCELED)
 // after kStorageTime or when told to stop.

@@ -30,26 +30,28 @@ bool OciBundle::may_add(const CgroupPath& path, const Container& /*known*/) cons
   return has_bundle && is_identifier(path.container_id);
 }
 
+std::vector<LearnedPlace> OciBundle::learned() const {
+  const std::lock_guard lock(mutex_);
+  return learned_;
+}
+
+void OciBundle::learn(const std::optional<LearnedPlace>& place) const {
+  const std::lock_guard lock(mutex_);
+  if (place && std::ranges::find(learned_, *place) == learned_.end()) {
+    if (learned_.size() == kMaxLearned) {
+      learned_.erase(learned_.begin());
+    }
+    learned_.push_back(*place);
+  }
+}
+
 Result<std::optional<Container>> OciBundle::look_up(const CgroupPath& path, const std::stop_token& stop) {
   if (!is_identifier(path.container_id)) {
     return fail("look for the OCI bundle of", path.container_id, EINVAL, "not a container id");
   }
-  std::vector<LearnedPlace> learned;
-  {
-    const std::lock_guard lock(mutex_);
-    learned = learned_;
-  }
   BundleSearch search(root_, tree_, path, stop);
-  auto found = search.run(learned);
-  if (search.learned()) {
-    const std::lock_guard lock(mutex_);
-    if (std::ranges::find(learned_, *search.learned()) == learned_.end()) {
-      if (learned_.size() == kMaxLearned) {
-        learned_.erase(learned_.begin());
-      }
-      learned_.push_back(*search.learned());
-    }
-  }
+  auto found = search.run(learned());
+  learn(search.learned());
   return found;
 }
 
@@ -61,27 +63,19 @@ Result<std::optional<Container>> OciBundle::inspect(const CgroupPath& path, cons
   return found;
 }
 
-std::optional<CgroupPath> OciBundle::recognise(const std::string& path) const {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos || slash < 2 || path.find('/', 1) != slash ||
-      !is_identifier(path.substr(1, slash - 1)) || !is_identifier(path.substr(slash + 1))) {
+std::optional<CgroupPath> OciBundle::confirm(const std::string& path, const std::string& id) const {
+  CgroupPath guess = parse_cgroup_path(path);
+  if (guess.runtime != Runtime::kNone || !is_identifier(id) || !path.ends_with("/" + id)) {
     return std::nullopt;
   }
-  CgroupPath guess = parse_cgroup_path(path);
-  if (guess.runtime != Runtime::kNone) {
-    return std::nullopt;  // a systemd unit, or a container whose path says so
-  }
   guess.runtime = Runtime::kContainerd;
-  guess.container_id = path.substr(slash + 1);
+  guess.container_id = id;
   guess.container_path = path;
-  std::vector<LearnedPlace> learned;
-  {
-    const std::lock_guard lock(mutex_);
-    learned = learned_;
-  }
+  guess.reason.clear();
   const std::stop_token never;
   BundleSearch search(root_, tree_, guess, never);
-  const auto found = search.run_on_host(learned);
+  const auto found = search.run(learned());
+  learn(search.learned());
   return found && *found ? std::optional(std::move(guess)) : std::nullopt;
 }
 

@@ -36,15 +36,19 @@ class OciBundle final : public ContainerSource {
   [[nodiscard]] Result<std::optional<Container>> inspect(const CgroupPath& path,
                                                          const std::stop_token& stop = {}) override;
 
-  // The container whose cgroup is at `path`, when the path itself does not tell: `ctr` makes "/<namespace>/<id>", with
-  // ids that may be any word. Some microseconds. May be called from any thread.
-  [[nodiscard]] std::optional<CgroupPath> recognise(const std::string& path) const;
+  // Is the cgroup at `path` the own one of a container called `id`, although the path cannot tell so? `ctr` makes
+  // "/<namespace>/<id>" of any two words. Yes, as look_up wants it, if there is a bundle that says so. As expensive as
+  // a look-up; may be called from any thread.
+  [[nodiscard]] std::optional<CgroupPath> confirm(const std::string& path, const std::string& id) const;
 
  private:
+  [[nodiscard]] std::vector<LearnedPlace> learned() const;
+  void learn(const std::optional<LearnedPlace>& place) const;
+
   SystemRoot root_;
   CgroupTree tree_;
-  mutable std::mutex mutex_;  // guards learned_
-  std::vector<LearnedPlace> learned_;
+  mutable std::mutex mutex_;  // guards learned_, which only makes the next search faster
+  mutable std::vector<LearnedPlace> learned_;
 };
 
 }  // namespace memcrest

@@ -16,7 +16,7 @@ constexpr std::size_t kMaxAnnotations = 256;
 constexpr std::size_t kMaxAnnotationBytes = 64U << 10U;  // one value: CRI-O keeps all labels in one
 constexpr std::size_t kMaxAllBytes = 128U << 10U;
 
-constexpr std::array<string_view, 23> kFacts = {
+constexpr std::array<string_view, 22> kFacts = {
     "io.kubernetes.cri.container-type",
     "io.kubernetes.cri.sandbox-id",
     "io.kubernetes.cri.sandbox-name",
@@ -32,7 +32,6 @@ constexpr std::array<string_view, 23> kFacts = {
     "io.kubernetes.cri-o.Labels",
     "io.kubernetes.cri-o.Metadata",
     "io.kubernetes.cri-o.Namespace",
-    "io.kubernetes.cri-o.SandboxID",
     "io.kubernetes.container.name",
     "io.kubernetes.pod.name",
     "io.kubernetes.pod.namespace",
@@ -273,6 +272,7 @@ Result<void> read_storage(Container& container, const OciConfig& config) {
     return about_another();
   }
   if (manager == "libpod") {
+    // Its SandboxID is the pod's id or that of the pod's infra container, one cannot see which.
     container.runtime = Runtime::kPodman;
   } else if (manager == "cri-o" || !crio_id.empty()) {
     read_crio(container, config);
@@ -319,7 +319,7 @@ CgroupMatch match_cgroup(string_view cgroups_path, string_view cgroup) {
   if (!ends_below(cgroup, own)) {
     return CgroupMatch::kNone;
   }
-  return is_users_systemd(cgroup.substr(0, cgroup.size() - own.size())) ? CgroupMatch::kSame : CgroupMatch::kEnding;
+  return is_users_systemd(cgroup.substr(0, cgroup.size() - own.size())) ? CgroupMatch::kUsers : CgroupMatch::kEnding;
 }
 
 Result<Container> container_from_oci(const OciConfig& config, const std::string& id, BundleKind kind,

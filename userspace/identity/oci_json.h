@@ -28,7 +28,8 @@ struct OciConfig {
 // Is `cgroup` (a path, without the part that belongs to a container around it) where a container with this
 // `cgroups_path` is put?
 enum class CgroupMatch {
-  kSame,    // from the root on; rootless: from the user's own systemd on
+  kSame,    // from the root on
+  kUsers,   // from a user's own systemd on: right if the runtime is that user's
   kEnding,  // it ends so: right if the runtime itself runs in a cgroup below
   kNone,
 };
