@@ -138,6 +138,17 @@ class Containerd(PrivateRuntime):
         return Watch(socket='', command=seeing(f'{self.dir}/view', {'/run/containerd': f'{self.dir}/state'}))
 
     @contextlib.contextmanager
+    def stopped(self):
+        """The daemon is gone for the life of a with statement; its containers live on."""
+        self.daemon.stop()
+        try:
+            yield
+        finally:
+            self.daemon.start()
+            if not wait_until(self.cri.ready):
+                raise AssertionError('containerd does not come back')
+
+    @contextlib.contextmanager
     def pod(self, namespace='shop'):
         pod = Pod(self, unique('pod'), namespace)
         try:
@@ -192,6 +203,20 @@ class Podman(PrivateRuntime):
         if with_socket:
             shown['/run/podman'] = f'{self.dir}/api'
         return Watch(socket='', command=seeing(f'{self.dir}/view-{with_socket}', shown))
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """The API service is gone for the life of a with statement."""
+        self.service.stop()
+        try:
+            yield
+        finally:
+            self.service.start()
+            if not wait_until(self._answers):
+                raise AssertionError("Podman's service does not come back")
+
+    def _answers(self):
+        return run('curl', '-sf', '--unix-socket', self.socket, 'http://d/_ping', check=False).returncode == 0
 
     def __call__(self, *arguments, **options):
         return run(os.path.join(self.dir, 'podman'), *arguments, **options)
