@@ -8,7 +8,7 @@ import subprocess
 import uuid
 
 from cri import Cri
-from harness import MEMCREST, MIB, PrivateRuntime, Watch, cgroups, read, run, unique, wait_until
+from harness import MEMCREST, MIB, PATIENCE, PrivateRuntime, Watch, cgroups, read, run, unique, wait_until
 
 IMAGE = 'localhost/memcrest-test:latest'
 PAUSE_IMAGE = 'localhost/memcrest-pause:latest'
@@ -38,6 +38,7 @@ class Daemon:
     def __init__(self, directory, name):
         self._directory = directory
         self._name = name
+        self._process = None  # of start()
         pid = self._pid()
         self._command = read(f'/proc/{pid}/cmdline').split('\0')[:-1]
         self._environment = dict(entry.split('=', 1) for entry in read(f'/proc/{pid}/environ').split('\0') if '=' in entry)
@@ -48,21 +49,27 @@ class Daemon:
     def stop(self, number=signal.SIGTERM):
         pid = self._pid()
         os.kill(pid, number)
-        if not wait_until(lambda: _is_gone(pid)):
+        if self._process:
+            self._process.wait(PATIENCE)
+            self._process = None
+        elif not wait_until(lambda: _is_gone(pid)):
             raise AssertionError(f'{self._name} does not end')
 
     def start(self):
         with open(os.path.join(self._directory, f'{self._name}.log'), 'ab') as log:
-            process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                       env=self._environment, start_new_session=True)
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             env=self._environment, start_new_session=True)
         with open(os.path.join(self._directory, f'{self._name}.pid'), 'w', encoding='utf-8') as file:
-            file.write(f'{process.pid}\n')
-        self._process = process  # keeps subprocess from warning; the script ends it
+            file.write(f'{self._process.pid}\n')
+
+    def collect(self):
+        """After the script has ended the daemon: no zombie stays."""
+        if self._process:
+            self._process.wait(PATIENCE)
+            self._process = None
 
 
 def _is_gone(pid):
-    with contextlib.suppress(OSError):
-        os.waitpid(pid, os.WNOHANG)  # a child of ours, when start() made it
     try:
         return '\nState:\tZ' in read(f'/proc/{pid}/status')
     except OSError:
@@ -132,6 +139,8 @@ class Containerd(PrivateRuntime):
             self.cri.close()
             self.cri = None
         super().stop()
+        if self.daemon:
+            self.daemon.collect()
 
     def watch(self):
         """`memcrest watch` that finds the bundles in /run/containerd."""
@@ -196,6 +205,11 @@ class Podman(PrivateRuntime):
     def start(self):
         super().start()
         self.service = Daemon(self.dir, 'podman')
+
+    def stop(self):
+        super().stop()
+        if self.service:
+            self.service.collect()
 
     def watch(self, with_socket=True):
         """`memcrest watch` that finds the storage, and perhaps the socket, where Podman has them by default."""
