@@ -121,8 +121,11 @@ struct timespec64 {
 	__s64 tv_sec;
 };
 
+struct pid_namespace;
+
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {
@@ -179,7 +182,13 @@ struct task_struct {
 	unsigned int memcg_nr_pages_over_high;
 };
 
-struct linux_binprm;
+struct pid_namespace {
+	struct task_struct *child_reaper;
+};
+
+struct linux_binprm {
+	const char *interp; /* what is really executed: of a script, its interpreter */
+};
 
 struct kernel_siginfo {
 	int si_signo;

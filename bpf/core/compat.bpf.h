@@ -95,17 +95,25 @@ static __always_inline __u64 rss_pages(__u64 mm, const int kind)
 	return pages > 0 ? pages : 0;
 }
 
-/* The pid in the innermost namespace: struct pid ends in one struct upid per level. */
-static __always_inline __u32 innermost_nr(__u64 task)
+/*
+ * Address of the struct upid (number and namespace) of the innermost pid namespace: struct pid ends in one per level.
+ * 0: the task has no pid any more.
+ */
+static __always_inline __u64 innermost_upid(__u64 task)
 {
 	__u64 pid = LOAD_U64(ADDRESS_OF(struct task_struct, task, thread_pid));
 
 	if (!pid)
 		return 0;
-	return LOAD_AT(struct upid,
-		       ADDRESS_OF(struct pid, pid, numbers) +
-			       LOAD_AT(struct pid, pid, level) * (__u64)bpf_core_type_size(struct upid),
-		       nr);
+	return ADDRESS_OF(struct pid, pid, numbers) +
+	       LOAD_AT(struct pid, pid, level) * (__u64)bpf_core_type_size(struct upid);
+}
+
+static __always_inline __u32 innermost_nr(__u64 task)
+{
+	__u64 upid = innermost_upid(task);
+
+	return upid ? LOAD_AT(struct upid, upid, nr) : 0;
 }
 
 /*

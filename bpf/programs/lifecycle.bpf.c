@@ -59,7 +59,7 @@ int BPF_PROG(on_cgroup_rmdir_raw, __u64 cgroup, __u64 path)
 	return cgroup_changed(cgroup, path, MEMCREST_CGROUP_RMDIR);
 }
 
-static __always_inline int program_started(__u64 task)
+static __always_inline int program_started(__u64 task, __u64 binprm)
 {
 	__u64 mm = (__u64)TASK(task, mm);
 	struct memcrest_exec *r;
@@ -81,20 +81,22 @@ static __always_inline int program_started(__u64 task)
 		len = 0;
 	r->cmdline_len = len;
 	r->cmdline_total = total;
+	__builtin_memset(r->exe, 0, sizeof(r->exe));
+	load_text(r->exe, sizeof(r->exe), (__u64)LOAD_AT(struct linux_binprm, binprm, interp));
 	emit_submit(r, MEMCREST_REC_EXEC, bulk_wake_flags(false));
 	return 0;
 }
 
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_sched_process_exec, __u64 task)
+int BPF_PROG(on_sched_process_exec, __u64 task, int old_pid, __u64 binprm)
 {
-	return program_started(task);
+	return program_started(task, binprm);
 }
 
 SEC("raw_tp/sched_process_exec")
-int BPF_PROG(on_sched_process_exec_raw, __u64 task)
+int BPF_PROG(on_sched_process_exec_raw, __u64 task, int old_pid, __u64 binprm)
 {
-	return program_started(task);
+	return program_started(task, binprm);
 }
 
 static __always_inline int process_ended(__u64 task)

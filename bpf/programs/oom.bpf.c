@@ -21,10 +21,12 @@ static __always_inline int victim_marked(void *ctx, __u64 victim, __u32 pid)
 	r->task.tgid = pid;
 	r->oom_score_adj = 0;
 	zero_chain(&r->chain);
+	zero_parents(r);
 	if (victim) {
 		fill_task(&r->task, victim);
 		r->oom_score_adj = LOAD_AT(struct signal_struct, (__u64)TASK(victim, signal), oom_score_adj);
 		fill_chain(&r->chain, memory_css_of_task(victim));
+		fill_parents(r, victim);
 	}
 	r->anon_bytes = r->file_bytes = r->shmem_bytes = r->swap_bytes = r->pagetable_bytes = 0;
 	if (mm) {

@@ -57,11 +57,11 @@ struct Container {
   std::string name;   // empty: unknown, see unknown_reason
   std::string image;  // empty: unknown
   std::map<std::string, std::string> labels;
-  std::string unknown_reason;              // why name or image is missing; empty when nothing is
-  std::optional<std::uint32_t> init_pid;   // host pid of the main process, when the runtime told it
-  std::string runtime_namespace;           // containerd's: "k8s.io", "default", "moby"
-  std::string unit;                        // innermost systemd unit that is not the container's own scope
-  std::string machine;                     // systemd-machined's name (nspawn, VMs)
+  std::string unknown_reason;             // why name or image is missing; empty when nothing is
+  std::optional<std::uint32_t> init_pid;  // host pid of the main process, when the runtime told it
+  std::string runtime_namespace;          // containerd's: "k8s.io", "default", "moby"
+  std::string unit;                       // innermost systemd unit that is not the container's own scope
+  std::string machine;                    // systemd-machined's name (nspawn, VMs)
   std::optional<Pod> pod;
   std::optional<std::uint64_t> memory_request_bytes;  // Kubernetes
   std::optional<std::uint64_t> memory_limit_bytes;    // as the runtime was told; nullopt: none, or not known

@@ -88,6 +88,8 @@ struct ExecEvent {
   std::uint32_t parent_tgid = 0;
   std::string cmdline;  // raw, arguments end in NUL
   bool cmdline_cut = false;
+  // The binary as execve was given it, of a script its interpreter: may be relative, or a link. Empty: not known whole.
+  std::string exe;
 };
 
 struct ThrottleEvent {
@@ -112,6 +114,21 @@ struct OomEvent {
   MemcgChain chain;  // from the cgroup that was hit upwards
 };
 
+// A process that a victim comes from.
+struct RelativeInfo {
+  ProcessKey process;
+  std::uint32_t ns_tgid = 0;    // pid inside the container (innermost pid namespace)
+  std::uint64_t cgroup_id = 0;  // of its first thread
+  std::string comm;
+};
+
+// Why a chain of parents has no more.
+enum class ParentsEnd {
+  kUnknown,  // nothing looked, the chain is longer, or a task could not be read
+  kInit,     // the last one, or the victim itself, is the first process of its pid namespace
+  kOutside,  // the next one lives in another pid namespace: the process entered the container (docker exec)
+};
+
 struct VictimEvent {
   std::uint64_t time_ns = 0;
   TaskInfo trigger;
@@ -127,8 +144,12 @@ struct VictimEvent {
   std::vector<std::uint64_t> user_stack;
   // Set by the source from kernel_stack where it can name kernel functions: was this a memory cgroup's OOM?
   std::optional<bool> memcg_oom;
-  bool sysrq = false;          // a person asked for it (sysrq-f)
-  bool limit_lowered = false;  // by writing memory.max
+  bool sysrq = false;                 // a person asked for it (sysrq-f)
+  bool limit_lowered = false;         // by writing memory.max
+  std::vector<RelativeInfo> parents;  // of its pid namespace, its own parent first
+  ParentsEnd parents_end = ParentsEnd::kUnknown;
+  std::uint64_t parent_cgroup_id = 0;  // of its parent, whatever namespace that is in; 0: not known
+  std::optional<RelativeInfo> init;  // first process of its pid namespace, which may be the victim; nullopt: not known
 };
 
 struct KillEvent {

@@ -43,11 +43,19 @@ struct Trigger {
   std::uint32_t container_pid = 0;
 };
 
+// A process that a victim comes from, as it was at the kill.
+struct Parent {
+  std::uint32_t pid = 0;
+  std::uint32_t container_pid = 0;
+  std::string comm;
+  std::string cmdline;  // as that of the victim
+};
+
 struct Victim {
   std::uint32_t pid = 0;
   std::uint32_t container_pid = 0;
   std::string comm;
-  std::string cmdline;  // one line, empty when unknown
+  std::string cmdline;  // one line, secrets masked; empty when unknown
   std::uint32_t uid = 0;
   std::int32_t oom_score_adj = 0;
   std::uint64_t anon_bytes = 0;
@@ -55,7 +63,13 @@ struct Victim {
   std::uint64_t shmem_bytes = 0;
   std::uint64_t swap_bytes = 0;
   std::uint64_t pagetable_bytes = 0;
-  bool main_process = false;  // the container's first process: its death ends the container
+  bool main_process = false;        // the container's first process: its death ends the container
+  std::string exe;                  // path of its executable in its own file system; empty when unknown
+  std::uint64_t start_boot_ns = 0;  // 0: unknown, as is start_unix_ns then
+  std::int64_t start_unix_ns = 0;
+  std::vector<Parent> parents;     // of its pid namespace, its own parent first
+  bool parents_complete = false;   // they go up to the first process of the namespace, or it is that itself
+  bool main_process_known = true;  // false: main_process is false since nobody could tell
 };
 
 struct Contributor {
@@ -164,6 +178,7 @@ struct Evidence {
 struct Incident {
   IncidentKind kind = IncidentKind::kOom;
   std::string id;
+  std::string update;  // empty: told for the first time; "runtime_state": the runtime has said how the container ended
   std::uint64_t boot_ns = 0;
   std::int64_t unix_ns = 0;
   Host host;

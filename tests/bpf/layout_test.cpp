@@ -130,7 +130,18 @@ TEST_F(ObjectLayout, OomAndVictim) {
   MEMBER(memcrest_oom, order);
   MEMBER(memcrest_oom, chosen_tgid);
   MEMBER(memcrest_oom, chain);
-  SIZE(memcrest_victim, 14);
+  SIZE(memcrest_relative, 5);
+  MEMBER(memcrest_relative, tgid);
+  MEMBER(memcrest_relative, ns_tgid);
+  MEMBER(memcrest_relative, start_time_ns);
+  MEMBER(memcrest_relative, cgroup_id);
+  MEMBER(memcrest_relative, comm);
+  SIZE(memcrest_victim, 19);
+  MEMBER(memcrest_victim, parents_used);
+  MEMBER(memcrest_victim, parents_end);
+  MEMBER(memcrest_victim, parent_cgroup_id);
+  MEMBER(memcrest_victim, init);
+  MEMBER(memcrest_victim, parents);
   MEMBER(memcrest_victim, task);
   MEMBER(memcrest_victim, anon_bytes);
   MEMBER(memcrest_victim, pagetable_bytes);
@@ -141,7 +152,8 @@ TEST_F(ObjectLayout, OomAndVictim) {
 }
 
 TEST_F(ObjectLayout, OtherRecords) {
-  SIZE(memcrest_exec, 6);
+  SIZE(memcrest_exec, 7);
+  MEMBER(memcrest_exec, exe);
   MEMBER(memcrest_exec, cmdline_total);
   MEMBER(memcrest_exec, cmdline);
   SIZE(memcrest_throttle, 5);
@@ -219,6 +231,9 @@ TEST_F(KernelLayout, EveryMemberThatWeReadExists) {
   expect_members("signal_struct", {"live", "flags", "oom_score_adj"});
   expect_members("oom_control", {"memcg", "gfp_mask", "order", "totalpages", "chosen", "constraint"});
   expect_members("pid", {"level", "numbers"});
+  expect_members("upid", {"nr", "ns"});
+  expect_members("pid_namespace", {"child_reaper"});
+  expect_members("linux_binprm", {"interp"});
 }
 
 }  // namespace

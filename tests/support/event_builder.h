@@ -145,6 +145,10 @@ inline Incident oom_incident() {
   killed.file_bytes = 900 << 10U;
   killed.pagetable_bytes = 4_MiB;
   killed.main_process = true;
+  killed.exe = "/usr/local/bin/python3.12";
+  killed.start_boot_ns = out.boot_ns - 281'723_ms;
+  killed.start_unix_ns = out.unix_ns - 281'723'000'000;
+  killed.parents_complete = true;
   out.victims = {killed};
   Burst burst;
   burst.start_boot_ns = out.boot_ns - 740_ms;
@@ -197,6 +201,10 @@ inline Incident hostile_incident() {
     one.comm = name;
     one.cmdline = i % 2 == 0 ? name + std::string(3000, 'y') : "";
     one.main_process = false;
+    one.main_process_known = i % 3 != 0;
+    one.exe = "/" + name;
+    one.parents.assign(i, Parent{i, 0, name, name});
+    one.parents_complete = i % 2 == 0;
     out.victims.push_back(one);
   }
   for (auto& contributor : out.burst->contributors) {

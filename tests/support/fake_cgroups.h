@@ -57,9 +57,13 @@ class FakeCgroups {
   }
 
   [[nodiscard]] SystemRoot root() const {
-    return {.proc = dir_.path() + "/proc", .sys = dir_.path() + "/sys", .run = dir_.path() + "/run"};
+    return {.proc = dir_.path() + "/proc",
+            .sys = dir_.path() + "/sys",
+            .run = dir_.path() + "/run",
+            .var = dir_.path() + "/var"};
   }
-  [[nodiscard]] const std::string& top() const { return top_; }  // directory of the hierarchy's root
+  [[nodiscard]] const std::string& host() const { return dir_.path(); }  // where the host's "/" is
+  [[nodiscard]] const std::string& top() const { return top_; }          // directory of the hierarchy's root
 
   void mountinfo(const std::string& text) { put(root().proc + "/self/mountinfo", text); }
   void own_cgroup(const std::string& text) { put(root().proc + "/self/cgroup", text); }

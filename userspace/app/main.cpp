@@ -42,6 +42,8 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
       return memcrest::watch(options.watch);
     case Verb::kRun:
       return memcrest::run(options.run, *signals);
+    case Verb::kPs:
+      return memcrest::ps(options.ps);
     case Verb::kCheck:
       return memcrest::check(options.check);
     case Verb::kVersion:

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <map>
 
 #include "app/exit_codes.h"
+#include "app/filter_options.h"
 #include "app/run_child.h"
 #include "probe/tiers.h"
 #include "util/text.h"
@@ -111,10 +113,11 @@ void add_trace(CLI::App& app, TraceOptions& trace) {
       ->group("Detection");
   add_duration(app, "--burst-window", trace.burst_window, 1ms, 1min, "Time within which it must rise (default: 1s)")
       ->group("Detection");
-  app.add_option("--docker-socket", trace.docker_socket,
-                 "Docker's API socket; an empty value asks nobody (default: $DOCKER_HOST or /var/run/docker.sock)")
-      ->type_name("PATH")
-      ->group("Containers");
+  add_identity(app, trace.identity);
+  app.add_flag_callback(
+         "--redact-cmdline", [&trace] { trace.cmdlines = CmdlineDetail::kProgramOnly; },
+         "Show programs without their arguments (default: only what looks like a secret becomes ***)")
+      ->group("Privacy");
   add_ring(app, "--critical-ring", trace.critical_ring_bytes, "Ring buffer for OOM, kill and lifecycle records");
   add_ring(app, "--bulk-ring", trace.bulk_ring_bytes, "Ring buffer for usage steps");
   app.add_option("--disable-hook", trace.disabled_hooks, "Do without this program (names: memcrest check); repeatable")
@@ -134,10 +137,8 @@ void check_trace(const TraceOptions& trace) {
 CLI::App* add_watch(CLI::App& app, WatchOptions& options) {
   CLI::App* verb = app.add_subcommand("watch", "Print each OOM kill and each burst of memory the moment it happens");
   verb->add_flag("--json", options.json, "One JSON object per incident on stdout (docs/incident.md)");
-  verb->add_option("--container", options.containers, "Only this container: its name or its id (or the id's start)")
-      ->type_name("NAME-OR-ID")
-      ->group("Containers");
-  verb->add_flag("--containers-only", options.containers_only, "Leave out cgroups that are no container")
+  add_filter(*verb, options.filter);
+  verb->add_flag("--containers-only", options.filter.containers_only, "Leave out cgroups that are no container")
       ->group("Containers");
   add_duration(*verb, "--duration", options.duration, std::chrono::milliseconds(1), std::chrono::hours(24 * 365),
                "Stop after this time");
@@ -179,25 +180,59 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
   return verb;
 }
 
-}  // namespace
-
-std::string default_docker_socket() {
-  constexpr std::string_view kUnix = "unix://";
-  const char* host = std::getenv("DOCKER_HOST");  // NOLINT(concurrency-mt-unsafe): before any thread
-  if (host != nullptr && std::string_view(host).starts_with(kUnix)) {
-    return std::string(host).substr(kUnix.size());
-  }
-  return "/var/run/docker.sock";
+void add_order(CLI::App& verb, MemoryOrder& order) {
+  static const std::map<std::string, MemoryOrder> kOrders = {{"percent", MemoryOrder::kPercent},
+                                                             {"usage", MemoryOrder::kUsage},
+                                                             {"peak", MemoryOrder::kPeak},
+                                                             {"limit", MemoryOrder::kLimit},
+                                                             {"name", MemoryOrder::kName}};
+  verb.add_option_function<std::string>(
+          "--sort",
+          [&order](const std::string& text) {
+            const auto known = kOrders.find(text);
+            if (known == kOrders.end()) {
+              throw CLI::ValidationError("--sort", "must be percent, usage, peak, limit or name");
+            }
+            order = known->second;
+          },
+          "percent (of the effective limit, the default), usage (working set), peak, limit (effective), largest first; "
+          "or name")
+      ->type_name("ORDER");
 }
+
+CLI::App* add_ps(CLI::App& app, PsOptions& options) {
+  using namespace std::chrono_literals;
+  CLI::App* verb = app.add_subcommand("ps", "List the containers: what each uses, what it may use, whose limit counts");
+  verb->add_flag("--json", options.json, "One JSON object per container on stdout (docs/ps.md)");
+  verb->add_flag("--all", options.all,
+                 "Also systemd's units, cgroups that have a limit or none below them, and pod sandboxes");
+  add_order(*verb, options.order);
+  add_duration(*verb, "--wait", options.wait, 0ns, 1min, "Wait at most so long for the names (default: 2s)");
+  add_filter(*verb, options.filter);
+  add_identity(*verb, options.identity);
+  verb->footer(
+      "WORKSET is usage without the files that were not read lately (usage - inactive_file): what docker stats and\n"
+      "kubectl top call usage; % is its share of the effective limit. USAGE is all that is charged: what the limit is\n"
+      "compared with. PEAK is the kernel's own mark of USAGE. EFFECTIVE is the lowest limit of the container and the\n"
+      "cgroups around it, SET BY whose it is. OOM counts the processes that the OOM killer took.\n"
+      "Needs no BPF, and no root but for the runtime's socket.\n"
+      "Examples:\n"
+      "  memcrest ps\n"
+      "  memcrest ps --sort peak --label com.docker.compose.project=shop\n"
+      "  memcrest ps --json --namespace 'team-*' | jq .peak_bytes");
+  return verb;
+}
+
+}  // namespace
 
 ParsedOptions parse_options(int argc, char** argv) {
   Options options;
-  options.watch.trace.docker_socket = options.run.trace.docker_socket = default_docker_socket();
   CLI::App app("memcrest tells why a container ran out of memory, and shows the burst that did it.", "memcrest");
   app.require_subcommand(1);
   app.set_version_flag("--version", "memcrest " MEMCREST_VERSION);
   const CLI::App* watch = add_watch(app, options.watch);
   const CLI::App* run = add_run(app, options.run);
+  const CLI::App* ps = add_ps(app, options.ps);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
   check->add_flag("--json", options.check.json, "As one JSON object");
   add_btf(*check, options.check.btf_file);
@@ -228,6 +263,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     options.verb = Verb::kWatch;
   } else if (run->parsed()) {
     options.verb = Verb::kRun;
+  } else if (ps->parsed()) {
+    options.verb = Verb::kPs;
   } else if (check->parsed()) {
     options.verb = Verb::kCheck;
   }

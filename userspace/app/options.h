@@ -8,6 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "app/identity_options.h"
+#include "collector/cgroup_list.h"
+#include "identity/container_filter.h"
+#include "util/redact.h"
+
 namespace memcrest {
 
 // What watch and run share.
@@ -15,13 +20,14 @@ struct TraceOptions {
   std::optional<std::uint64_t> step_bytes;
   std::optional<std::uint64_t> burst_min_bytes;
   std::chrono::nanoseconds burst_window{1'000'000'000};
-  std::string docker_socket;  // empty: no look-ups
+  IdentityOptions identity;
   std::uint64_t critical_ring_bytes = 1U << 20U;
   std::uint64_t bulk_ring_bytes = 2U << 20U;
   std::vector<std::string> disabled_hooks;
   std::optional<std::string> charge_tier;  // one of kChargeTiers; unset: the best
   std::optional<std::string> oom_tier;
   std::string btf_file;  // external BTF; empty: the kernel's own
+  CmdlineDetail cmdlines = CmdlineDetail::kMasked;
 };
 
 enum class FailOn { kNothing, kOom, kBurst };
@@ -29,8 +35,7 @@ enum class FailOn { kNothing, kOom, kBurst };
 struct WatchOptions {
   TraceOptions trace;
   bool json = false;
-  std::vector<std::string> containers;
-  bool containers_only = false;
+  ContainerFilter filter;
   std::optional<std::chrono::nanoseconds> duration;
   FailOn fail_on = FailOn::kNothing;
 };
@@ -49,12 +54,22 @@ struct CheckOptions {
   std::string btf_file;
 };
 
-enum class Verb { kWatch, kRun, kCheck, kVersion };
+struct PsOptions {
+  ContainerFilter filter;
+  IdentityOptions identity;
+  bool json = false;
+  bool all = false;  // units, other cgroups and pod sandboxes too
+  MemoryOrder order = MemoryOrder::kPercent;
+  std::chrono::nanoseconds wait{2'000'000'000};  // for the runtimes' answers
+};
+
+enum class Verb { kWatch, kRun, kPs, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
   WatchOptions watch;
   RunOptions run;
+  PsOptions ps;
   CheckOptions check;
 };
 
@@ -65,8 +80,5 @@ struct ParsedOptions {
 
 // Prints help to stdout and errors to stderr by itself.
 [[nodiscard]] ParsedOptions parse_options(int argc, char** argv);
-
-// Where Docker's socket is by default: DOCKER_HOST when it names a unix socket, else the usual place.
-[[nodiscard]] std::string default_docker_socket();
 
 }  // namespace memcrest

@@ -18,6 +18,7 @@
 #include "app/session.h"
 #include "app/verbs.h"
 #include "util/fd.h"
+#include "util/redact.h"
 #include "util/text.h"
 
 namespace memcrest {
@@ -134,7 +135,7 @@ int run(const RunOptions& options, RunSignals& signals) {
     return failed(tree.error());
   }
   RunReport report;
-  report.command = options.command;
+  report.command = redact_arguments({options.command.begin(), options.command.end()}, false, options.trace.cmdlines);
   report.limits = {options.memory_bytes, options.swap_bytes};
   auto cgroup = RunCgroup::create(*tree, report.limits);
   if (!cgroup) {

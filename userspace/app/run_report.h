@@ -16,7 +16,7 @@
 namespace memcrest {
 
 struct RunReport {
-  std::vector<std::string> command;
+  std::vector<std::string> command;  // as it may be shown: redact_arguments
   RunExit exit;
   std::chrono::nanoseconds duration{0};
   RunLimits limits;

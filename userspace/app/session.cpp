@@ -70,6 +70,7 @@ constexpr std::string_view kTierPolling = "polling";
 // The log is read as soon as the killer has written it, but its reader waits for a group kill's next line.
 constexpr std::chrono::milliseconds kLogWait{80};
 constexpr std::chrono::milliseconds kGroupLogWait = KernelLogSettings{}.group_settle + kLogWait;
+constexpr std::chrono::milliseconds kHostLogWait{1000};
 
 bool runs_role(const Features& features, std::string_view role) {
   return std::ranges::any_of(features.hooks,
@@ -186,9 +187,12 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   if (auto opened = out->open_sources(options); !opened) {
     return std::unexpected(opened.error());
   }
-  ResolverSettings resolver;
-  resolver.docker_socket = options.docker_socket;
-  out->resolver_ = std::make_unique<Resolver>(*out->tree_, out->clock_, resolver);
+  auto resolver = resolver_settings(options.identity);
+  if (!resolver) {
+    return failed(resolver.error(), kExitUsage);
+  }
+  resolver->follow_events = true;
+  out->resolver_ = std::make_unique<Resolver>(*out->tree_, out->clock_, *resolver);
   out->resolver_->scan();
 
   CollectorSettings settings;
@@ -208,10 +212,12 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.oom_tier = out->features_.oom.name + (out->log_joins_ ? "+kmsg" : "");
   settings.ooms.log_wait = out->log_joins_ ? kLogWait : std::chrono::milliseconds(0);
   settings.ooms.group_log_wait = out->log_joins_ ? kGroupLogWait : std::chrono::milliseconds(0);
+  settings.ooms.host_log_wait = out->log_joins_ ? kHostLogWait : std::chrono::milliseconds(0);
   settings.ooms.memsw = tree.version() == 1;
   settings.ooms.page_size = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   settings.stalls_are_seen = runs_role(out->features_, "reclaim_end");
   settings.throttle_is_seen = runs_role(out->features_, "throttle_end");
+  settings.cmdlines = options.cmdlines;
   settings.host = read_host(out->root_, out->features_);
   settings.host_memory_bytes = read_total_memory(out->root_);
   const Tier& charge = out->features_.charge;

@@ -10,6 +10,7 @@ namespace memcrest {
 [[nodiscard]] int watch(const WatchOptions& options);
 // `signals` was opened first thing in main: the command gets the signal mask that we were started with.
 [[nodiscard]] int run(const RunOptions& options, RunSignals& signals);
+[[nodiscard]] int ps(const PsOptions& options);
 [[nodiscard]] int check(const CheckOptions& options);
 
 }  // namespace memcrest

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `memcrest watch`: incidents to stdout as they happen; banner, log and summary to stderr.
 #include <spdlog/spdlog.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
 #include "app/exit_codes.h"
@@ -13,8 +11,10 @@
 #include "app/output.h"
 #include "app/session.h"
 #include "app/signals.h"
+#include "app/terminal.h"
 #include "app/verbs.h"
 #include "export/json.h"
+#include "identity/container_filter.h"
 #include "util/text.h"
 #include "util/units.h"
 #include "view/text.h"
@@ -25,30 +25,11 @@ namespace {
 constexpr int kDrainMs = 2000;
 
 TextStyle terminal_style() {
+  const Terminal terminal = terminal_of_stdout();
   TextStyle style;
-  const char* no_color = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): nothing here sets it
-  const char* term = std::getenv("TERM");          // NOLINT(concurrency-mt-unsafe)
-  const bool dumb = term == nullptr || std::strcmp(term, "dumb") == 0;
-  style.color = isatty(STDOUT_FILENO) == 1 && !dumb && (no_color == nullptr || *no_color == '\0');
-  winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    style.columns = std::max<std::size_t>(size.ws_col, 60);
-  }
+  style.color = terminal.color;
+  style.columns = terminal.columns.value_or(style.columns);
   return style;
-}
-
-bool matches(const Container& container, const std::vector<std::string>& wanted, bool containers_only) {
-  if (containers_only && container.id.empty()) {
-    return false;
-  }
-  return wanted.empty() || std::ranges::any_of(wanted, [&](const std::string& one) {
-           // One that nobody could name may be the one that is meant: better shown, with its reason, than hidden.
-           if (container.name.empty() && !container.id.empty()) {
-             return true;
-           }
-           // Docker's rule: a name in full, an id by any part that it starts with.
-           return container.name == one || (!container.id.empty() && container.id.starts_with(one));
-         });
 }
 
 std::string plural(std::uint64_t count, const char* one, const char* many) {
@@ -78,9 +59,13 @@ class Watch {
 };
 
 void Watch::tell(const Incident& incident) {
-  if (!matches(incident.container, options_.containers, options_.containers_only)) {
+  if (!matches(options_.filter, incident.container, incident.cgroup.path)) {
     ++filtered_;
     return;
+  }
+  if (!incident.update.empty()) {
+    output_.write(options_.json ? to_json(incident) + "\n" : to_text(incident, style_));
+    return;  // counted when it was told first
   }
   if (incident.kind == IncidentKind::kOom) {
     // Tasks that hang are told of twice: when it is noticed and when it is over.

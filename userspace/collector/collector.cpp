@@ -17,9 +17,11 @@ constexpr std::uint64_t kToldNs = 10'000 * kMillisecond;
 constexpr std::uint64_t kLossNs = 100 * kMillisecond;
 // A burst is held back so long for one further inside to end as well. OOMs are not.
 constexpr std::uint64_t kBurstDelayNs = 25 * kMillisecond;
+constexpr std::uint64_t kAftermathNs = 50 * kMillisecond;
 constexpr std::size_t kMaxTold = 1024;
 constexpr std::size_t kMaxWaiting = 4096;
 constexpr std::size_t kMaxCut = 1024;
+constexpr std::size_t kMaxProcesses = 16384;
 
 bool is_below(const std::string& child, const std::string& parent) {
   return parent == "/" || (child.size() > parent.size() && child.starts_with(parent) && child[parent.size()] == '/');
@@ -33,14 +35,6 @@ LossCount difference(const LossCount& now, const LossCount& before) {
   out.invalid = now.invalid - before.invalid;
   out.untracked = now.untracked - before.untracked;
   return out;
-}
-
-// The container's first process: pid 1 of its namespace, or the one that the runtime names (shared pid namespace).
-bool is_main(const Victim& victim, const Container& container) {
-  if (container.id.empty()) {
-    return false;
-  }
-  return container.init_pid == victim.pid || (victim.container_pid == 1 && victim.pid != 1);
 }
 
 // The watermark never falls: where it rose during a burst it is that burst's peak, unless a later one went higher.
@@ -67,11 +61,12 @@ Collector::Collector(EventSource& source, Resolver& resolver, const CgroupTree& 
       clock_(clock),
       settings_(std::move(settings)),
       sink_(std::move(sink)),
-      processes_(std::move(root)),
+      processes_(std::move(root), kMaxProcesses, settings_.cmdlines),
       sampler_(tree, resolver, clock),
       bursts_(settings_.bursts),
       ooms_(settings_.ooms),
-      ranking_(tree, resolver, clock) {}
+      ranking_(tree, resolver, clock),
+      aftermath_(resolver) {}
 
 EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   batch_.clear();
@@ -82,6 +77,7 @@ EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
     handle(event);
   }
   totals_.events += batch_.size();
+  running_are_read_ = running_are_read_ || !processes_.read_more_running();
   if (!settings_.falls_are_seen) {
     sample_active();
   }
@@ -117,8 +113,14 @@ std::chrono::milliseconds Collector::wait_time(std::chrono::milliseconds longest
   } else if (bursts_.any_active()) {
     wait = std::min(wait, kQuietSampleNs);
   }
+  if (!running_are_read_) {
+    wait = 0;
+  }
   if (!waiting_.empty() || !ended_.empty()) {
     wait = std::min(wait, 2 * kMillisecond);
+  }
+  if (aftermath_.any()) {
+    wait = std::min(wait, kAftermathNs);
   }
   // Rounded up: a wait of 0.4 ms must not become a busy loop.
   return std::chrono::milliseconds((wait + kMillisecond - 1) / kMillisecond);
@@ -135,7 +137,7 @@ void Collector::on(const StepEvent& event) {
   stalls_.note(event.cgroup_id, event.time_ns, event.reclaim_ns, event.throttle_ns);
   ranking_.note(event.cgroup_id, event.time_ns, event.usage_bytes);
   if (!event.foreign) {
-    processes_.seen(event.task);
+    processes_.seen(event.task.process);
   }
 }
 
@@ -160,8 +162,12 @@ void Collector::on(const LogOomEvent& event) {
 }
 
 void Collector::on(const VictimEvent& event) {
-  // While the victim still lives: after this its memory falls, and its command line goes.
-  processes_.seen(event.task);
+  // While the victim still lives: after this its memory falls, and its command line goes. Those that it comes from may
+  // follow.
+  processes_.seen(event.task.process);
+  for (const RelativeInfo& parent : event.parents) {
+    processes_.seen(parent.process);
+  }
   for (const MemcgState& memcg : event.chain.entries) {
     cut_rise(event.task.process, memcg.cgroup_id, event.time_ns, memcg.watermark_bytes);
     stalls_.note(memcg.cgroup_id, event.time_ns, memcg.reclaim_ns, memcg.throttle_ns);
@@ -299,8 +305,8 @@ void Collector::sharpen_peak(BurstFinding& finding) const {
   }
 }
 
-void Collector::hold(Incident incident, std::uint64_t evidence_from_ns) {
-  waiting_.push_back({std::move(incident), clock_.boot_ns(), evidence_from_ns});
+void Collector::hold(Incident incident, std::uint64_t evidence_from_ns, std::vector<Place> places) {
+  waiting_.push_back({std::move(incident), clock_.boot_ns(), evidence_from_ns, std::move(places)});
 }
 
 void Collector::release(std::uint64_t now_ns, bool all) {
@@ -330,13 +336,13 @@ void Collector::release(std::uint64_t now_ns, bool all) {
     if (identity.pending && one.incident.container.unknown_reason.empty()) {
       one.incident.container.unknown_reason = "the container runtime has not answered yet";
     }
-    for (Victim& victim : one.incident.victims) {
-      victim.main_process = is_main(victim, one.incident.container);
-    }
+    judge_roles(one.incident, one.places);
     add_evidence(one.incident, one.evidence_from_ns);
     sink_(one.incident);
+    aftermath_.follow(one.incident, now_ns);
   }
   waiting_ = std::move(still);
+  aftermath_.collect(now_ns, all, sink_);
 }
 
 void Collector::note_loss(std::uint64_t now_ns) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "collector/aftermath.h"
 #include "collector/host_ranking.h"
 #include "collector/process_table.h"
 #include "collector/usage_sampler.h"
@@ -40,6 +41,7 @@ struct CollectorSettings {
   bool stalls_are_seen = false;                   // hooks measure direct reclaim
   bool throttle_is_seen = false;                  // and memory.high
   bool falls_are_seen = false;                    // the charge tier shows memory being given back: no sampling of usage
+  CmdlineDetail cmdlines = CmdlineDetail::kMasked;
 };
 
 struct Totals {
@@ -67,10 +69,18 @@ class Collector {
   [[nodiscard]] LossCount loss() const { return source_.loss(); }
 
  private:
+  // What tells whether a victim was its container's first process, until that container is known.
+  struct Place {
+    std::uint64_t cgroup_id = 0;
+    std::uint64_t parent_cgroup_id = 0;  // 0: not known
+    std::uint32_t init_pid = 0;          // first process of its pid namespace, on the host; 0: not known
+    std::uint64_t init_cgroup_id = 0;
+  };
   struct Waiting {
     Incident incident;
     std::uint64_t since_ns = 0;
     std::uint64_t evidence_from_ns = 0;
+    std::vector<Place> places;  // of the victims, in their order
   };
   struct Told {  // a burst already emitted, to keep an ancestor from telling it again
     std::string path;
@@ -117,7 +127,12 @@ class Collector {
   [[nodiscard]] Limit limit_of(const OomFinding& finding, const Incident& incident) const;
   [[nodiscard]] Limit nearest_limit(const std::string& path, std::optional<std::uint64_t> own) const;
   [[nodiscard]] bool told_below(const Ended& ended) const;
-  void hold(Incident incident, std::uint64_t evidence_from_ns);
+  void hold(Incident incident, std::uint64_t evidence_from_ns, std::vector<Place> places = {});
+  [[nodiscard]] Victim victim_of(const VictimEvent& event);
+  [[nodiscard]] static Place place_of(const VictimEvent& event);
+  [[nodiscard]] bool lives_in(std::uint64_t cgroup_id, const Container& container, const Place& place);
+  void judge_role(Victim& victim, const Container& container, const Place& place);
+  void judge_roles(Incident& incident, const std::vector<Place>& places);
   void release(std::uint64_t now_ns, bool all);
   void note_loss(std::uint64_t now_ns);
   void add_evidence(Incident& incident, std::uint64_t from_ns) const;
@@ -137,6 +152,7 @@ class Collector {
   ChargeFailures failures_;
   StallHistory stalls_;
   UsageRanking ranking_;
+  Aftermath aftermath_;
   std::vector<Event> batch_;
   std::vector<Waiting> waiting_;
   std::deque<Told> told_;
@@ -147,6 +163,7 @@ class Collector {
   std::uint64_t last_sample_ns_ = 0;
   std::uint64_t last_full_sample_ns_ = 0;
   std::uint64_t last_loss_ns_ = 0;
+  bool running_are_read_ = false;  // those that ran before this began
   Totals totals_;
 };
 

@@ -21,22 +21,6 @@ std::string incident_id(const Host& host, std::uint64_t boot_ns, std::uint64_t c
   return text;
 }
 
-Victim victim_of(const VictimEvent& event, std::string cmdline) {
-  Victim out;
-  out.pid = event.task.process.tgid;
-  out.container_pid = event.task.ns_tgid;
-  out.comm = event.task.comm;
-  out.cmdline = std::move(cmdline);
-  out.uid = event.task.uid;
-  out.oom_score_adj = event.oom_score_adj;
-  out.anon_bytes = event.anon_bytes;
-  out.file_bytes = event.file_bytes;
-  out.shmem_bytes = event.shmem_bytes;
-  out.swap_bytes = event.swap_bytes;
-  out.pagetable_bytes = event.pagetable_bytes;
-  return out;
-}
-
 }  // namespace
 
 Incident Collector::begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id) {
@@ -82,14 +66,23 @@ void Collector::tell_oom(const OomFinding& finding) {
     incident.trigger =
         Trigger{finding.trigger->process.tgid, finding.trigger->tid, finding.trigger->comm, finding.trigger->ns_tgid};
   }
+  std::vector<Place> places;
   for (const VictimEvent& victim : finding.victims) {
-    incident.victims.push_back(victim_of(victim, processes_.cmdline(victim.task)));
+    incident.victims.push_back(victim_of(victim));
+    places.push_back(place_of(victim));
   }
   for (const TaskInfo& sibling : finding.siblings) {
     // It shares a victim's memory: the same figures, not more memory. Whose, is known where there is one victim.
     VictimEvent event = finding.victims.size() == 1 ? finding.victims.front() : VictimEvent{};
     event.task = sibling;
-    incident.victims.push_back(victim_of(event, processes_.cmdline(sibling)));
+    event.parents.clear();
+    event.parents_end = ParentsEnd::kUnknown;
+    event.parent_cgroup_id = 0;
+    const auto beside = std::ranges::find_if(
+        finding.victims, [&](const VictimEvent& one) { return one.task.cgroup_id == sibling.cgroup_id; });
+    event.init = beside == finding.victims.end() ? std::nullopt : beside->init;
+    incident.victims.push_back(victim_of(event));
+    places.push_back(place_of(event));
   }
   add_detail(incident, finding);
   std::uint64_t from_ns = finding.time_ns;
@@ -102,7 +95,7 @@ void Collector::tell_oom(const OomFinding& finding) {
   incident.evidence.gaps.insert(incident.evidence.gaps.end(), finding.gaps.begin(), finding.gaps.end());
   ++totals_.ooms;
   totals_.victims += incident.victims.size();
-  hold(std::move(incident), from_ns);
+  hold(std::move(incident), from_ns, std::move(places));
 }
 
 void Collector::take_rise(Incident& incident, const ProcessKey& victim, const std::vector<std::uint64_t>& cgroup_ids,

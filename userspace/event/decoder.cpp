@@ -38,6 +38,10 @@ TaskInfo task_of(const memcrest_task& raw) {
   return task;
 }
 
+RelativeInfo relative_of(const memcrest_relative& raw) {
+  return {{raw.tgid, raw.start_time_ns}, raw.ns_tgid, raw.cgroup_id, text_of(raw.comm)};
+}
+
 MemcgState memcg_of(const memcrest_memcg& raw) {
   MemcgState state;
   state.cgroup_id = raw.cgroup_id;
@@ -103,6 +107,9 @@ Result<Event> convert(const memcrest_exec& raw) {
   event.parent_tgid = raw.parent_tgid;
   event.cmdline.assign(raw.cmdline, raw.cmdline_len);
   event.cmdline_cut = raw.cmdline_total > raw.cmdline_len;
+  if (const std::string exe = text_of(raw.exe); exe.size() < MEMCREST_EXE_LEN - 1) {
+    event.exe = exe;
+  }
   return event;
 }
 
@@ -127,9 +134,18 @@ Result<Event> convert(const memcrest_oom& raw) {
   return event;
 }
 
+ParentsEnd end_of(__u32 raw) {
+  return raw == MEMCREST_PARENTS_INIT      ? ParentsEnd::kInit
+         : raw == MEMCREST_PARENTS_OUTSIDE ? ParentsEnd::kOutside
+                                           : ParentsEnd::kUnknown;
+}
+
 Result<Event> convert(const memcrest_victim& raw) {
   if (raw.user_frames > MEMCREST_USER_FRAMES || raw.kernel_frames > MEMCREST_KERNEL_FRAMES) {
     return fail("decode", "victim record", 0, "more frames than fit");
+  }
+  if (raw.parents_used > MEMCREST_PARENTS_LEN || raw.parents_end > MEMCREST_PARENTS_OUTSIDE) {
+    return fail("decode", "victim record", 0, "more parents than fit, or an unknown end of them");
   }
   VictimEvent event;
   event.time_ns = raw.h.time_ns;
@@ -144,6 +160,14 @@ Result<Event> convert(const memcrest_victim& raw) {
   event.chain = chain_of(raw.chain);
   event.kernel_stack = frames_of(raw.kernel_stack, raw.kernel_frames);
   event.user_stack = frames_of(raw.user_stack, raw.user_frames);
+  for (std::size_t i = 0; i < raw.parents_used; ++i) {
+    event.parents.push_back(relative_of(raw.parents[i]));
+  }
+  event.parents_end = end_of(raw.parents_end);
+  event.parent_cgroup_id = raw.parent_cgroup_id;
+  if (raw.init.tgid != 0) {
+    event.init = relative_of(raw.init);
+  }
   return event;
 }
 

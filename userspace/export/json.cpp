@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "export/container_json.h"
 #include "export/json_detail.h"
 #include "export/json_value.h"
 #include "util/units.h"
@@ -12,19 +13,12 @@
 namespace memcrest {
 namespace {
 
-Json container_json(const Container& container) {
-  Json labels = Json::object();
-  for (const auto& [key, value] : container.labels) {
-    // Two keys that differ only in invalid bytes become one: the first stays, an object must not repeat a key.
-    labels.emplace(text(key), text(value));
-  }
+Json parent_json(const Parent& parent) {
   Json json;
-  json["runtime"] = to_string(container.runtime);
-  json["id"] = text_or_null(container.id);
-  json["name"] = text_or_null(container.name);
-  json["image"] = text_or_null(container.image);
-  json["labels"] = std::move(labels);
-  json["unknown_reason"] = text_or_null(container.unknown_reason);
+  json["pid"] = parent.pid;
+  json["container_pid"] = pid_or_null(parent.container_pid);
+  json["comm"] = text(parent.comm);
+  json["cmdline"] = text_or_null(parent.cmdline);
   return json;
 }
 
@@ -42,6 +36,12 @@ Json victim_json(const Victim& victim) {
   json["swap_bytes"] = victim.swap_bytes;
   json["pagetable_bytes"] = victim.pagetable_bytes;
   json["main_process"] = victim.main_process;
+  json["main_process_known"] = victim.main_process_known;
+  json["exe"] = text_or_null(victim.exe);
+  json["start"] = victim.start_boot_ns == 0 ? Json(nullptr) : Json(format_rfc3339(victim.start_unix_ns));
+  json["start_boot_time_ns"] = victim.start_boot_ns == 0 ? Json(nullptr) : Json(victim.start_boot_ns);
+  json["parents"] = array_json(victim.parents, parent_json);
+  json["parents_complete"] = victim.parents_complete;
   return json;
 }
 
@@ -100,6 +100,7 @@ Json incident_json(const Incident& incident) {
   json["schema"] = "memcrest.incident.v1";
   json["kind"] = to_string(incident.kind);
   json["id"] = text(incident.id);
+  json["update"] = text_or_null(incident.update);
   json["time"] = format_rfc3339(incident.unix_ns);
   json["boot_time_ns"] = incident.boot_ns;
   json["host"]["name"] = text(incident.host.name);
@@ -123,44 +124,8 @@ Json incident_json(const Incident& incident) {
   return json;
 }
 
-// Characters that JSON allows raw but that end a line for some readers (U+0085, U+2028, U+2029) or move or reorder a
-// terminal's output (DEL, C1 controls, bidirectional marks): a container's name must not be able to do either.
-bool must_escape(unsigned code_point) {
-  return (code_point >= 0x7f && code_point <= 0x9f) || code_point == 0x61c || code_point == 0x200e ||
-         code_point == 0x200f || (code_point >= 0x2028 && code_point <= 0x202e) ||
-         (code_point >= 0x2066 && code_point <= 0x2069);
-}
-
-// `line` is valid UTF-8 JSON, so that anything beyond ASCII can only stand inside a string.
-std::string harden(const std::string& line) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(line.size());
-  for (std::size_t i = 0; i < line.size();) {
-    const auto first = static_cast<unsigned char>(line[i]);
-    const std::size_t length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    unsigned code_point = length == 1 ? first : first & (0xffU >> (length + 1));
-    for (std::size_t k = 1; k < length && i + k < line.size(); ++k) {
-      code_point = (code_point << 6U) | (static_cast<unsigned char>(line[i + k]) & 0x3fU);
-    }
-    if (must_escape(code_point)) {
-      out += "\\u";
-      for (int shift = 12; shift >= 0; shift -= 4) {
-        out += kHex[(code_point >> static_cast<unsigned>(shift)) & 0xfU];
-      }
-    } else {
-      out.append(line, i, length);
-    }
-    i += length;
-  }
-  return out;
-}
-
 }  // namespace
 
-std::string to_json(const Incident& incident) {
-  // All text is valid UTF-8 by now; `replace` only makes sure that dump() can never throw.
-  return harden(incident_json(incident).dump(-1, ' ', false, Json::error_handler_t::replace));
-}
+std::string to_json(const Incident& incident) { return to_line(incident_json(incident)); }
 
 }  // namespace memcrest

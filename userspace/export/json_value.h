@@ -16,6 +16,9 @@ namespace memcrest {
 
 using Json = nlohmann::ordered_json;
 
+// One line without the newline: valid UTF-8, and nothing in it that ends a line or moves a terminal. No throw.
+[[nodiscard]] std::string to_line(const Json& json);
+
 inline std::string text(const std::string& raw) { return to_valid_utf8(raw); }
 
 inline Json text_or_null(const std::string& raw) { return raw.empty() ? Json(nullptr) : Json(text(raw)); }

@@ -3,171 +3,219 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <utility>
+
+#include "identity/cgroup_names.h"
 
 namespace memcrest {
 namespace {
 
+using namespace cgroup_names;
+
 constexpr std::size_t kIdDigits = 64;
 constexpr std::size_t kMaxOuter = 16;  // deeper nesting is not real
 
-bool is_lower_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
-
-bool strip_suffix(std::string_view& text, std::string_view suffix) {
-  if (!text.ends_with(suffix)) {
-    return false;
-  }
-  text.remove_suffix(suffix.size());
-  return true;
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> list) {
+  return std::ranges::find(list, text) != list.end();
 }
 
-// A cgroup name of the form PREFIX-<id>, as runtimes make it.
-struct RuntimeName {
-  Runtime runtime = Runtime::kUnknown;
-  bool monitor = false;  // conmon: it watches the container from outside
-  std::string_view id;
-  std::string_view slice;  // in front of ':' in "SLICE:PREFIX:ID"
-};
-
-struct Prefix {
-  std::string_view text;
-  Runtime runtime;
-  bool monitor;
-};
-
-constexpr std::array kPrefixes = {
-    Prefix{"docker", Runtime::kDocker, false},         Prefix{"cri-containerd", Runtime::kContainerd, false},
-    Prefix{"nerdctl", Runtime::kContainerd, false},    Prefix{"crio", Runtime::kCrio, false},
-    Prefix{"crio-conmon", Runtime::kCrio, true},       Prefix{"libpod", Runtime::kPodman, false},
-    Prefix{"libpod-payload", Runtime::kPodman, false}, Prefix{"libpod-conmon", Runtime::kPodman, true},
-};
-
-// "docker-<id>.scope", "libpod-<id>", and "SLICE:cri-containerd:<id>": what runc makes of a systemd path when it runs
-// with the cgroupfs driver.
-std::optional<RuntimeName> match_runtime_name(std::string_view name) {
-  strip_suffix(name, ".scope");
-  if (name.size() <= kIdDigits + 1) {
-    return std::nullopt;
-  }
-  RuntimeName match{.id = name.substr(name.size() - kIdDigits)};
-  name.remove_suffix(kIdDigits);
-  const char separator = name.back();
-  if (!is_container_id(match.id) || (separator != '-' && separator != ':')) {
-    return std::nullopt;
-  }
-  name.remove_suffix(1);
-  if (separator == ':') {
-    const std::size_t colon = name.rfind(':');
-    if (colon == std::string_view::npos) {
-      return std::nullopt;
-    }
-    match.slice = name.substr(0, colon);
-    name.remove_prefix(colon + 1);
-  }
-  const auto* const known = std::ranges::find(kPrefixes, name, &Prefix::text);
-  if (known == kPrefixes.end()) {
-    return std::nullopt;
-  }
-  match.runtime = known->runtime;
-  match.monitor = known->monitor;
-  return match;
-}
-
-// "pod<uid>" -> the uid with dashes; the systemd driver writes them as underscores. Static pods use 32 plain digits.
-std::optional<std::string> match_pod(std::string_view text) {
-  constexpr std::string_view kPod = "pod";
-  constexpr std::size_t kShortest = 8;
-  constexpr std::size_t kLongest = 64;
-  if (!text.starts_with(kPod)) {
-    return std::nullopt;
-  }
-  std::string uid(text.substr(kPod.size()));
-  std::ranges::replace(uid, '_', '-');
-  const bool plausible = uid.size() >= kShortest && uid.size() <= kLongest &&
-                         std::ranges::all_of(uid, [](char c) { return is_lower_hex(c) || c == '-'; });
-  return plausible ? std::optional(std::move(uid)) : std::nullopt;
-}
-
-bool is_unit(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kSuffixes = {".service", ".scope", ".slice", ".mount", ".socket", ".swap"};
-  return std::ranges::any_of(
-      kSuffixes, [name](std::string_view suffix) { return name.size() > suffix.size() && name.ends_with(suffix); });
-}
-
-// Walks the components from the root inwards. Each one may begin a container, describe a pod or name a unit.
+// Walks the components from the root inwards. Each one may begin a container, describe a pod or a machine, or name a
+// unit.
 class PathReader {
  public:
-  explicit PathReader(CgroupPath& out) : out_(out) {}
+  explicit PathReader(std::string_view path) : path_(path) {}
 
   // `end` is where the component ends in the path.
   void read(std::string_view name, std::size_t end) {
-    const bool below_pod = std::exchange(in_pod_, false);
-    if (const auto match = match_runtime_name(name)) {
-      if (!match->slice.empty()) {
-        read_kubernetes(match->slice);
-        in_pod_ = false;
-      }
-      if (match->monitor) {
-        out_.reason = "conmon, the monitor of container " + std::string(match->id) + ", not the container itself";
-        read_unit(name);
-      } else {
-        begin_container(match->runtime, match->id, end);
-      }
-    } else if (is_container_id(name)) {
-      read_bare_id(name, below_pod, end);
-    } else {
+    ++depth_;
+    if (depth_ <= first_two_.size()) {
+      first_two_[depth_ - 1] = name;
+    }
+    below_pod_ = std::exchange(in_pod_, false);
+    end_ = end;
+    if (!read_container(name)) {
       read_kubernetes(name);
+      if (const auto id = match_libpod_pod(name)) {
+        read_podman_pod(*id);
+      }
+      read_machine(name);
       read_unit(name);
     }
-    parent_ = name;
+    grandparent_ = std::exchange(parent_, container_end_ == end ? "" : name);  // below is the container's own
   }
 
-  [[nodiscard]] std::size_t container_end() const { return container_end_; }
+  // "..": the kernel writes it in front, for what lies outside the reader's cgroup namespace. Anywhere else it leads
+  // back out of what was read.
+  void read_parent() {
+    *this = PathReader(path_);
+    cut_off_ = true;
+  }
+
+  CgroupPath finish() {
+    out_.container_path = path_.substr(0, container_end_);
+    if (out_.container_id.empty()) {
+      finish_outside();
+    }
+    out_.candidate = candidate();
+    return std::move(out_);
+  }
 
  private:
-  void begin_container(Runtime runtime, std::string_view id, std::size_t end) {
-    if (!out_.container_id.empty() && out_.container_id != id && out_.outer_ids.size() < kMaxOuter) {
-      out_.outer_ids.push_back(out_.container_id);
+  void begin_container(Runtime runtime, std::string_view id) {
+    if (!out_.container_id.empty() && out_.container_id != id) {
+      add_outer({out_.runtime, out_.container_id, out_.name});
+    }
+    if (!out_.machine.empty()) {
+      add_outer({machine_runtime_, out_.machine, out_.machine});
+      out_.machine.clear();
     }
     out_.runtime = runtime;
     out_.container_id = id;
-    container_end_ = end;
+    container_end_ = end_;
+    container_depth_ = depth_;
     out_.docker_candidate = runtime == Runtime::kDocker;
     out_.unit.clear();
     out_.reason.clear();
-    in_kubernetes_ = false;  // what lies below is the container's own
+    out_.name.clear();
+    out_.qos = pod_.uid.empty() ? "" : std::exchange(pod_.qos, "");
+    out_.pod_uid = std::exchange(pod_.uid, "");
+    ecs_depth_ = 0;
+    in_kubernetes_ = in_machine_slice_ = is_monitor_ = false;  // what lies below is the container's own
   }
 
-  void read_bare_id(std::string_view id, bool below_pod, std::size_t end) {
-    if (parent_ == "docker") {
-      begin_container(Runtime::kDocker, id, end);
-    } else if (below_pod) {
-      begin_container(Runtime::kContainerd, id, end);
+  void add_outer(CgroupPath::Outer outer) {
+    if (out_.outer_ids.size() < kMaxOuter) {
+      out_.outer_ids.push_back(std::move(outer));
+    }
+  }
+
+  // Beside a container, for it: what is inside a container belongs to that one all the same.
+  void say_monitor(std::string reason) {
+    if (out_.container_id.empty()) {
+      out_.reason = std::move(reason);
+      is_monitor_ = true;
+    }
+  }
+
+  bool read_container(std::string_view name) {
+    return read_runtime_name(name) || read_bare_id(name) || read_build_step(name) || read_lxc(name) ||
+           read_orchestrated(name);
+  }
+
+  bool read_runtime_name(std::string_view name) {
+    const auto match = match_runtime(name);
+    if (!match) {
+      return false;
+    }
+    if (!match->slice.empty()) {
+      read_kubernetes(match->slice);
+      in_pod_ = false;
+    }
+    if (match->monitor) {
+      say_monitor("conmon, the monitor of container " + std::string(match->id) + ", not the container itself");
+      read_unit(name);
+      return true;
+    }
+    std::string service = match->in_service && parent_.ends_with(".service") ? std::move(out_.unit) : "";
+    begin_container(match->runtime, match->id);
+    out_.unit = std::move(service);
+    return true;
+  }
+
+  bool read_bare_id(std::string_view id) {
+    if (!is_container_id(id) || is_one_of(parent_, {"lxc.payload", "lxc.monitor"})) {
+      return false;
+    }
+    // The CI services start dockerd with a --cgroup-parent of these names.
+    if (is_one_of(parent_, {"docker", "actions_job", "azpl_job"}) || is_below_ecs_task()) {
+      begin_container(Runtime::kDocker, id);
+    } else if (below_pod_) {
+      begin_container(Runtime::kContainerd, id);
       out_.docker_candidate = true;
+    } else if (is_one_of(parent_, {"k8s.io", "nerdctl"})) {
+      begin_container(Runtime::kContainerd, id);
     } else if (parent_ == "libpod_parent") {
-      if (out_.container_id.empty()) {
-        out_.reason = "the cgroup of a Podman pod, not of one container";
-      }
+      read_podman_pod(id);
     } else {
-      begin_container(Runtime::kUnknown, id, end);
+      begin_container(Runtime::kUnknown, id);
       out_.docker_candidate = true;
       out_.reason = "the cgroup is named like a container, but its path does not say whose";
     }
+    return true;
+  }
+
+  bool read_build_step(std::string_view name) {
+    if (const auto id = match_docker_build_step(name)) {
+      begin_container(Runtime::kDocker, *id);
+    } else if (parent_ == "buildkit" && is_buildkit_id(name)) {
+      begin_container(grandparent_ == "docker" ? Runtime::kDocker : Runtime::kUnknown, name);
+    } else {
+      return false;
+    }
+    out_.docker_candidate = false;
+    out_.reason = "a step of a BuildKit build, which has no name";
+    return true;
+  }
+
+  bool read_lxc(std::string_view name) {
+    const auto match = match_lxc(parent_, name);
+    if (!match || (parent_ == "lxc" && grandparent_ == "libvirt")) {  // libvirt's driver of that name is another thing
+      return false;
+    }
+    if (match->monitor) {
+      say_monitor("the monitor of LXC container " + std::string(match->name) + ", not the container itself");
+      return true;
+    }
+    begin_container(Runtime::kLxc, match->name);
+    if (may_be_lxc_retry(match->name)) {
+      out_.reason = "LXC may have added the number at the end of its cgroup to the container's name";
+    } else {
+      out_.name = match->name;
+    }
+    return true;
+  }
+
+  bool read_orchestrated(std::string_view name) {
+    if (const auto task = match_nomad(parent_, name)) {
+      begin_container(Runtime::kUnknown, task->id);
+      out_.name = task->task;
+      out_.reason = "a task of Nomad, whose image the path does not tell";
+      return true;
+    }
+    const bool in_garden = parent_ == "garden" || (grandparent_ == "garden" && is_one_of(parent_, {"good", "bad"}));
+    if (in_garden && is_garden_handle(name)) {
+      begin_container(Runtime::kUnknown, name);
+      out_.reason = "a container of Garden, whose name the path does not tell";
+      return true;
+    }
+    if (ecs_depth_ != 0 && is_fargate_id(parent_, name)) {
+      begin_container(Runtime::kContainerd, name);
+      return true;
+    }
+    if (name == "ecs") {
+      ecs_depth_ = depth_;
+    }
+    return false;
+  }
+
+  // "/ecs/<task>/<id>", and older "/ecs/<cluster>/<task>/<id>".
+  [[nodiscard]] bool is_below_ecs_task() const {
+    return ecs_depth_ != 0 && (depth_ == ecs_depth_ + 2 || depth_ == ecs_depth_ + 3) && is_uid(parent_);
   }
 
   // "kubepods", "burstable", "pod<uid>" (cgroupfs driver) or "kubepods-burstable-pod<uid>.slice" (systemd driver). A
   // kubelet with a cgroup root of its own puts it in front: "kubelet-kubepods-burstable.slice".
   void read_kubernetes(std::string_view name) {
-    const bool slice = strip_suffix(name, ".slice");
+    constexpr std::string_view kSlice = ".slice";
+    const bool slice = name.ends_with(kSlice);
+    name.remove_suffix(slice ? kSlice.size() : 0);
     constexpr std::string_view kRoot = "kubepods";
     const std::size_t at = name.find(kRoot);
     if (at != std::string_view::npos && (at == 0 || (slice && name[at - 1] == '-'))) {
       name.remove_prefix(at + kRoot.size());
       if (name.empty()) {
         in_kubernetes_ = true;
-        out_.qos = "guaranteed";  // until a component says otherwise
-        out_.pod_uid.clear();
+        pod_ = {.uid = "", .qos = "guaranteed"};  // until a component says otherwise
         return;
       }
       if (!slice || name.front() != '-') {
@@ -176,78 +224,170 @@ class PathReader {
       in_kubernetes_ = true;
       name.remove_prefix(1);
     }
-    if (!in_kubernetes_) {
-      return;
+    if (in_kubernetes_) {
+      read_pod(name, slice);
+    } else if (cut_off_) {
+      read_cut_off_pod(name);
     }
+  }
+
+  void read_pod(std::string_view name, bool slice) {
     for (const std::string_view qos : {"burstable", "besteffort"}) {
       if (name.starts_with(qos) && (name.size() == qos.size() || (slice && name[qos.size()] == '-'))) {
-        out_.qos = qos;
+        pod_.qos = qos;
         name.remove_prefix(std::min(qos.size() + 1, name.size()));
         break;
       }
     }
     if (auto uid = match_pod(name)) {
-      out_.pod_uid = std::move(*uid);
-      if (out_.qos.empty()) {
-        out_.qos = "guaranteed";
+      pod_.uid = std::move(*uid);
+      if (pod_.qos.empty()) {
+        pod_.qos = "guaranteed";
       }
       in_pod_ = true;
     }
   }
 
-  void read_unit(std::string_view name) {
-    if (is_unit(name)) {
-      out_.unit = name;
+  // The pod of another container, seen from inside one: "/../../pod<uid>/<id>", "kubepods" being above what the path
+  // shows.
+  void read_cut_off_pod(std::string_view name) {
+    if (depth_ == 1 && is_one_of(name, {"burstable", "besteffort"})) {
+      pod_.qos = name;
+    } else if ((depth_ == 1 || (depth_ == 2 && !pod_.qos.empty())) && name.starts_with("pod") &&
+               is_uid(name.substr(3))) {
+      pod_.uid = name.substr(3);
+      in_kubernetes_ = in_pod_ = true;
     }
   }
 
-  CgroupPath& out_;
-  std::string_view parent_;
-  std::size_t container_end_ = 0;  // where the innermost container's own cgroup ends in the path
+  void read_podman_pod(std::string_view id) {
+    pod_ = {.uid = std::string(id), .qos = ""};
+    in_kubernetes_ = false;
+  }
+
+  void read_machine(std::string_view name) {
+    if (auto machine = match_machine(name, in_machine_slice_)) {
+      machine_runtime_ = match_unit(name).empty() ? Runtime::kUnknown : Runtime::kSystemd;
+      out_.machine = std::move(*machine);
+      machine_depth_ = depth_;
+    } else if (name == "supervisor" && !out_.machine.empty() && machine_depth_ + 1 == depth_) {
+      say_monitor("systemd-nspawn, which runs machine " + out_.machine + ", not the machine itself");
+      out_.machine.clear();
+    }
+    in_machine_slice_ = in_machine_slice_ || name == "machine.slice";
+  }
+
+  void read_unit(std::string_view name) {
+    if (const std::string_view unit = match_unit(name); !unit.empty()) {
+      out_.unit = unit;
+    }
+  }
+
+  void finish_outside() {
+    const bool kubernetes = in_kubernetes_;
+    out_.qos = pod_.uid.empty() ? "" : std::move(pod_.qos);
+    out_.pod_uid = std::move(pod_.uid);
+    if (!out_.pod_uid.empty() && out_.reason.empty()) {
+      out_.reason = kubernetes ? "the cgroup of a Kubernetes pod, not of one container"
+                               : "the cgroup of a Podman pod, not of one container";
+    }
+    if (!out_.unit.empty()) {
+      out_.runtime = Runtime::kSystemd;
+    }
+  }
+
+  [[nodiscard]] std::optional<ContainerCandidate> candidate() const {
+    if (cut_off_ || !path_.starts_with('/') || !out_.outer_ids.empty()) {
+      return std::nullopt;
+    }
+    const auto& [first, second] = first_two_;
+    const bool two_names = is_containerd_identifier(first) && is_containerd_identifier(second) &&
+                           match_unit(first).empty() && match_unit(second).empty();
+    if (out_.runtime == Runtime::kUnknown) {
+      const bool of_two = two_names && container_depth_ == 2;
+      if (!of_two && !is_container_id(out_.container_id)) {
+        return std::nullopt;
+      }
+      return ContainerCandidate{out_.container_path, out_.container_id, of_two ? std::string(first) : ""};
+    }
+    if (!two_names || !out_.container_id.empty() || is_monitor_ || in_kubernetes_ || !out_.pod_uid.empty() ||
+        !out_.machine.empty()) {
+      return std::nullopt;
+    }
+    return ContainerCandidate{"/" + std::string(first) + "/" + std::string(second), std::string(second),
+                              std::string(first)};
+  }
+
+  struct PodRead {
+    std::string uid;
+    std::string qos;
+  };
+
+  std::string_view path_;
+  CgroupPath out_;
+  std::string_view parent_;  // empty after a container's own cgroup
+  std::string_view grandparent_;
+  std::array<std::string_view, 2> first_two_;
+  std::size_t depth_ = 0;            // of the component being read, 1 below the root
+  std::size_t end_ = 0;              // where it ends in the path
+  std::size_t container_end_ = 0;    // where the innermost container's own cgroup ends in the path
+  std::size_t container_depth_ = 0;  // of that cgroup
+  std::size_t ecs_depth_ = 0;        // of "ecs"; 0: not seen
+  std::size_t machine_depth_ = 0;    // of the innermost machine's own cgroup
+  PodRead pod_;                      // read, and no container in it yet
+  Runtime machine_runtime_ = Runtime::kSystemd;
   bool in_kubernetes_ = false;
-  bool in_pod_ = false;  // the previous component was a pod
+  bool in_pod_ = false;     // the component just read was a pod
+  bool below_pod_ = false;  // the one before it was
+  bool in_machine_slice_ = false;
+  bool is_monitor_ = false;  // of a container, outside of it
+  bool cut_off_ = false;     // the path does not begin at the root of the hierarchy
 };
 
 }  // namespace
 
 bool is_container_id(std::string_view text) {
-  return text.size() == kIdDigits && std::ranges::all_of(text, is_lower_hex);
+  return text.size() == kIdDigits &&
+         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 CgroupPath parse_cgroup_path(std::string_view path) {
-  CgroupPath result;
-  PathReader reader(result);
+  PathReader reader(path);
   for (std::size_t begin = 0; begin < path.size();) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
     const std::string_view name = path.substr(begin, end - begin);
-    if (!name.empty() && name != "." && name != "..") {
+    if (name == "..") {
+      reader.read_parent();
+    } else if (!name.empty() && name != ".") {
       reader.read(name, end);
     }
     begin = end + 1;
   }
-  result.container_path = path.substr(0, reader.container_end());
-  if (result.container_id.empty() && !result.unit.empty()) {
-    result.runtime = Runtime::kSystemd;
-  }
-  return result;
+  return reader.finish();
 }
 
 Container container_from_path(const CgroupPath& path) {
   Container container;
   container.runtime = path.runtime;
   container.id = path.container_id;
+  container.name = path.name;
   container.unknown_reason = path.reason;
   container.unit = path.unit;
+  container.machine = path.machine;
   if (!path.pod_uid.empty()) {
     container.pod = Pod{.uid = path.pod_uid, .qos = path.qos};
   }
   for (auto outer = path.outer_ids.rbegin(); outer != path.outer_ids.rend(); ++outer) {
-    container.outer.push_back({.id = *outer});
+    container.outer.push_back({outer->runtime, outer->id, outer->name});
   }
-  if (path.runtime == Runtime::kSystemd) {
-    container.name = path.unit;
-  } else if (container.unknown_reason.empty() && path.runtime != Runtime::kNone) {
-    container.unknown_reason = "nobody was asked for the container's name";
+  if (!path.container_id.empty()) {
+    if (container.name.empty() && container.unknown_reason.empty()) {
+      container.unknown_reason = "nobody was asked for the container's name";
+    }
+  } else if (!path.machine.empty()) {
+    container.name = path.machine;
+  } else if (path.runtime == Runtime::kSystemd) {
+    container.name = decode_unit(path.unit);
   }
   return container;
 }

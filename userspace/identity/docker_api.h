@@ -7,7 +7,7 @@
 #include <string>
 
 #include "identity/container_source.h"
-#include "identity/unix_http.h"
+#include "identity/engine_http.h"
 
 namespace memcrest {
 
@@ -27,15 +27,15 @@ class DockerApi final : public ContainerSource {
   // would be gone before the next one in the queue is asked for.
   [[nodiscard]] Result<std::optional<Container>> look_up(const CgroupPath& path,
                                                          const std::stop_token& stop = {}) override;
-  // GET /containers/<id>/json, within a quarter of a second: it adds what is good to have, and others wait meanwhile.
+  // GET /containers/<id>/json, within a quarter of a second: it adds what is good to have (main process, limits, state,
+  // restart count), and others wait meanwhile.
   [[nodiscard]] Result<std::optional<Container>> inspect(const CgroupPath& path,
                                                          const std::stop_token& stop = {}) override;
 
  private:
-  [[nodiscard]] Error explain(const Error& error) const;
-  [[nodiscard]] Error refused(const HttpAnswer& answer) const;
+  static void complete(Container& found, const std::string& id);
 
-  UnixHttp http_;
+  EngineHttp engine_;
   std::chrono::milliseconds timeout_;
 };
 

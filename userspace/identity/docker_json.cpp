@@ -1,167 +1,126 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "identity/docker_json.h"
 
-#include <functional>
-#include <limits>
-#include <nlohmann/json.hpp>
-#include <vector>
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "identity/json_walker.h"
 
 namespace memcrest {
 namespace {
 
-constexpr std::size_t kMaxDepth = 32;
 constexpr std::size_t kMaxNameBytes = 4096;
 
-// Calls `on_value` with each string or number and the keys that lead to it ("" for an element of an array), `on_close`
-// at the end of each object with its depth. Returning false from a handler stops nlohmann's parser: no exceptions.
-class Walker final : public nlohmann::json::json_sax_t {
- public:
-  struct Value {
-    const std::string* text = nullptr;  // else a whole number
-    std::int64_t number = 0;
-  };
-  using Path = std::vector<std::string>;
-
-  std::function<void(const Path&, const Value&)> on_value;
-  std::function<void(std::size_t depth)> on_close = [](std::size_t /*depth*/) {};
-
-  // False: not JSON, or nested too deep; why() says which.
-  bool walk(std::string_view json) {
-    try {
-      return nlohmann::json::sax_parse(json.begin(), json.end(), this) && why_.empty();
-    } catch (const std::exception& error) {  // out of memory
-      why_ = error.what();
-      return false;
-    }
-  }
-  [[nodiscard]] const std::string& why() const { return why_; }
-  [[nodiscard]] bool is_list() const { return list_; }
-
-  bool null() override { return true; }
-  bool boolean(bool /*value*/) override { return true; }
-  bool number_float(double /*value*/, const std::string& /*text*/) override { return true; }
-  bool binary(nlohmann::json::binary_t& /*value*/) override { return true; }
-  bool number_integer(std::int64_t value) override { return give({.number = value}); }
-  bool number_unsigned(std::uint64_t value) override {
-    constexpr auto kLargest = std::numeric_limits<std::int64_t>::max();
-    return value > static_cast<std::uint64_t>(kLargest) || give({.number = static_cast<std::int64_t>(value)});
-  }
-  bool string(std::string& value) override { return give({.text = &value}); }
-  bool key(std::string& name) override {
-    path_.back() = name;
-    return true;
-  }
-  bool start_object(std::size_t /*elements*/) override { return open(); }
-  bool start_array(std::size_t /*elements*/) override {
-    list_ = list_ || path_.empty();
-    return open();
-  }
-  bool end_object() override {
-    path_.pop_back();
-    on_close(path_.size());
-    return true;
-  }
-  bool end_array() override {
-    path_.pop_back();
-    return true;
-  }
-  bool parse_error(std::size_t position, const std::string& /*last_token*/,
-                   const nlohmann::json::exception& /*error*/) override {
-    why_ = "not JSON at byte " + std::to_string(position);
-    return false;
-  }
-
- private:
-  bool give(const Value& value) {
-    if (!path_.empty()) {
-      on_value(path_, value);
-    }
-    return true;
-  }
-  bool open() {
-    path_.emplace_back();
-    if (path_.size() > kMaxDepth) {
-      why_ = "JSON nested deeper than " + std::to_string(kMaxDepth);
-      return false;
-    }
-    return true;
-  }
-
-  Path path_;
-  std::string why_;
-  bool list_ = false;  // the outermost value is one
-};
-
-// At most `limit` bytes, never half of a character.
-std::string cut(const std::string& text, std::size_t limit) {
-  if (text.size() <= limit) {
-    return text;
-  }
-  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0U) == 0x80U) {
-    --limit;
-  }
-  return text.substr(0, limit);
-}
+using Path = JsonWalker::Path;
+using Value = JsonWalker::Value;
 
 struct Draft {
   Container facts;
+  Pod pod;
+  RuntimeState state;
   std::string id;
   std::size_t label_bytes = 0;
 
-  void add_label(const std::string& key, const std::string& value) {
-    std::string kept = cut(value, kMaxLabelBytes);
+  void add_label(const std::string& key, std::string_view value) {
+    std::string kept = cut_utf8(value, kMaxLabelBytes);
     const std::size_t bytes = key.size() + kept.size();
     if (key.size() <= kMaxLabelBytes && facts.labels.size() < kMaxLabels && label_bytes + bytes <= kMaxAllLabelBytes) {
       label_bytes += bytes;
       facts.labels.insert_or_assign(key, std::move(kept));
     }
   }
-  // A container has several names when others link to it ("/other/alias"); its own has one slash, in front.
+  // A container has several names when others link to it ("/other/alias"); its own has one slash, in front, or with
+  // Podman none.
   void add_name(std::string_view name) {
     if (name.starts_with('/')) {
       name.remove_prefix(1);
     }
     if (facts.name.empty() && name.find('/') == std::string_view::npos) {
-      facts.name = cut(std::string(name), kMaxNameBytes);
+      facts.name = cut_utf8(name, kMaxNameBytes);
     }
+  }
+  void set_name(std::string& field, std::string_view name) { field = cut_utf8(name, kMaxNameBytes); }
+
+  Container take() {
+    if (!pod.uid.empty()) {
+      facts.pod = std::move(pod);
+    }
+    return std::move(facts);
   }
 };
 
-using Path = Walker::Path;
-using Value = Walker::Value;
+bool is(const Path& path, std::string_view first, std::string_view second) {
+  return path.size() == 2 && path[0] == first && path[1] == second;
+}
 
-void take_inspect_text(Draft& draft, const Path& path, const std::string& text) {
-  if (path.size() == 1 && path[0] == "Id") {
+bool is(const Path& path, std::string_view only) { return path.size() == 1 && path[0] == only; }
+
+void take_inspect_text(Draft& draft, const Path& path, std::string_view text) {
+  if (is(path, "Id")) {
     draft.id = text;
-  } else if (path.size() == 1 && path[0] == "Name") {
+  } else if (is(path, "Name")) {
     draft.add_name(text);
-  } else if (path.size() == 2 && path[0] == "Config" && path[1] == "Image") {
-    draft.facts.image = cut(text, kMaxNameBytes);
+  } else if (is(path, "Pod")) {
+    draft.set_name(draft.pod.uid, text);
+  } else if (is(path, "Config", "Image")) {
+    draft.set_name(draft.facts.image, text);
+  } else if (is(path, "State", "Status")) {
+    draft.set_name(draft.state.status, text);
+  } else if (is(path, "State", "Error")) {
+    draft.set_name(draft.state.error, text);
   } else if (path.size() == 3 && path[0] == "Config" && path[1] == "Labels") {
     draft.add_label(path[2], text);
   }
 }
 
 void take_inspect_number(Draft& draft, const Path& path, std::int64_t number) {
-  if (path.size() != 2) {
-    return;
-  }
   constexpr std::int64_t kMaxPid = 1 << 22;  // PID_MAX_LIMIT
-  if (path[0] == "State" && path[1] == "Pid" && number > 0 && number <= kMaxPid) {
+  if (is(path, "State", "Pid") && number > 0 && number <= kMaxPid) {
     draft.facts.init_pid = static_cast<std::uint32_t>(number);
-  } else if (path[0] == "HostConfig" && path[1] == "Memory" && number > 0) {
+  } else if (is(path, "State", "ExitCode") && std::in_range<std::int32_t>(number)) {
+    draft.state.exit_code = static_cast<std::int32_t>(number);
+  } else if (is(path, "RestartCount") && std::in_range<std::uint32_t>(number)) {
+    draft.state.restart_count = static_cast<std::uint32_t>(number);
+  } else if (is(path, "HostConfig", "Memory") && number > 0) {
     draft.facts.memory_limit_bytes = static_cast<std::uint64_t>(number);
-  } else if (path[0] == "HostConfig" && path[1] == "MemorySwap" && number != 0) {
+  } else if (is(path, "HostConfig", "MemorySwap") && number != 0) {
     draft.facts.swap_limit_bytes = number;
   }
 }
 
+void take_inspect_truth(Draft& draft, const Path& path, bool truth) {
+  if (is(path, "State", "OOMKilled")) {
+    draft.state.oom_killed = truth;
+  } else if (is(path, "IsInfra")) {
+    draft.pod.sandbox = truth;
+  }
+}
+
+// Until a container has ended, an exit code of 0 and "no OOM" are only what nobody has set yet.
+RuntimeState settle(RuntimeState state) {
+  constexpr std::array<std::string_view, 3> kNotEnded = {"created", "running", "paused"};
+  if (std::ranges::find(kNotEnded, state.status) != kNotEnded.end()) {
+    if (state.exit_code == 0) {
+      state.exit_code.reset();
+    }
+    if (state.oom_killed == false) {
+      state.oom_killed.reset();
+    }
+  }
+  return state;
+}
+
 // `path` begins with the "" of the list itself.
-void take_list_text(Draft& draft, const Path& path, const std::string& text) {
-  if (path.size() == 2 && path[1] == "Id") {
+void take_list_text(Draft& draft, const Path& path, std::string_view text) {
+  if (is(path, "", "Id")) {
     draft.id = text;
-  } else if (path.size() == 2 && path[1] == "Image") {
-    draft.facts.image = cut(text, kMaxNameBytes);
+  } else if (is(path, "", "Image")) {
+    draft.set_name(draft.facts.image, text);
+  } else if (is(path, "", "Pod")) {
+    draft.set_name(draft.pod.uid, text);
+  } else if (is(path, "", "PodName")) {
+    draft.set_name(draft.pod.name, text);
   } else if (path.size() == 3 && path[1] == "Names") {
     draft.add_name(text);
   } else if (path.size() == 3 && path[1] == "Labels") {
@@ -169,18 +128,21 @@ void take_list_text(Draft& draft, const Path& path, const std::string& text) {
   }
 }
 
-std::unexpected<Error> bad_answer(std::string why) { return fail("read Docker's answer", {}, EPROTO, std::move(why)); }
+std::unexpected<Error> bad_answer(std::string why) { return fail("read the answer", {}, EPROTO, std::move(why)); }
 
 }  // namespace
 
 Result<Container> read_docker_inspect(std::string_view json, std::string_view id) {
   Draft draft;
-  Walker walker;
+  JsonWalker walker;
   walker.on_value = [&](const Path& path, const Value& value) {
-    if (value.text != nullptr) {
-      take_inspect_text(draft, path, *value.text);
-    } else {
-      take_inspect_number(draft, path, value.number);
+    switch (value.kind) {
+      case Value::Kind::kText:
+        return take_inspect_text(draft, path, value.text);
+      case Value::Kind::kNumber:
+        return take_inspect_number(draft, path, value.number);
+      case Value::Kind::kTruth:
+        return take_inspect_truth(draft, path, value.number != 0);
     }
   };
   if (!walker.walk(json)) {
@@ -192,22 +154,27 @@ Result<Container> read_docker_inspect(std::string_view json, std::string_view id
   if (draft.facts.name.empty()) {
     return bad_answer("it has no name");
   }
-  return std::move(draft.facts);
+  if (!draft.state.status.empty()) {
+    draft.facts.state = settle(std::move(draft.state));
+  }
+  return draft.take();
 }
 
 Result<std::optional<Container>> read_docker_list(std::string_view json, std::string_view id) {
   std::optional<Container> found;
   Draft draft;
-  Walker walker;
+  JsonWalker walker;
   walker.on_value = [&](const Path& path, const Value& value) {
-    if (value.text != nullptr) {
-      take_list_text(draft, path, *value.text);
+    if (value.is_text()) {
+      take_list_text(draft, path, value.text);
+    } else if (value.is_truth() && is(path, "", "IsInfra")) {
+      draft.pod.sandbox = value.number != 0;
     }
   };
   walker.on_close = [&](std::size_t depth) {
     if (depth == 1) {  // one container of the list ends
       if (draft.id == id) {
-        found = std::move(draft.facts);
+        found = draft.take();
       }
       draft = {};
     }
@@ -226,10 +193,10 @@ Result<std::optional<Container>> read_docker_list(std::string_view json, std::st
 
 std::string read_docker_message(std::string_view json) {
   std::string message;
-  Walker walker;
+  JsonWalker walker;
   walker.on_value = [&](const Path& path, const Value& value) {
-    if (value.text != nullptr && path.size() == 1 && path[0] == "message") {
-      message = cut(*value.text, 512);
+    if (value.is_text() && is(path, "message")) {
+      message = cut_utf8(value.text, 512);
     }
   };
   return walker.walk(json) ? message : std::string();

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
+#include <utility>
 
 namespace memcrest {
 namespace {
@@ -43,39 +45,39 @@ std::optional<std::size_t> end_of_head(std::string_view text, std::size_t from) 
 
 }  // namespace
 
-Result<bool> HttpAnswerReader::feed(std::string_view bytes) {
-  if (in_body_) {
-    return feed_body(bytes);
-  }
+Result<std::optional<std::string_view>> HttpHeadReader::feed(std::string_view bytes) {
   const std::size_t known = head_.size();
-  head_ += bytes.substr(0, limits_.head_bytes + 1);  // one more shows that the limit is passed
+  head_ += bytes.substr(0, limit_ + 1);  // one more shows that the limit is passed
   const std::size_t compared = std::min(head_.size(), kProtocol.size());
   if (std::string_view(head_).substr(0, compared) != kProtocol.substr(0, compared)) {
     return not_http("this is not HTTP");
   }
   const auto end = end_of_head(head_, known < 2 ? 0 : known - 2);
-  if (end.value_or(head_.size()) > limits_.head_bytes) {
-    return too_large("a header", limits_.head_bytes);
+  if (end.value_or(head_.size()) > limit_) {
+    return too_large("a header", limit_);
   }
   if (!end) {
-    return false;
+    return std::nullopt;
   }
   const auto read = read_head(std::string_view(head_).substr(0, *end));
   if (!read) {
     return std::unexpected(read.error());
   }
-  in_body_ = true;
   head_ = {};
-  return feed_body(bytes.substr(*end - known));
+  return bytes.substr(*end - known);
 }
 
-Result<void> HttpAnswerReader::read_head(std::string_view head) {
+Error HttpHeadReader::closed() const {
+  return not_http(head_.empty() ? "closed without an answer" : "closed within the header").error();
+}
+
+Result<void> HttpHeadReader::read_head(std::string_view head) {
   const std::size_t end_of_status = head.find('\n');
   const std::string_view status_line = head.substr(0, end_of_status);
   const std::size_t space = status_line.find(' ');
   const std::string_view status = space == std::string_view::npos ? "" : status_line.substr(space + 1, 3);
-  const auto [end, error] = std::from_chars(status.data(), status.data() + status.size(), answer_.status);
-  if (error != std::errc() || status.size() != 3 || end != status.data() + 3 || answer_.status < 100) {
+  const auto [end, error] = std::from_chars(status.data(), status.data() + status.size(), status_);
+  if (error != std::errc() || status.size() != 3 || end != status.data() + 3 || status_ < 100) {
     return not_http("no HTTP status");
   }
   head.remove_prefix(end_of_status + 1);
@@ -90,7 +92,7 @@ Result<void> HttpAnswerReader::read_head(std::string_view head) {
   return {};
 }
 
-Result<void> HttpAnswerReader::read_field(std::string_view line) {
+Result<void> HttpHeadReader::read_field(std::string_view line) {
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) {
     return {};
@@ -105,32 +107,56 @@ Result<void> HttpAnswerReader::read_field(std::string_view line) {
   const std::string_view value = trim(line.substr(colon + 1));
   std::size_t length = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), length);
-  if (error == std::errc::result_out_of_range || (error == std::errc() && length > limits_.body_bytes)) {
-    return too_large("a body", limits_.body_bytes);
+  if (error == std::errc::result_out_of_range) {
+    length = std::numeric_limits<std::size_t>::max();
   }
-  if (error != std::errc() || end != value.data() + value.size() || (length_ && *length_ != length)) {
+  if (error == std::errc::invalid_argument || end != value.data() + value.size() || (length_ && *length_ != length)) {
     return not_http("no valid Content-Length");
   }
   length_ = length;
   return {};
 }
 
+Result<bool> HttpAnswerReader::feed(std::string_view bytes) {
+  if (in_body_) {
+    return feed_body(bytes);
+  }
+  const auto body = head_.feed(bytes);
+  if (!body) {
+    return std::unexpected(body.error());
+  }
+  if (!*body) {
+    return false;
+  }
+  in_body_ = true;
+  answer_.status = head_.status();
+  return feed_body(**body);
+}
+
 Result<bool> HttpAnswerReader::feed_body(std::string_view bytes) {
-  const std::size_t wanted = length_.value_or(limits_.body_bytes + 1) - answer_.body.size();
-  answer_.body += bytes.substr(0, wanted);
-  if (answer_.body.size() > limits_.body_bytes) {
+  const auto length = head_.length();
+  if (length.value_or(0) > limits_.body_bytes) {  // before its first byte
     return too_large("a body", limits_.body_bytes);
   }
-  return length_ && answer_.body.size() == *length_;
+  const std::size_t wanted = length.value_or(limits_.body_bytes + 1) - received();
+  answer_.body += bytes.substr(0, wanted);
+  if (received() > limits_.body_bytes) {
+    return too_large("a body", limits_.body_bytes);
+  }
+  return length && received() == *length;
+}
+
+std::string HttpAnswerReader::take_body() {
+  taken_ += answer_.body.size();
+  return std::exchange(answer_.body, {});
 }
 
 Result<bool> HttpAnswerReader::end() {
   if (!in_body_) {
-    return not_http(head_.empty() ? "closed without an answer" : "closed within the header");
+    return std::unexpected(head_.closed());
   }
-  if (length_ && answer_.body.size() < *length_) {
-    return not_http("closed after " + std::to_string(answer_.body.size()) + " of " + std::to_string(*length_) +
-                    " bytes");
+  if (const auto length = head_.length(); length && received() < *length) {
+    return not_http("closed after " + std::to_string(received()) + " of " + std::to_string(*length) + " bytes");
   }
   return true;
 }

@@ -48,7 +48,7 @@ struct Inquiry::Round {
   bool relevant_no = false;
   bool retry = false;  // one refused, as a daemon that is being restarted does
   TimePoint ask_again = kNever;
-  std::vector<Source*> told;
+  std::vector<Source*> later;  // those that told or failed: by and by they may have more to tell
 };
 
 Inquiry::Inquiry(std::vector<std::unique_ptr<ContainerSource>> sources) {
@@ -145,6 +145,7 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
     round.retry = round.retry || answer.error().code == ECONNREFUSED;
     round.errors.push_back(answer.error().message());
     round.ask_again = std::min(round.ask_again, now + pause_after(container.failures));
+    round.later.push_back(&source);
     return;
   }
   source.breaker.answered();
@@ -153,7 +154,7 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
     round.relevant_no = round.relevant_no || concerns(api, container.path);
     return;
   }
-  round.told.push_back(&source);
+  round.later.push_back(&source);
   merge(round.found, std::move(**answer));
   if (!round.found.name.empty()) {  // good enough for who waits; what the others add comes later
     round.found.unknown_reason = round.found.image.empty() ? std::string(api.name()) + " told no image" : "";
@@ -173,7 +174,7 @@ void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& ro
     container->pending = false;
     container->settled = true;
     container->failures = 0;
-    for (Source* const source : round.told) {
+    for (Source* const source : round.later) {
       if (container->live > 0) {
         queue(SteadyClock::now() + kInspectAfter.front(), {.container = container, .inspect = source});
       }
@@ -202,7 +203,7 @@ void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& ro
   if (round.relevant_no) {
     why.insert(why.end(), round.no.begin(), round.no.end());
     if (round.errors.empty() && !path.outer_ids.empty()) {
-      why.push_back("it runs inside container " + path.outer_ids.back());
+      why.push_back("it runs inside container " + path.outer_ids.back().id);
     }
   }
   round.found.unknown_reason = why.empty() ? container_from_path(path).unknown_reason : join(why);
@@ -232,7 +233,9 @@ void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
   if (answer && *answer) {
     Container& more = **answer;
     Container& known = container.container;
-    known.init_pid = more.init_pid;
+    if (more.init_pid) {
+      known.init_pid = more.init_pid;
+    }
     if (!more.image.empty()) {
       known.image = more.image;  // as the user wrote it; a list shows a digest once the tag moved
       known.unknown_reason.clear();

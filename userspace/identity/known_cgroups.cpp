@@ -8,10 +8,17 @@ namespace {
 constexpr std::size_t kMaxPathBytes = 16U << 20U;
 constexpr std::size_t kMaxPathLength = 4096;
 
+// Only full ids are unique on a machine; others are names, which another runtime or namespace may have as well.
+const std::string& key_of(const CgroupPath& path) {
+  return is_container_id(path.container_id) ? path.container_id : path.container_path;
+}
+
 }  // namespace
 
-KnownCgroups::KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age)
-    : max_entries_(max_entries), tombstone_age_ns_(static_cast<std::uint64_t>(tombstone_age.count())) {}
+KnownCgroups::KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age, Recognise recognise)
+    : recognise_(std::move(recognise)),
+      max_entries_(max_entries),
+      tombstone_age_ns_(static_cast<std::uint64_t>(tombstone_age.count())) {}
 
 KnownCgroups::Added KnownCgroups::add(std::uint64_t id, const std::string& path, std::uint64_t now_ns) {
   const auto known = entries_.find(id);
@@ -75,6 +82,21 @@ std::optional<std::uint64_t> KnownCgroups::id_of(const std::string& path) const 
   return best;
 }
 
+std::shared_ptr<KnownContainer> KnownCgroups::container(const std::string& id) const {
+  const auto known = containers_.find(id);
+  return known == containers_.end() ? nullptr : known->second.lock();
+}
+
+std::vector<std::shared_ptr<KnownContainer>> KnownCgroups::unsettled() const {
+  std::vector<std::shared_ptr<KnownContainer>> out;
+  for (const auto& [id, weak] : containers_) {
+    if (auto container = weak.lock(); container && !container->settled && container->live > 0) {
+      out.push_back(std::move(container));
+    }
+  }
+  return out;
+}
+
 bool KnownCgroups::full() const {
   return tombstones_.empty() && (entries_.size() >= max_entries_ || path_bytes_ >= kMaxPathBytes);
 }
@@ -114,7 +136,7 @@ void KnownCgroups::erase(std::unordered_map<std::uint64_t, Entry>::iterator it) 
       --entry.container->live;
     }
     if (--entry.container->entries == 0) {
-      containers_.erase(entry.container->container.id);
+      containers_.erase(key_of(entry.container->path));
     }
   }
   entries_.erase(it);
@@ -131,10 +153,15 @@ void KnownCgroups::drop_oldest_tombstone() {
 
 std::shared_ptr<KnownContainer> KnownCgroups::container_of(const std::string& path) {
   CgroupPath parsed = parse_cgroup_path(path);
+  if (parsed.container_id.empty() && parsed.candidate && recognise_) {
+    if (auto recognised = recognise_(parsed.candidate->path)) {
+      parsed = std::move(*recognised);
+    }
+  }
   if (parsed.container_id.empty()) {
     return nullptr;
   }
-  std::weak_ptr<KnownContainer>& slot = containers_[parsed.container_id];
+  std::weak_ptr<KnownContainer>& slot = containers_[key_of(parsed)];
   if (auto known = slot.lock()) {
     return known;
   }

@@ -6,11 +6,13 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "identity/cgroup_path.h"
 #include "memcrest/incident.h"
@@ -41,7 +43,10 @@ class KnownCgroups {
     std::uint64_t generation = 0;
   };
 
-  KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age);
+  // Tells the container of a cgroup whose path alone does not say that it is one's (CgroupPath::candidate).
+  using Recognise = std::function<std::optional<CgroupPath>(const std::string& path)>;
+
+  KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age, Recognise recognise = {});
 
   // Enters a live cgroup, or one that was looked for in vain (`path` empty: a tombstone from the start). Null when the
   // book is full of live ones. `fresh` tells whether this id was not live before under this path.
@@ -54,6 +59,10 @@ class KnownCgroups {
   [[nodiscard]] Entry* find(std::uint64_t id);
   // Of the cgroup at a path: the live one, else the one that went last. Looks at all of them.
   [[nodiscard]] std::optional<std::uint64_t> id_of(const std::string& path) const;
+  // By the container's id of 64 digits; null: never seen, or forgotten.
+  [[nodiscard]] std::shared_ptr<KnownContainer> container(const std::string& id) const;
+  // Live ones that nobody could tell.
+  [[nodiscard]] std::vector<std::shared_ptr<KnownContainer>> unsettled() const;
   [[nodiscard]] bool full() const;
   // Forgets tombstones older than their age.
   void prune(std::uint64_t now_ns);
@@ -76,12 +85,13 @@ class KnownCgroups {
   void drop_oldest_tombstone();
   std::shared_ptr<KnownContainer> container_of(const std::string& path);
 
+  Recognise recognise_;
   std::size_t max_entries_;
   std::uint64_t tombstone_age_ns_;
   std::uint64_t generation_ = 0;
   std::size_t path_bytes_ = 0;
   std::unordered_map<std::uint64_t, Entry> entries_;
-  std::unordered_map<std::string, std::weak_ptr<KnownContainer>> containers_;  // by container id
+  std::unordered_map<std::string, std::weak_ptr<KnownContainer>> containers_;  // by id, or by path
   std::deque<Tombstone> tombstones_;  // oldest first; one whose entry lives again is void
 };
 

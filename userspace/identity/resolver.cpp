@@ -12,6 +12,8 @@
 #include "identity/docker_api.h"
 #include "identity/inquiry.h"
 #include "identity/known_cgroups.h"
+#include "identity/kubernetes_api.h"
+#include "identity/oci_bundle.h"
 
 namespace memcrest {
 namespace {
@@ -24,10 +26,20 @@ constexpr std::size_t kMaxSought = 4096;
 constexpr std::size_t kScanLimit = 65536;
 constexpr milliseconds kRescanInterval{500};
 
-std::vector<std::unique_ptr<ContainerSource>> make_sources(const ResolverSettings& settings) {
+std::vector<std::unique_ptr<ContainerSource>> make_sources(const ResolverSettings& settings,
+                                                           std::unique_ptr<OciBundle> bundles) {
   std::vector<std::unique_ptr<ContainerSource>> sources;
+  if (bundles) {
+    sources.push_back(std::move(bundles));
+  }
   if (!settings.docker_socket.empty()) {
     sources.push_back(std::make_unique<DockerApi>(settings.docker_socket, settings.api_timeout));
+  }
+  if (settings.podman) {
+    sources.push_back(std::make_unique<PodmanApi>(*settings.podman, settings.api_timeout));
+  }
+  if (settings.kubernetes) {
+    sources.push_back(std::make_unique<KubernetesApi>(*settings.kubernetes));
   }
   return sources;
 }
@@ -35,11 +47,14 @@ std::vector<std::unique_ptr<ContainerSource>> make_sources(const ResolverSetting
 }  // namespace
 
 struct Resolver::State {
-  State(CgroupTree cgroup_tree, const Clock& boot_clock, const ResolverSettings& settings)
+  State(CgroupTree cgroup_tree, const Clock& boot_clock, const ResolverSettings& settings,
+        std::unique_ptr<OciBundle> all_bundles)
       : tree(std::move(cgroup_tree)),
         clock(boot_clock),
-        known(settings.max_known, settings.tombstone_age),
-        inquiry(make_sources(settings)) {}
+        bundles(all_bundles.get()),
+        known(settings.max_known, settings.tombstone_age,
+              [this](const std::string& path) { return bundles == nullptr ? std::nullopt : bundles->recognise(path); }),
+        inquiry(make_sources(settings, std::move(all_bundles))) {}
 
   // The caller holds the lock.
   void enter(std::uint64_t id, const std::string& path, TimePoint when);
@@ -47,12 +62,18 @@ struct Resolver::State {
   Identity describe(std::uint64_t id, const KnownCgroups::Entry& entry);
   Identity seek(std::uint64_t id);
 
+  // On the threads of the streams.
+  void happened(const RuntimeEvent& event);
+  void connected();
+  void follow(const std::string& engine, const std::string& socket);
+
   // The thread's own.
   void work(const std::stop_token& stop);
   void rescan(std::unique_lock<std::mutex>& lock);
 
   const CgroupTree tree;
   const Clock& clock;
+  const OciBundle* const bundles;  // inside inquiry; null: not asked
 
   std::mutex mutex;                    // for all that follows
   std::condition_variable work_there;  // for the thread
@@ -61,7 +82,8 @@ struct Resolver::State {
   Inquiry inquiry;
   std::unordered_set<std::uint64_t> sought;  // ids that the next rescan looks for
   TimePoint next_rescan{};
-  std::jthread thread;  // last: it uses all of the above
+  std::jthread thread;                                                          // uses all of the above
+  std::vector<std::pair<std::string, std::unique_ptr<RuntimeEvents>>> streams;  // so do their threads
 };
 
 void Resolver::State::enter(std::uint64_t id, const std::string& path, TimePoint when) {
@@ -100,6 +122,12 @@ Identity Resolver::State::describe(std::uint64_t id, const KnownCgroups::Entry& 
     }
     identity.pending = entry.container->pending;
     identity.container = entry.container->container;
+    for (OuterContainer& outer : identity.container.outer) {
+      if (const auto around = known.container(outer.id)) {
+        outer.runtime = around->container.runtime;
+        outer.name = around->container.name;
+      }
+    }
   }
   return identity;
 }
@@ -119,6 +147,41 @@ Identity Resolver::State::seek(std::uint64_t id) {
     }
   }
   return identity;
+}
+
+void Resolver::State::happened(const RuntimeEvent& event) {
+  using enum RuntimeEvent::Action;
+  const std::lock_guard lock(mutex);
+  const auto container = known.container(event.container_id);
+  if (!container) {
+    return;
+  }
+  if (event.action == kRename) {
+    inquiry.ask(container, SteadyClock::now());
+  } else if (event.action == kDie || event.action == kOom) {
+    inquiry.refresh(container);
+  }
+  work_there.notify_one();
+}
+
+// The daemon is (back) there: whoever it could not tell before is asked for again.
+void Resolver::State::connected() {
+  const std::lock_guard lock(mutex);
+  for (const auto& container : known.unsettled()) {
+    inquiry.ask(container, SteadyClock::now());
+  }
+  work_there.notify_one();
+}
+
+void Resolver::State::follow(const std::string& engine, const std::string& socket) {
+  RuntimeEventsSettings settings;
+  settings.engine = engine;
+  settings.socket = socket;
+  streams.emplace_back(engine,
+                       std::make_unique<RuntimeEvents>(
+                           std::move(settings), clock,
+                           RuntimeEvents::Callbacks{.on_event = [this](const RuntimeEvent& event) { happened(event); },
+                                                    .on_connected = [this] { connected(); }}));
 }
 
 void Resolver::State::work(const std::stop_token& stop) {
@@ -166,11 +229,20 @@ void Resolver::State::rescan(std::unique_lock<std::mutex>& lock) {
 }
 
 Resolver::Resolver(CgroupTree tree, const Clock& clock, const ResolverSettings& settings)
-    : state_(std::make_unique<State>(std::move(tree), clock, settings)) {
+    : state_(std::make_unique<State>(
+          tree, clock, settings,
+          settings.bundles ? std::make_unique<OciBundle>(*settings.bundles, tree) : std::unique_ptr<OciBundle>())) {
   state_->thread = std::jthread([state = state_.get()](const std::stop_token& stop) { state->work(stop); });
+  if (settings.follow_events && !settings.docker_socket.empty()) {
+    state_->follow("Docker", settings.docker_socket);
+  }
+  if (settings.follow_events && settings.podman) {
+    state_->follow("Podman", settings.podman->root);
+  }
 }
 
 Resolver::~Resolver() {
+  state_->streams.clear();  // each ends its thread
   state_->thread.request_stop();
   {
     const std::lock_guard lock(state_->mutex);  // the thread is now either before its test or inside its wait
@@ -215,6 +287,14 @@ Identity Resolver::find_path(const std::string& path) {
   Identity identity{.known = !path.empty(), .cgroup = {.id = 0, .path = path}};
   identity.container = container_from_path(parse_cgroup_path(path));
   return identity;
+}
+
+std::vector<Resolver::Stream> Resolver::streams() const {
+  std::vector<Stream> out;
+  for (const auto& [engine, stream] : state_->streams) {
+    out.push_back({engine, stream->state()});
+  }
+  return out;
 }
 
 Identity Resolver::wait(std::uint64_t cgroup_id, milliseconds limit) {

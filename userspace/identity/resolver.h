@@ -6,19 +6,32 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "identity/cgroup_tree.h"
+#include "identity/kubernetes_settings.h"
+#include "identity/podman_api.h"
+#include "identity/runtime_events.h"
 #include "memcrest/clock.h"
 #include "memcrest/incident.h"
 
 namespace memcrest {
 
+// Who is asked, in this order; each adds to what the ones before it told.
 struct ResolverSettings {
+  // Where OCI bundles are looked for, on disk and through the containers' processes. nullopt: nowhere.
+  std::optional<SystemRoot> bundles;
   // Docker's API socket. Empty: do not ask.
   std::string docker_socket = "/var/run/docker.sock";
+  std::optional<PodmanApi::Sockets> podman;
+  std::optional<KubernetesEndpoint> kubernetes;
+  // Follow the event streams of Docker and of root's Podman: what the runtime says of a container's end is read then,
+  // and a daemon that is back is asked at once.
+  bool follow_events = false;
   std::chrono::milliseconds api_timeout{2000};  // for one whole request, connect to last byte
-  std::chrono::minutes tombstone_age{10};
+  std::chrono::nanoseconds tombstone_age{std::chrono::minutes(10)};
   std::size_t max_known = 65536;  // cgroups kept, tombstones included; the oldest tombstones go first
 };
 
@@ -51,6 +64,12 @@ class Resolver {
   [[nodiscard]] Identity find_path(const std::string& path);
   // As find, but waits at most `limit` for a pending look-up.
   [[nodiscard]] Identity wait(std::uint64_t cgroup_id, std::chrono::milliseconds limit);
+  // How the runtimes' event streams fare; empty when none is followed. Any thread.
+  struct Stream {
+    std::string engine;
+    RuntimeEventsState state;
+  };
+  [[nodiscard]] std::vector<Stream> streams() const;
 
  private:
   struct State;

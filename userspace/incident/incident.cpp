@@ -2,6 +2,8 @@
 // The words of the incident's enumerations: they are part of the JSON contract and never change meaning.
 #include "memcrest/incident.h"
 
+#include "memcrest/container_memory.h"
+
 namespace memcrest {
 
 // The return after each switch is for values that no enumerator has: they can only come from a corrupt cast.
@@ -50,6 +52,18 @@ const char* to_string(BurstEnd end) {
       return "open";
   }
   return "open";
+}
+
+const char* to_string(CgroupKind kind) {
+  switch (kind) {
+    case CgroupKind::kContainer:
+      return "container";
+    case CgroupKind::kUnit:
+      return "unit";
+    case CgroupKind::kOther:
+      return "cgroup";
+  }
+  return "cgroup";
 }
 
 }  // namespace memcrest

@@ -306,7 +306,9 @@ std::uint64_t OomAssembler::settle_ns(const OomFinding& finding) const {
 
 std::uint64_t OomAssembler::due_ns(const Open& open) const {
   const std::uint64_t settled = open.last_ns + settle_ns(open.finding);
-  const auto log_wait = open.finding.group_kill ? settings_.group_log_wait : settings_.log_wait;
+  const auto log_wait = open.finding.scope == Scope::kHost ? settings_.host_log_wait
+                        : open.finding.group_kill          ? settings_.group_log_wait
+                                                           : settings_.log_wait;
   const auto log_ns = static_cast<std::uint64_t>(log_wait.count()) * kMillisecond;
   return open.finding.log || log_ns == 0 ? settled : std::max(settled, open.last_ns + log_ns);
 }

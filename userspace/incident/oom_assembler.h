@@ -22,6 +22,9 @@ struct OomSettings {
   // The kernel log is read as well: how long an OOM waits to be told by it, too. 0: it is not.
   std::chrono::milliseconds log_wait{0};
   std::chrono::milliseconds group_log_wait{0};  // the same after the last victim of a group: its report ends later
+  // The same where no cgroup's limit was hit: only the log tells whether a cpuset or a memory policy was the limit, and
+  // its report is long.
+  std::chrono::milliseconds host_log_wait{0};
   bool memsw = false;              // cgroup v1: the swap figures of a MemcgState are memory and swap together
   std::uint64_t page_size = 4096;  // of the kernel that the events come from
 };

@@ -10,6 +10,7 @@ struct SystemRoot {
   std::string proc = "/proc";
   std::string sys = "/sys";
   std::string run = "/run";
+  std::string var = "/var";
 };
 
 }  // namespace memcrest

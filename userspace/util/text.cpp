@@ -205,4 +205,27 @@ std::string truncate_columns(std::string_view utf8, std::size_t columns) {
   return std::string(utf8);
 }
 
+std::string truncate_middle(std::string_view utf8, std::size_t columns) {
+  const std::size_t whole = display_width(utf8);
+  if (whole <= columns) {
+    return std::string(utf8);
+  }
+  if (columns == 0) {
+    return {};
+  }
+  const std::size_t tail_columns = (columns - 1) / 2;
+  const std::size_t head_columns = columns - 1 - tail_columns;
+  std::size_t head = 0;  // bytes that stay in front
+  std::size_t at = 0;
+  std::size_t used = 0;
+  // What stays behind begins where no more than tail_columns are left.
+  while (at < utf8.size() && whole - used > tail_columns) {
+    const Decoded character = decode(utf8.substr(at));
+    used += width_of(character);
+    at += character.length;
+    head = used <= head_columns ? at : head;
+  }
+  return std::string(utf8.substr(0, head)) + "\u2026" + std::string(utf8.substr(at));
+}
+
 }  // namespace memcrest

@@ -28,4 +28,7 @@ namespace memcrest {
 // Cut to at most `columns`, with an ellipsis where something was cut.
 [[nodiscard]] std::string truncate_columns(std::string_view utf8, std::size_t columns);
 
+// The same with the middle left out: names and paths often differ at their end.
+[[nodiscard]] std::string truncate_middle(std::string_view utf8, std::size_t columns);
+
 }  // namespace memcrest

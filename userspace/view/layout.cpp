@@ -47,6 +47,16 @@ std::string_view head_within(std::string_view text, std::size_t columns) {
 
 }  // namespace
 
+std::string in_tone(std::string_view text, Tone tone, bool color) {
+  const char* code = color ? color_code(tone) : "";
+  std::string out = code;
+  out += text;
+  if (*code != '\0') {
+    out += "\x1b[0m";
+  }
+  return out;
+}
+
 Layout::Layout(std::size_t columns, bool color) : columns_(std::max(columns, kMinColumns)), color_(color) {}
 
 std::size_t Layout::room() const { return columns_ > used_ ? columns_ - used_ : 0; }
@@ -55,12 +65,7 @@ void Layout::append(std::string_view text, Tone tone) {
   if (text.empty()) {
     return;
   }
-  const char* code = color_ ? color_code(tone) : "";
-  out_ += code;
-  out_ += text;
-  if (*code != '\0') {
-    out_ += "\x1b[0m";
-  }
+  out_ += in_tone(text, tone, color_);
   used_ += display_width(text);
 }
 

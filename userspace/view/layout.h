@@ -12,6 +12,9 @@ namespace memcrest {
 
 enum class Tone { kPlain, kDim, kBold, kAlarm, kNotice };
 
+// `text` with the tone's codes around it; as it is when `color` is false.
+[[nodiscard]] std::string in_tone(std::string_view text, Tone tone, bool color);
+
 class Layout {
  public:
   Layout(std::size_t columns, bool color);

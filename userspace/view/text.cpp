@@ -3,6 +3,7 @@
 // judges nothing. Here the frame: whom it is about, and how far to trust it; the rows between are in text_parts.h.
 #include "view/text.h"
 
+#include "identity/label_facts.h"
 #include "util/text.h"
 #include "util/units.h"
 #include "view/layout.h"
@@ -14,12 +15,10 @@ namespace {
 
 using namespace view;  // NOLINT(google-build-using-namespace): this room's own words
 
-std::string label(const Container& container, const std::string& key) {
-  const auto found = container.labels.find(key);
-  return found == container.labels.end() ? std::string() : found->second;
-}
-
 const char* heading_word(const Incident& incident) {
+  if (!incident.update.empty()) {
+    return "RUNTIME SAYS";
+  }
   switch (incident.kind) {
     case IncidentKind::kOom:
       if (incident.stuck && incident.victims.empty()) {
@@ -38,20 +37,32 @@ const char* heading_word(const Incident& incident) {
 
 Tone heading_tone(const Incident& incident) {
   const bool over = incident.stuck && !incident.stuck->ongoing;
-  const bool alarm = incident.kind == IncidentKind::kOom || incident.kind == IncidentKind::kKill;
+  const bool alarm =
+      incident.update.empty() && (incident.kind == IncidentKind::kOom || incident.kind == IncidentKind::kKill);
   return alarm && !over ? Tone::kAlarm : Tone::kNotice;
 }
 
 void put_placement(Layout& page, const Container& container) {
-  const std::string project = label(container, "com.docker.compose.project");
-  const std::string service = label(container, "com.docker.compose.service");
-  if (!project.empty() && !service.empty()) {
-    const std::string number = label(container, "com.docker.compose.container-number");
-    page.piece(kDot, escape_terminal("compose " + project + "/" + service + (number.empty() ? "" : "-" + number)));
+  if (const auto compose = compose_of(container.labels)) {
+    const std::string number = compose->number ? "-" + std::to_string(*compose->number) : "";
+    page.piece(kDot, escape_terminal("compose " + compose->project + "/" + compose->service + number));
   }
-  const std::string pod = label(container, "io.kubernetes.pod.name");
-  if (!pod.empty()) {
-    page.piece(kDot, escape_terminal("pod " + label(container, "io.kubernetes.pod.namespace") + "/" + pod));
+  if (const auto task = ecs_of(container.labels)) {
+    const std::string revision = task->revision ? ":" + std::to_string(*task->revision) : "";
+    page.piece(kDot, escape_terminal("ecs " + task->cluster + "/" + task->family + revision));
+  }
+  if (const auto& pod = container.pod; pod && !(pod->name.empty() && pod->uid.empty())) {
+    const std::string name = pod->name.empty()         ? pod->uid
+                             : pod->name_space.empty() ? pod->name
+                                                       : pod->name_space + "/" + pod->name;
+    page.piece(kDot, escape_terminal((pod->sandbox ? "sandbox of pod " : "pod ") + name));
+    if (pod->owner) {
+      page.piece(kDot, escape_terminal(pod->owner->kind + " " + pod->owner->name));
+    }
+  }
+  for (const OuterContainer& outer : container.outer) {
+    page.piece(kDot, escape_terminal("inside " + std::string(to_string(outer.runtime)) + " " +
+                                     (outer.name.empty() ? outer.id.substr(0, kShortId) : outer.name)));
   }
 }
 
@@ -95,6 +106,38 @@ void put_identity(Layout& page, const Incident& incident) {
   }
 }
 
+// What the runtime made of an OOM kill, beside what the kernel did.
+std::string state_words(const Incident& incident) {
+  const RuntimeState& state = *incident.container.state;
+  std::string out = state.status;
+  const auto add = [&](const std::string& more) { out += (out.empty() ? "" : kDot) + more; };
+  if (state.exit_code) {
+    add("exit code " + std::to_string(*state.exit_code));
+  }
+  if (state.oom_killed) {
+    add(*state.oom_killed ? "OOMKilled true" : "OOMKilled false, but it was the kernel's OOM killer");
+  }
+  if (state.restart_count.value_or(0) > 0) {
+    add("restarted " + counted(*state.restart_count, "time", "times"));
+  }
+  if (!state.error.empty()) {
+    add("error: " + state.error);
+  }
+  return out;
+}
+
+std::string update_text(const Incident& incident, const TextStyle& style) {
+  Layout page(style.columns, style.color);
+  put_heading(page, incident);
+  if (incident.container.state) {
+    page.row("state");
+    page.words("", escape_terminal(state_words(incident)));
+  }
+  page.row("incident");
+  page.piece("", escape_terminal(incident.id));
+  return page.finish() + "\n";
+}
+
 std::string loss_words(const Evidence& evidence) {
   if (evidence.lost_critical == 0 && evidence.lost_bulk == 0) {
     return "lost 0";
@@ -119,6 +162,9 @@ void put_evidence(Layout& page, const Evidence& evidence) {
 }  // namespace
 
 std::string to_text(const Incident& incident, const TextStyle& style) {
+  if (!incident.update.empty()) {
+    return update_text(incident, style);
+  }
   Layout page(style.columns, style.color);
   put_heading(page, incident);
   put_identity(page, incident);

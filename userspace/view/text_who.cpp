@@ -12,10 +12,13 @@ namespace {
 
 constexpr std::size_t kVictimsShown = 5;
 constexpr std::size_t kStuckShown = 5;
+constexpr std::size_t kParentsShown = 4;
 
 void put_victim_role(Layout& page, const Incident& incident, const Victim& victim) {
   if (victim.main_process) {
     page.piece(", ", is_container(incident.container.runtime) ? "main process: exit 137" : "main process");
+  } else if (!victim.main_process_known) {
+    page.piece(", ", "main process or child: not known");
   } else if (is_container(incident.container.runtime)) {
     const bool main_died = std::ranges::any_of(incident.victims, &Victim::main_process);
     page.piece(", ", main_died ? "a child" : "a child: the container may live on");
@@ -32,6 +35,28 @@ void put_victim_memory(Layout& page, const Victim& victim) {
   page.piece(kDot, "oom_score_adj " + std::to_string(victim.oom_score_adj));
 }
 
+// From its own parent up to the first process of its container; of a long chain the middle is left out.
+void put_parents(Layout& page, const Victim& victim) {
+  if (victim.main_process || victim.parents.empty()) {
+    return;
+  }
+  const std::size_t count = victim.parents.size();
+  page.row("child of");
+  for (std::size_t i = 0; i < count; ++i) {
+    const Parent& parent = victim.parents[i];
+    const char* joiner = i == 0 ? "" : " → ";
+    if (count > kParentsShown && i == kParentsShown - 2) {
+      page.piece(joiner, "…");
+      i = count - 2;
+      continue;
+    }
+    page.piece(joiner, process(parent.comm, parent.container_pid == 0 ? parent.pid : parent.container_pid));
+  }
+  if (!victim.parents_complete) {
+    page.piece(" → ", "…");
+  }
+}
+
 void put_victims(Layout& page, const Incident& incident) {
   const std::size_t shown = std::min(incident.victims.size(), kVictimsShown);
   for (std::size_t i = 0; i < shown; ++i) {
@@ -46,6 +71,7 @@ void put_victims(Layout& page, const Incident& incident) {
     put_victim_role(page, incident, victim);
     if (incident.victims.size() == 1) {
       put_victim_memory(page, victim);
+      put_parents(page, victim);
     } else {
       page.piece(kDot, "anon " + bytes(victim.anon_bytes));
     }

@@ -16,7 +16,7 @@
 #endif
 
 /* Raised whenever the layout or the meaning of a record changes. */
-#define MEMCREST_ABI_VERSION 2
+#define MEMCREST_ABI_VERSION 3
 
 /* "No limit" and "not known" for the byte counts below. */
 #define MEMCREST_NO_LIMIT (~0ULL)
@@ -24,10 +24,12 @@
 
 #define MEMCREST_COMM_LEN 16        /* TASK_COMM_LEN */
 #define MEMCREST_CMDLINE_LEN 256    /* start of the command line; arguments end in NUL */
+#define MEMCREST_EXE_LEN 128        /* path of a program, as it was asked for */
 #define MEMCREST_PATH_LEN 512       /* cgroup path inside its hierarchy */
 #define MEMCREST_NAME_LEN 96        /* last part of a cgroup path; a systemd container scope needs 78 */
 #define MEMCREST_USER_FRAMES 32
 #define MEMCREST_KERNEL_FRAMES 24
 #define MEMCREST_CHAIN_LEN 12       /* memory cgroups from the victim's up to the root */
+#define MEMCREST_PARENTS_LEN 8      /* processes from the victim's parent up to its container's first */
 
 #endif

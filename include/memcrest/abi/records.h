@@ -82,8 +82,10 @@ struct memcrest_exec {
 	__u32 cmdline_len; /* bytes used in cmdline */
 	__u64 cmdline_total; /* bytes that the process has; more than cmdline_len when cut */
 	char cmdline[MEMCREST_CMDLINE_LEN];
+	/* The binary as execve was given it, of a script its interpreter: may be relative, or a link. Full when cut. */
+	char exe[MEMCREST_EXE_LEN];
 };
-MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_exec) == 32 + 64 + 16 + 256, "exec layout");
+MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_exec) == 32 + 64 + 16 + 256 + 128, "exec layout");
 
 struct memcrest_throttle {
 	struct memcrest_header h;
@@ -144,6 +146,22 @@ struct memcrest_oom {
 	struct memcrest_chain chain; /* from the cgroup that was hit upwards */
 };
 
+/* A process that the victim comes from. */
+struct memcrest_relative {
+	__u32 tgid; /* 0: there is none, or it could not be read */
+	__u32 ns_tgid; /* pid in its innermost pid namespace */
+	__u64 start_time_ns;
+	__u64 cgroup_id; /* memory cgroup of the process's first thread */
+	char comm[MEMCREST_COMM_LEN];
+};
+MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_relative) == 40, "relative layout");
+
+enum {
+	MEMCREST_PARENTS_UNKNOWN = 0, /* not read to the end: the chain is longer, or a task could not be read */
+	MEMCREST_PARENTS_INIT = 1, /* the last one, or the victim itself, is the first process of its pid namespace */
+	MEMCREST_PARENTS_OUTSIDE = 2, /* the next one lives in another pid namespace: it entered the container */
+};
+
 struct memcrest_victim {
 	struct memcrest_header h;
 	struct memcrest_task trigger;
@@ -159,7 +177,16 @@ struct memcrest_victim {
 	struct memcrest_chain chain; /* from the victim's cgroup upwards */
 	__u64 kernel_stack[MEMCREST_KERNEL_FRAMES]; /* of the trigger: tells a memcg OOM from a host OOM */
 	__u64 user_stack[MEMCREST_USER_FRAMES]; /* of the trigger */
+	__u32 parents_used; /* entries filled, the victim's parent first; all in the victim's pid namespace */
+	__u32 parents_end; /* MEMCREST_PARENTS_*: why there are no more */
+	__u64 parent_cgroup_id; /* memory cgroup of the parent, whatever namespace it is in */
+	struct memcrest_relative
+		init; /* first process of the victim's pid namespace; the victim itself if it is that */
+	struct memcrest_relative parents[MEMCREST_PARENTS_LEN];
 };
+/* With its ring-buffer header it must fit into the smallest ring, of one page. */
+MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_victim) == 32 + 128 + 48 + 2408 + 56 * 8 + 16 + 9 * 40, "victim layout");
+MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_victim) + 8 <= 4096, "victim fits into a page");
 
 enum {
 	MEMCREST_KILL_KERNEL = 1, /* sent by the kernel itself (SEND_SIG_PRIV) */

@@ -38,6 +38,11 @@ class ProcessTableTest : public ::testing::Test {
                                     << ") S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 "
                                     << who.process.start_ns / tick_ns() << " 19 20\n";
   }
+  void link_exe(const TaskInfo& who, const std::string& target) {
+    const std::string link = dir_.path() + "/" + std::to_string(who.process.tgid) + "/exe";
+    std::filesystem::remove(link);
+    std::filesystem::create_symlink(target, link);
+  }
   void end(const TaskInfo& who) { std::filesystem::remove_all(dir_.path() + "/" + std::to_string(who.process.tgid)); }
   [[nodiscard]] SystemRoot root() const { return {.proc = dir_.path(), .sys = "", .run = ""}; }
 
@@ -55,28 +60,28 @@ TEST_F(ProcessTableTest, ReadsTheCommandLineWhileTheProcessLives) {
   ProcessTable table(root());
   const TaskInfo hog = process(42);
   add(hog, std::string("hog\0--size\0two words\0", 21));
-  table.seen(hog);
+  table.seen(hog.process);
   end(hog);
-  EXPECT_EQ(table.cmdline(hog), "hog --size 'two words'");
+  EXPECT_EQ(table.cmdline(hog.process), "hog --size 'two words'");
 }
 
 TEST_F(ProcessTableTest, CountsFieldsFromTheLastParenthesisOfTheName) {
   ProcessTable table(root());
   const TaskInfo evil = process(42);
   add(evil, "evil", "a) S 1 2 3 (b) 4");
-  EXPECT_EQ(table.cmdline(evil), "evil");
+  EXPECT_EQ(table.cmdline(evil.process), "evil");
 }
 
 TEST_F(ProcessTableTest, AnExecBeatsWhatProcSaid) {
   ProcessTable table(root());
   const TaskInfo child = process(42);
   add(child, std::string("shell\0", 6));
-  table.seen(child);
+  table.seen(child.process);
   table.started(exec_of(child, std::string("hog\0anon\0", 9)));
-  table.seen(child);
-  EXPECT_EQ(table.cmdline(child), "hog anon");
+  table.seen(child.process);
+  EXPECT_EQ(table.cmdline(child.process), "hog anon");
   table.started(exec_of(child, std::string("other\0", 6)));
-  EXPECT_EQ(table.cmdline(child), "other");
+  EXPECT_EQ(table.cmdline(child.process), "other");
 }
 
 TEST_F(ProcessTableTest, ACutCommandLineSaysSo) {
@@ -84,11 +89,11 @@ TEST_F(ProcessTableTest, ACutCommandLineSaysSo) {
   ExecEvent exec = exec_of(process(42), std::string("java\0-cp\0a:b", 12));
   exec.cmdline_cut = true;
   table.started(exec);
-  EXPECT_EQ(table.cmdline(exec.task), "java -cp a:b …");
+  EXPECT_EQ(table.cmdline(exec.task.process), "java -cp a:b …");
   const TaskInfo wordy = process(43);
   add(wordy, std::string("java\0", 5) + std::string(20'000, 'x'));
-  EXPECT_THAT(table.cmdline(wordy), EndsWith("xxx …"));
-  EXPECT_LE(table.cmdline(wordy).size(), 4200);
+  EXPECT_THAT(table.cmdline(wordy.process), EndsWith("xxx …"));
+  EXPECT_LE(table.cmdline(wordy.process).size(), 4200);
 }
 
 TEST_F(ProcessTableTest, AnotherProcessWithTheSamePidIsNotTaken) {
@@ -96,12 +101,12 @@ TEST_F(ProcessTableTest, AnotherProcessWithTheSamePidIsNotTaken) {
   const TaskInfo old = process(42, 100);
   const TaskInfo fresh = process(42, 200);
   add(fresh, "fresh");
-  EXPECT_EQ(table.cmdline(old), "");
-  EXPECT_EQ(table.cmdline(fresh), "fresh");
+  EXPECT_EQ(table.cmdline(old.process), "");
+  EXPECT_EQ(table.cmdline(fresh.process), "fresh");
   // Each keeps its own.
   table.started(exec_of(old, "old"));
-  EXPECT_EQ(table.cmdline(old), "old");
-  EXPECT_EQ(table.cmdline(fresh), "fresh");
+  EXPECT_EQ(table.cmdline(old.process), "old");
+  EXPECT_EQ(table.cmdline(fresh.process), "fresh");
 }
 
 TEST_F(ProcessTableTest, TheStartMayDifferByLessThanATickOnly) {
@@ -110,20 +115,20 @@ TEST_F(ProcessTableTest, TheStartMayDifferByLessThanATickOnly) {
   add(real, "hog");
   TaskInfo next = real;
   next.process.start_ns += tick_ns();
-  EXPECT_EQ(table.cmdline(next), "");
+  EXPECT_EQ(table.cmdline(next.process), "");
   real.process.start_ns += tick_ns() - 8;
-  EXPECT_EQ(table.cmdline(real), "hog");
+  EXPECT_EQ(table.cmdline(real.process), "hog");
 }
 
 TEST_F(ProcessTableTest, GoneOrUnreadableProcessesAreUnknown) {
   ProcessTable table(root());
-  EXPECT_EQ(table.cmdline(process(1)), "");
+  EXPECT_EQ(table.cmdline(process(1).process), "");
   const TaskInfo broken = process(42);
   for (const char* stat : {"", "42", "42 (hog", "42 (hog) S 1 2", "42 (hog) S a b c d e f g h i j k l m n o p q r s"}) {
     add(broken, "hog");
     std::ofstream(dir_.path() + "/42/stat") << stat;
     ProcessTable again(root());
-    EXPECT_EQ(again.cmdline(broken), "") << stat;
+    EXPECT_EQ(again.cmdline(broken.process), "") << stat;
   }
 }
 
@@ -132,17 +137,17 @@ TEST_F(ProcessTableTest, KeepsTheMostRecentlyUsedAndNoMore) {
   for (std::uint32_t pid = 1; pid <= 3; ++pid) {
     table.started(exec_of(process(pid), "p" + std::to_string(pid)));
   }
-  table.seen(process(1));
+  table.seen(process(1).process);
   table.started(exec_of(process(4), "p4"));  // 2 goes
   EXPECT_EQ(table.size(), 3);
-  EXPECT_EQ(table.cmdline(process(1)), "p1");
-  EXPECT_EQ(table.cmdline(process(3)), "p3");
-  EXPECT_EQ(table.cmdline(process(4)), "p4");
-  EXPECT_EQ(table.cmdline(process(2)), "");
+  EXPECT_EQ(table.cmdline(process(1).process), "p1");
+  EXPECT_EQ(table.cmdline(process(3).process), "p3");
+  EXPECT_EQ(table.cmdline(process(4).process), "p4");
+  EXPECT_EQ(table.cmdline(process(2).process), "");
   EXPECT_EQ(table.size(), 3);
   for (std::uint32_t pid = 100; pid < 1100; ++pid) {
     table.started(exec_of(process(pid), "x"));
-    table.seen(process(pid / 2));
+    table.seen(process(pid / 2).process);
     ASSERT_LE(table.size(), 3);
   }
 }
@@ -150,9 +155,128 @@ TEST_F(ProcessTableTest, KeepsTheMostRecentlyUsedAndNoMore) {
 TEST_F(ProcessTableTest, ATableOfNoSizeStillAnswers) {
   ProcessTable table(root(), 0);
   table.started(exec_of(process(1), "one"));
-  EXPECT_EQ(table.cmdline(process(1)), "one");
-  EXPECT_EQ(table.cmdline(process(2)), "");
+  EXPECT_EQ(table.cmdline(process(1).process), "one");
+  EXPECT_EQ(table.cmdline(process(2).process), "");
   EXPECT_EQ(table.size(), 1);
+}
+
+TEST_F(ProcessTableTest, SecretsAreMaskedWhereverTheLineComesFrom) {
+  ProcessTable table(root());
+  table.started(exec_of(process(41), std::string("hog\0--password\0hunter2\0", 23)));
+  EXPECT_EQ(table.cmdline(process(41).process), "hog --password '***'");
+  ExecEvent cut = exec_of(process(42), std::string("hog\0ghp_abcd", 12));
+  cut.cmdline_cut = true;
+  table.started(cut);
+  EXPECT_EQ(table.cmdline(process(42).process), "hog '***' …");
+  add(process(43), std::string("hog\0TOKEN=abc\0", 14));
+  EXPECT_EQ(table.cmdline(process(43).process), "hog 'TOKEN=***'");
+}
+
+TEST_F(ProcessTableTest, RedactedLinesKeepTheProgramOnly) {
+  ProcessTable table(root(), 16, CmdlineDetail::kProgramOnly);
+  table.started(exec_of(process(41), std::string("hog\0anon\00064m\0", 13)));
+  EXPECT_EQ(table.cmdline(process(41).process), "hog [redacted]");
+  add(process(42), std::string("hog\0", 4));
+  EXPECT_EQ(table.cmdline(process(42).process), "hog");
+}
+
+TEST_F(ProcessTableTest, TheExecutableComesFromProcWhileItLives) {
+  ProcessTable table(root());
+  ExecEvent exec = exec_of(process(42), "sh");
+  exec.exe = "/bin/sh";
+  table.started(exec);
+  EXPECT_EQ(table.exe(process(42).process), "/bin/sh") << "as it was asked for";
+  table.started(exec);
+  add(process(42), "sh");
+  link_exe(process(42), "/usr/bin/busybox");
+  table.seen(process(42).process);
+  end(process(42));
+  EXPECT_EQ(table.exe(process(42).process), "/usr/bin/busybox");
+  EXPECT_EQ(table.cmdline(process(42).process), "sh");
+  // The next program of the same process: what /proc said is of the last one.
+  exec.exe = "/bin/hog";
+  table.started(exec);
+  EXPECT_EQ(table.exe(process(42).process), "/bin/hog");
+}
+
+TEST_F(ProcessTableTest, APathThatSaysNothingLaterIsNotKept) {
+  ProcessTable table(root());
+  for (const char* path : {"./hog", "hog", "../hog", "/dev/fd/5", "/proc/self/fd/6", ""}) {
+    ExecEvent exec = exec_of(process(42), "hog");
+    exec.exe = path;
+    table.started(exec);
+    EXPECT_EQ(table.exe(process(42).process), "") << path;
+  }
+}
+
+TEST_F(ProcessTableTest, TheExecutableOfAnotherProcessIsNotTaken) {
+  ProcessTable table(root());
+  const TaskInfo old = process(42, 100);
+  add(process(42, 200), "fresh");
+  link_exe(process(42, 200), "/bin/fresh");
+  EXPECT_EQ(table.exe(old.process), "");
+  table.started(exec_of(process(42, 150), "x"));
+  EXPECT_EQ(table.exe(process(42, 150).process), "");
+  EXPECT_EQ(table.exe(process(42, 200).process), "/bin/fresh");
+  const TaskInfo far = process(43);
+  add(far, "far");
+  link_exe(far, "/" + std::string(3000, 'x'));
+  EXPECT_EQ(table.exe(far.process), "") << "a path that was cut is no path";
+}
+
+TEST_F(ProcessTableTest, WhatRanBeforeIsReadInTime) {
+  ProcessTable table(root());
+  for (std::uint32_t pid = 1; pid <= 100; ++pid) {
+    add(process(pid), "p" + std::to_string(pid));
+    link_exe(process(pid), "/bin/p" + std::to_string(pid));
+  }
+  add(process(200), "");                                      // a kernel thread
+  std::filesystem::create_directories(dir_.path() + "/300");  // gone between two looks
+  std::filesystem::create_directories(dir_.path() + "/12x");
+  int rounds = 1;
+  while (table.read_more_running()) {
+    ASSERT_LT(++rounds, 100);
+  }
+  EXPECT_GT(rounds, 2) << "a little at a time";
+  EXPECT_FALSE(table.read_more_running());
+  EXPECT_EQ(table.size(), 100);
+  for (std::uint32_t pid = 1; pid <= 100; ++pid) {
+    end(process(pid));
+  }
+  // An event knows the start to the nanosecond, /proc to a tick.
+  EXPECT_EQ(table.cmdline(process(7).process), "p7");
+  EXPECT_EQ(table.exe(process(7).process), "/bin/p7");
+  TaskInfo other = process(7);
+  other.process.start_ns += tick_ns();
+  EXPECT_EQ(table.cmdline(other.process), "");
+  table.started(exec_of(process(8), "next"));
+  EXPECT_EQ(table.cmdline(process(8).process), "next");
+}
+
+TEST_F(ProcessTableTest, WhatEventsToldIsNotReadAgain) {
+  ProcessTable table(root());
+  table.started(exec_of(process(5), "from the event"));
+  add(process(5), "from proc");
+  while (table.read_more_running()) {
+  }
+  EXPECT_EQ(table.cmdline(process(5).process), "from the event");
+  EXPECT_EQ(table.size(), 1);
+}
+
+TEST_F(ProcessTableTest, TheRunningOnesFillHalfOfTheTableAtMost) {
+  ProcessTable table(root(), 20);
+  for (std::uint32_t pid = 1; pid <= 100; ++pid) {
+    add(process(pid), "p");
+  }
+  while (table.read_more_running()) {
+  }
+  EXPECT_EQ(table.size(), 10);
+}
+
+TEST_F(ProcessTableTest, WithoutProcNothingIsReadAndNothingFails) {
+  ProcessTable table({.proc = dir_.path() + "/nowhere", .sys = "", .run = ""});
+  EXPECT_FALSE(table.read_more_running());
+  EXPECT_EQ(table.size(), 0);
 }
 
 }  // namespace

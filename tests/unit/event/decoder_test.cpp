@@ -86,6 +86,63 @@ TEST(Decoder, VictimWithChain) {
   EXPECT_FALSE(victim.memcg_oom);
 }
 
+TEST(Decoder, WhereAVictimComesFrom) {
+  auto record = make<memcrest_victim>(MEMCREST_REC_VICTIM);
+  auto event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  EXPECT_TRUE(std::get<VictimEvent>(*event).parents.empty());
+  EXPECT_EQ(std::get<VictimEvent>(*event).parents_end, ParentsEnd::kUnknown);
+  EXPECT_FALSE(std::get<VictimEvent>(*event).init);
+  record.parents_used = 2;
+  record.parents_end = MEMCREST_PARENTS_INIT;
+  record.parent_cgroup_id = 9;
+  record.parents[0].tgid = 40;
+  record.parents[0].ns_tgid = 12;
+  record.parents[0].start_time_ns = 4000;
+  record.parents[0].cgroup_id = 7;
+  std::memcpy(record.parents[0].comm, "0123456789abcdef", 16);  // no closing NUL
+  record.parents[1].tgid = 30;
+  record.parents[2].tgid = 99;  // beyond what is used
+  record.init = record.parents[1];
+  event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  const auto& victim = std::get<VictimEvent>(*event);
+  ASSERT_EQ(victim.parents.size(), 2U);
+  EXPECT_EQ(victim.parents[0].process, (ProcessKey{40, 4000}));
+  EXPECT_EQ(victim.parents[0].ns_tgid, 12U);
+  EXPECT_EQ(victim.parents[0].cgroup_id, 7U);
+  EXPECT_EQ(victim.parents[0].comm, "0123456789abcdef");
+  EXPECT_EQ(victim.parents_end, ParentsEnd::kInit);
+  EXPECT_EQ(victim.parent_cgroup_id, 9U);
+  EXPECT_EQ(victim.init->process.tgid, 30U);
+  record.parents_end = MEMCREST_PARENTS_OUTSIDE;
+  record.parents_used = MEMCREST_PARENTS_LEN;
+  event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<VictimEvent>(*event).parents_end, ParentsEnd::kOutside);
+  EXPECT_EQ(std::get<VictimEvent>(*event).parents.size(), static_cast<std::size_t>(MEMCREST_PARENTS_LEN));
+  record.parents_used = MEMCREST_PARENTS_LEN + 1;
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("parents"));
+  record.parents_used = 0;
+  record.parents_end = MEMCREST_PARENTS_OUTSIDE + 1;
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("parents"));
+}
+
+TEST(Decoder, APathThatWasCutIsNoPath) {
+  auto record = make<memcrest_exec>(MEMCREST_REC_EXEC);
+  std::strcpy(record.exe, "/usr/bin/hog");
+  auto event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<ExecEvent>(*event).exe, "/usr/bin/hog");
+  for (const std::size_t length : {sizeof(record.exe), sizeof(record.exe) - 1}) {
+    std::memset(record.exe, 0, sizeof(record.exe));
+    std::memset(record.exe, 'x', length);
+    event = decode(bytes_of(record));
+    ASSERT_TRUE(event);
+    EXPECT_EQ(std::get<ExecEvent>(*event).exe, "");
+  }
+}
+
 TEST(Decoder, ChainLongerThanItsFieldIsCut) {
   auto record = make<memcrest_oom>(MEMCREST_REC_OOM);
   record.chain.used = 4000000000U;

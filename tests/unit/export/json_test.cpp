@@ -59,7 +59,8 @@ TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   EXPECT_THAT(keys(json["trigger"]), ElementsAre("pid", "tid", "comm", "container_pid"));
   EXPECT_THAT(keys(json["victims"][0]),
               ElementsAre("pid", "container_pid", "comm", "cmdline", "uid", "oom_score_adj", "anon_bytes", "file_bytes",
-                          "shmem_bytes", "swap_bytes", "pagetable_bytes", "main_process"));
+                          "shmem_bytes", "swap_bytes", "pagetable_bytes", "main_process", "main_process_known", "exe",
+                          "start", "start_boot_time_ns", "parents", "parents_complete"));
   EXPECT_THAT(keys(json["burst"]), ElementsAre("start", "duration_ms", "base_bytes", "peak_bytes", "growth_bytes",
                                                "slope_bytes_per_s", "contributors", "peak_exact", "page_cache_bytes",
                                                "above_half_ms", "end", "end_uncertainty_ms", "shape"));
@@ -119,6 +120,37 @@ TEST(Json, NullIsUnknownAndZeroIsZero) {
   EXPECT_TRUE(json["victims"][0]["container_pid"].is_null());
   EXPECT_TRUE(json["victims"][0]["cmdline"].is_null());
   record(to_json(incident));
+}
+
+TEST(Json, AVictimsOriginAndItsUnknowns) {
+  Incident incident = oom_incident();
+  Victim& victim = incident.victims[0];
+  victim.main_process = false;
+  victim.parents = {{5901, 3, "sh", "sh -c x"}, {5900, 0, "entrypoint.sh", ""}};
+  auto json = parsed(incident)["victims"][0];
+  record(to_json(incident));
+  EXPECT_EQ(json["exe"], "/usr/local/bin/python3.12");
+  EXPECT_EQ(json["start"], "2026-11-22T09:31:02.118000123Z");
+  EXPECT_EQ(json["start_boot_time_ns"], 952'844'890'123);
+  EXPECT_EQ(json["main_process_known"], true);
+  EXPECT_EQ(json["parents_complete"], true);
+  ASSERT_EQ(json["parents"].size(), 2);
+  EXPECT_THAT(keys(json["parents"][0]), ElementsAre("pid", "container_pid", "comm", "cmdline"));
+  EXPECT_EQ(json["parents"][0]["pid"], 5901);
+  EXPECT_EQ(json["parents"][0]["container_pid"], 3);
+  EXPECT_EQ(json["parents"][0]["cmdline"], "sh -c x");
+  EXPECT_TRUE(json["parents"][1]["container_pid"].is_null());
+  EXPECT_TRUE(json["parents"][1]["cmdline"].is_null());
+  victim = Victim{};
+  victim.main_process_known = false;
+  json = parsed(incident)["victims"][0];
+  record(to_json(incident));
+  EXPECT_TRUE(json["exe"].is_null());
+  EXPECT_TRUE(json["start"].is_null());
+  EXPECT_TRUE(json["start_boot_time_ns"].is_null());
+  EXPECT_EQ(json["parents"], nlohmann::ordered_json::array());
+  EXPECT_EQ(json["parents_complete"], false);
+  EXPECT_EQ(json["main_process_known"], false);
 }
 
 TEST(Json, LargestNumbersStayIntegers) {

@@ -46,7 +46,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" + kA + ".scope",
                            Runtime::kDocker, kA, true},
                       Case{"/batch/jobs/" + kA, Runtime::kUnknown, kA, true},
-                      Case{"/ecs/0f3a/" + kA + "/x", Runtime::kUnknown, kA, true}));
+                      Case{"/ecs/0f3a/" + kA + "/x", Runtime::kUnknown, kA, true},
+                      Case{"/lxc/" + kA, Runtime::kUnknown, kA, true}));
 
 INSTANTIATE_TEST_SUITE_P(
     Kubernetes, Containers,
@@ -100,7 +101,7 @@ TEST(CgroupPath, PodAndQualityOfService) {
 TEST(CgroupPath, InnermostContainerWins) {
   const CgroupPath dind = parse_cgroup_path("/docker/" + kA + "/docker/" + kB + "/sub");
   EXPECT_EQ(dind.container_id, kB);
-  EXPECT_THAT(dind.outer_ids, ElementsAre(kA));
+  EXPECT_THAT(dind.outer_ids, ElementsAre(CgroupPath::Outer{Runtime::kDocker, kA, ""}));
   EXPECT_EQ(dind.container_path, "/docker/" + kA + "/docker/" + kB);
 
   const CgroupPath kind =
@@ -108,11 +109,103 @@ TEST(CgroupPath, InnermostContainerWins) {
   EXPECT_EQ(kind.container_id, kB);
   EXPECT_EQ(kind.runtime, Runtime::kContainerd);
   EXPECT_EQ(kind.pod_uid, kUid);
-  EXPECT_THAT(kind.outer_ids, ElementsAre(kA));
+  EXPECT_THAT(kind.outer_ids, ElementsAre(CgroupPath::Outer{Runtime::kDocker, kA, ""}));
 
   const CgroupPath twice = parse_cgroup_path("/docker/" + kA + "/docker/" + kA);
   EXPECT_EQ(twice.container_id, kA);
   EXPECT_THAT(twice.outer_ids, IsEmpty()) << "the same container is not around itself";
+}
+
+TEST(CgroupPath, EachContainerAroundIsTold) {
+  const CgroupPath deep = parse_cgroup_path("/lxc.payload.host/machine.slice/machine-vm.scope/payload/docker/" + kA +
+                                            "/kubepods/pod" + kUid + "/" + kB + "/lxc/inner-1");
+  EXPECT_EQ(deep.runtime, Runtime::kLxc);
+  EXPECT_EQ(deep.container_id, "inner-1");
+  EXPECT_THAT(
+      deep.outer_ids,
+      ElementsAre(CgroupPath::Outer{Runtime::kLxc, "host", "host"}, CgroupPath::Outer{Runtime::kSystemd, "vm", "vm"},
+                  CgroupPath::Outer{Runtime::kDocker, kA, ""}, CgroupPath::Outer{Runtime::kContainerd, kB, ""}));
+  EXPECT_EQ(deep.machine, "") << "it is around, not inside";
+
+  const Container container = container_from_path(deep);
+  ASSERT_EQ(container.outer.size(), 4U);
+  EXPECT_EQ(container.outer.front().id, kB) << "innermost first";
+  EXPECT_EQ(container.outer.front().runtime, Runtime::kContainerd);
+  EXPECT_EQ(container.outer.back().name, "host");
+  EXPECT_EQ(container.name, "") << "the number may be LXC's";
+  EXPECT_NE(container.unknown_reason, "");
+}
+
+TEST(CgroupPath, APodIsOnlyThatOfItsOwnContainer) {
+  const std::string other = "11111111-2222-3333-4444-555555555555";
+  const std::string pod = "/kubepods/burstable/pod" + kUid;
+  const CgroupPath inner = parse_cgroup_path(pod + "/" + kA + "/docker/" + kB);
+  EXPECT_EQ(inner.container_id, kB);
+  EXPECT_EQ(inner.pod_uid, "") << "the pod is that of the container around";
+  EXPECT_EQ(inner.qos, "");
+  const CgroupPath both = parse_cgroup_path(pod + "/" + kA + "/kubepods/besteffort/pod" + other + "/" + kB);
+  EXPECT_EQ(both.pod_uid, other);
+  EXPECT_EQ(both.qos, "besteffort");
+  const CgroupPath inside = parse_cgroup_path(pod + "/" + kA + "/kubepods/besteffort/pod" + other);
+  EXPECT_EQ(inside.container_id, kA);
+  EXPECT_EQ(inside.pod_uid, kUid) << "the pod inside is not the container's own";
+  EXPECT_EQ(inside.qos, "burstable");
+  EXPECT_EQ(inside.reason, "");
+  const CgroupPath podman = parse_cgroup_path(pod + "/" + kA + "/libpod_parent/" + kB + "/libpod-" + kB);
+  EXPECT_EQ(podman.pod_uid, kB);
+  EXPECT_EQ(podman.qos, "");
+}
+
+TEST(CgroupPath, WhatMayBeContainerdsIsLeftToASource) {
+  const CgroupPath inside = parse_cgroup_path("/default/redis/system.slice/x.service");
+  ASSERT_TRUE(inside.candidate);
+  EXPECT_EQ(inside.candidate->path, "/default/redis");
+  EXPECT_EQ(inside.candidate->name_space, "default");
+  EXPECT_EQ(inside.candidate->id, "redis");
+  const CgroupPath deep = parse_cgroup_path("/batch/jobs/" + kA + "/x");
+  ASSERT_TRUE(deep.candidate);
+  EXPECT_EQ(deep.candidate->path, "/batch/jobs/" + kA);
+  EXPECT_EQ(deep.candidate->name_space, "");
+  const std::vector<std::string> not_his = {"/default",
+                                            "default/redis",
+                                            "/system.slice/redis",
+                                            "/default/redis.service",
+                                            "/../default/redis",
+                                            "/a/../default/redis",
+                                            "/a b/c",
+                                            "/a/..b",
+                                            "/docker/" + kA + "/default/redis",
+                                            "/docker/" + kA + "/default/" + kB,
+                                            "/kubepods/pod" + kUid,
+                                            "/lxc.monitor/101",
+                                            "/libpod_parent/" + kA,
+                                            "/a/" + std::string(77, 'x')};
+  for (const std::string& path : not_his) {
+    EXPECT_FALSE(parse_cgroup_path(path).candidate) << path;
+  }
+}
+
+TEST(CgroupPath, UpwardsForgetsWhatWasRead) {
+  const CgroupPath parsed = parse_cgroup_path("/docker/" + kA + "/../libpod-" + kB);
+  EXPECT_EQ(parsed.container_id, kB);
+  EXPECT_THAT(parsed.outer_ids, IsEmpty());
+  EXPECT_EQ(parse_cgroup_path("/docker/" + kA + "/..").container_id, "");
+  EXPECT_EQ(parse_cgroup_path("/docker/../" + kA).runtime, Runtime::kUnknown);
+  EXPECT_EQ(parse_cgroup_path("/../burstable/pod" + kUid + "/" + kA).qos, "burstable");
+  EXPECT_EQ(parse_cgroup_path("/../burstable/x/pod" + kUid + "/" + kA).pod_uid, "");
+  EXPECT_EQ(parse_cgroup_path("/../x/pod" + kUid + "/" + kA).pod_uid, "");
+  EXPECT_EQ(parse_cgroup_path("/pod" + kUid + "/" + kA).pod_uid, "") << "anybody may call a cgroup so";
+  EXPECT_EQ(parse_cgroup_path("/../podcast/" + kA).pod_uid, "");
+}
+
+TEST(CgroupPath, MonitorsInsideAContainerBelongToIt) {
+  for (const std::string& below : {"/libpod_parent/libpod-conmon-" + kB, std::string("/lxc.monitor.web"),
+                                   std::string("/machine.slice/systemd-nspawn@x.service/supervisor")}) {
+    const CgroupPath parsed = parse_cgroup_path("/docker/" + kA + below);
+    EXPECT_EQ(parsed.container_id, kA) << below;
+    EXPECT_EQ(parsed.reason, "") << below;
+    EXPECT_EQ(parsed.machine, "") << below;
+  }
 }
 
 TEST(CgroupPath, MonitorsAndPodsAreNotContainers) {
@@ -140,7 +233,7 @@ TEST(CgroupPath, SystemdUnits) {
   }
   EXPECT_EQ(parse_cgroup_path("/docker/" + kA + "/system.slice/nginx.service").unit, "nginx.service");
   EXPECT_EQ(parse_cgroup_path("/system.slice/docker-" + kA + ".scope").unit, "");
-  for (const char* path : {"/", "", "/docker", "/.service", "/lxc/web", "/process_api/181dfe6dae5959b002c01a205bb8f408",
+  for (const char* path : {"/", "", "/docker", "/.service", "/process_api/181dfe6dae5959b002c01a205bb8f408",
                            "/kubepods", "/kubepods/burstable"}) {
     EXPECT_EQ(parse_cgroup_path(path).runtime, Runtime::kNone) << path;
     EXPECT_EQ(parse_cgroup_path(path).container_id, "") << path;
@@ -188,7 +281,7 @@ TEST(CgroupPath, RandomPathsDoNotCrash) {
       path += parts[random() % parts.size()];
     }
     const CgroupPath parsed = parse_cgroup_path(path);
-    EXPECT_TRUE(parsed.container_id.empty() || is_container_id(parsed.container_id));
+    EXPECT_TRUE(path.starts_with(parsed.container_path)) << path;
     EXPECT_TRUE(parsed.runtime != Runtime::kUnknown || !parsed.reason.empty()) << path;
   }
 }

@@ -71,7 +71,21 @@ TEST_F(DockerApiTest, InspectsTheContainer) {
   });
   ASSERT_TRUE(facts && *facts);
   EXPECT_EQ((*facts)->init_pid, 42U);
+  EXPECT_EQ((*facts)->runtime, Runtime::kDocker);
+  EXPECT_EQ((*facts)->id, kId);
   EXPECT_EQ(target, "/containers/" + kId + "/json");
+}
+
+TEST_F(DockerApiTest, APodOfKubernetes) {
+  const Answer facts = look_up([&](Connection& c) {
+    c.answer(200, R"([{"Id":")" + kId + R"(","Names":["/k8s_app_web-1_prod_11-22_3"],"Image":"sha256:0",
+      "Labels":{"io.kubernetes.pod.name":"web-1","io.kubernetes.pod.namespace":"prod","io.kubernetes.pod.uid":"11-22",
+                "io.kubernetes.container.name":"app","io.kubernetes.docker.type":"container"}}])");
+  });
+  ASSERT_TRUE(facts && *facts && (*facts)->pod);
+  EXPECT_EQ((*facts)->name, "app");
+  EXPECT_EQ((*facts)->pod->name, "web-1");
+  EXPECT_EQ((*facts)->runtime, Runtime::kDocker);
 }
 
 TEST_F(DockerApiTest, NoSuchContainerIsNoError) {

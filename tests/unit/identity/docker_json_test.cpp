@@ -42,8 +42,78 @@ TEST(DockerInspect, TakesWhatWeNeed) {
   EXPECT_EQ(facts->image, "my-app:latest");
   EXPECT_THAT(facts->labels, ElementsAre(Pair("com.docker.compose.project", "shop")));
   EXPECT_EQ(facts->init_pid, 4711U);
-  EXPECT_EQ(facts->memory_limit, 67108864U);
-  EXPECT_EQ(facts->swap_limit, -1);
+  EXPECT_EQ(facts->memory_limit_bytes, 67108864U);
+  EXPECT_EQ(facts->swap_limit_bytes, -1);
+}
+
+json ended(json state) {
+  json answer = inspect_answer();
+  answer["State"] = std::move(state);
+  answer["RestartCount"] = 2;
+  return answer;
+}
+
+TEST(DockerInspect, TellsTheStateOfTheEnd) {
+  const auto facts = read_docker_inspect(
+      ended({{"Status", "exited"}, {"ExitCode", 137}, {"OOMKilled", true}, {"Error", "no such device"}, {"Pid", 0}})
+          .dump(),
+      kId);
+  ASSERT_TRUE(facts && facts->state);
+  EXPECT_EQ(facts->state->status, "exited");
+  EXPECT_EQ(facts->state->exit_code, 137);
+  EXPECT_EQ(facts->state->oom_killed, true);
+  EXPECT_EQ(facts->state->error, "no such device");
+  EXPECT_EQ(facts->state->restart_count, 2U);
+  EXPECT_EQ(facts->init_pid, std::nullopt);
+
+  const auto fine = read_docker_inspect(
+      ended({{"Status", "exited"}, {"ExitCode", 0}, {"OOMKilled", false}, {"Error", ""}}).dump(), kId);
+  EXPECT_EQ(fine->state->exit_code, 0);
+  EXPECT_EQ(fine->state->oom_killed, false);
+}
+
+TEST(DockerInspect, DefaultsAreNoFactsBeforeTheEnd) {
+  for (const char* status : {"created", "running", "paused"}) {
+    const auto facts =
+        read_docker_inspect(ended({{"ExitCode", 0}, {"OOMKilled", false}, {"Status", status}}).dump(), kId);
+    ASSERT_TRUE(facts && facts->state);
+    EXPECT_EQ(facts->state->status, status);
+    EXPECT_EQ(facts->state->exit_code, std::nullopt) << status;
+    EXPECT_EQ(facts->state->oom_killed, std::nullopt) << status;
+  }
+  const auto failed = read_docker_inspect(ended({{"Status", "created"}, {"ExitCode", 127}}).dump(), kId);
+  EXPECT_EQ(failed->state->exit_code, 127) << "its start failed";
+  const auto between =
+      read_docker_inspect(ended({{"Status", "restarting"}, {"ExitCode", 0}, {"OOMKilled", true}}).dump(), kId);
+  EXPECT_EQ(between->state->exit_code, 0);
+  EXPECT_EQ(between->state->oom_killed, true);
+}
+
+TEST(DockerInspect, StateOfWrongTypes) {
+  json answer = ended({{"Status", 7}, {"ExitCode", "137"}, {"OOMKilled", "true"}, {"Error", {1}}});
+  EXPECT_FALSE(read_docker_inspect(answer.dump(), kId)->state);
+  answer = ended({{"Status", "exited"}, {"ExitCode", 1LL << 40U}, {"OOMKilled", 1}, {"Error", nullptr}});
+  answer["RestartCount"] = -1;
+  const auto facts = read_docker_inspect(answer.dump(), kId);
+  ASSERT_TRUE(facts && facts->state);
+  EXPECT_EQ(facts->state->exit_code, std::nullopt);
+  EXPECT_EQ(facts->state->oom_killed, std::nullopt);
+  EXPECT_EQ(facts->state->error, "");
+  EXPECT_EQ(facts->state->restart_count, std::nullopt);
+}
+
+TEST(DockerInspect, PodmansPod) {
+  json answer = inspect_answer();
+  answer["Name"] = "web";
+  answer["Pod"] = kOther;
+  answer["IsInfra"] = false;
+  auto facts = read_docker_inspect(answer.dump(), kId);
+  ASSERT_TRUE(facts && facts->pod);
+  EXPECT_EQ(facts->name, "web");
+  EXPECT_EQ(facts->pod->uid, kOther);
+  EXPECT_FALSE(facts->pod->sandbox);
+  answer["Pod"] = "";
+  EXPECT_FALSE(read_docker_inspect(answer.dump(), kId)->pod);
 }
 
 TEST(DockerInspect, WrongTypesAreAsIfAbsent) {
@@ -56,7 +126,7 @@ TEST(DockerInspect, WrongTypesAreAsIfAbsent) {
   EXPECT_EQ(facts->image, "");
   EXPECT_TRUE(facts->labels.empty());
   EXPECT_EQ(facts->init_pid, std::nullopt);
-  EXPECT_EQ(facts->memory_limit, std::nullopt);
+  EXPECT_EQ(facts->memory_limit_bytes, std::nullopt);
 
   answer = inspect_answer();
   answer["Config"]["Labels"] = {{"number", 1}, {"list", {"x"}}, {"good", "yes"}, {"nested", {{"deep", "no"}}}};
@@ -136,6 +206,20 @@ TEST(DockerList, FindsTheEntryOfTheId) {
   EXPECT_EQ((*facts)->image, "my-app:latest");
   EXPECT_THAT((*facts)->labels, ElementsAre(Pair("a", "b")));
   EXPECT_EQ((*facts)->init_pid, std::nullopt);
+}
+
+TEST(DockerList, PodmansPod) {
+  json entry = list_entry(kId, "infra");
+  entry["Names"] = {"infra"};
+  entry["Pod"] = kOther;
+  entry["PodName"] = "shop";
+  entry["IsInfra"] = true;
+  const auto facts = read_docker_list(json({list_entry(kOther, "other"), entry}).dump(), kId);
+  ASSERT_TRUE(facts && *facts && (*facts)->pod);
+  EXPECT_EQ((*facts)->name, "infra");
+  EXPECT_EQ((*facts)->pod->uid, kOther);
+  EXPECT_EQ((*facts)->pod->name, "shop");
+  EXPECT_TRUE((*facts)->pod->sandbox);
 }
 
 TEST(DockerList, NoEntryIsNoError) {

@@ -107,6 +107,35 @@ TEST(HttpAnswerReader, LimitsOfHeadAndBody) {
   }
 }
 
+TEST(HttpHeadReader, GivesBackWhatFollowsTheHead) {
+  const std::string text = "HTTP/1.0 200 OK\r\nContent-Length: 99999\r\n\r\n{first}";
+  const std::size_t head = text.find('{');
+  for (std::size_t piece = 1; piece <= text.size(); ++piece) {
+    HttpHeadReader reader(200);
+    std::size_t at = 0;
+    Result<std::optional<std::string_view>> body = std::nullopt;
+    for (; body && !*body && at < text.size(); at += piece) {
+      body = reader.feed(std::string_view(text).substr(at, piece));
+    }
+    ASSERT_TRUE(body && *body) << piece;
+    EXPECT_EQ(**body, text.substr(head, std::min(at, text.size()) - head));
+    EXPECT_EQ(reader.status(), 200);
+    EXPECT_EQ(reader.length(), 99999U) << "told, not judged";
+  }
+}
+
+TEST(HttpHeadReader, AnAnswerGoesOnAfterIt) {
+  HttpHeadReader head(200);
+  const auto rest = head.feed("HTTP/1.0 500 x\r\nContent-Length: 5\r\n\r\nhe");
+  ASSERT_TRUE(rest && *rest);
+  HttpAnswerReader answer(kSmall, head);
+  EXPECT_FALSE(*answer.feed(**rest));
+  EXPECT_TRUE(*answer.feed("llo"));
+  const HttpAnswer whole = answer.take();
+  EXPECT_EQ(whole.status, 500);
+  EXPECT_EQ(whole.body, "hello");
+}
+
 TEST(HttpAnswerReader, RandomAnswersDoNotCrash) {
   const std::vector<std::string> parts = {
       "HTTP/1.0 200 OK", "\r\n", "\n", "Content-Length: ", "5", "\r\n\r\n", "x", ":", " ", std::string("\0\xff", 2)};

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <vector>
 
 #include "support/fake_cgroups.h"
 #include "support/fake_daemon.h"
@@ -176,6 +177,137 @@ TEST_F(UnixHttpTest, StopsWhenAsked) {
   EXPECT_LT(SteadyClock::now() - start, milliseconds(1000));
   EXPECT_EQ(answer.error().code, ECANCELED);
   later.join();
+}
+
+TEST_F(UnixHttpTest, OnlyTheOwnersPeer) {
+  const FakeDaemon daemon(socket(), [](Connection& c) { c.answer(200, "x"); });
+  EXPECT_TRUE(UnixHttp(socket(), {}, ::geteuid()).get("/", kTimeout));
+  const auto other = UnixHttp(socket(), {}, ::geteuid() + 1).get("/", kTimeout);
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().code, EACCES);
+  EXPECT_THAT(other.error().message(), HasSubstr("user " + std::to_string(::geteuid()) + " listens there"));
+}
+
+// What a follower was given, one string for each time; the first is the head.
+struct Followed {
+  std::vector<std::string> pieces;
+  Result<HttpAnswer> end = fail("follow", {}, 0);
+  [[nodiscard]] std::string body() const {
+    std::string all;
+    for (const std::string& piece : pieces) {
+      all += piece;
+    }
+    return all;
+  }
+};
+
+Followed follow(const std::string& socket, const std::stop_token& stop = {}, std::size_t enough = 1U << 20U) {
+  Followed out;
+  std::size_t bytes = 0;
+  const auto take = [&](std::string_view piece) -> Result<void> {
+    out.pieces.emplace_back(piece);
+    bytes += piece.size();
+    return bytes > enough ? fail("take", {}, EMSGSIZE, "enough") : Result<void>();
+  };
+  out.end = UnixHttp(socket).follow("/events", kTimeout, take, stop);
+  return out;
+}
+
+TEST_F(UnixHttpTest, FollowsUntilThePeerCloses) {
+  const FakeDaemon daemon(socket(), [](Connection& c) {
+    c.send("HTTP/1.0 200 OK\r\n\r\none\n");
+    c.sleep(2 * kTimeout);  // only the head has a deadline
+    c.send("two\n");
+  });
+  const Followed followed = follow(socket());
+  ASSERT_TRUE(followed.end) << followed.end.error().message();
+  EXPECT_EQ(followed.end->status, 200);
+  EXPECT_EQ(followed.pieces.front(), "") << "the head is told by itself";
+  EXPECT_EQ(followed.body(), "one\ntwo\n");
+}
+
+TEST_F(UnixHttpTest, ARefusalIsNoStream) {
+  const FakeDaemon daemon(socket(), [](Connection& c) { c.answer(503, "later"); });
+  const Followed followed = follow(socket());
+  ASSERT_TRUE(followed.end);
+  EXPECT_EQ(followed.end->status, 503);
+  EXPECT_EQ(followed.end->body, "later");
+  EXPECT_TRUE(followed.pieces.empty());
+}
+
+TEST_F(UnixHttpTest, ARefusalWithoutABodyDoesNotWaitForOne) {
+  const FakeDaemon daemon(socket(), [](Connection& c) {
+    c.send("HTTP/1.0 404 No\r\nContent-Length: 0\r\n\r\n");
+    c.hang();
+  });
+  const auto start = SteadyClock::now();
+  EXPECT_EQ(follow(socket()).end->status, 404);
+  EXPECT_LT(SteadyClock::now() - start, kTimeout);
+}
+
+TEST_F(UnixHttpTest, TheHeadOfAStreamHasADeadlineAndALimit) {
+  const auto code_of = [&](FakeDaemon::Handler handler) {
+    const FakeDaemon daemon(socket(), std::move(handler));
+    const auto start = SteadyClock::now();
+    const Followed followed = follow(socket());
+    EXPECT_LT(SteadyClock::now() - start, kTimeout + kSlack);
+    return followed.end ? 0 : followed.end.error().code;
+  };
+  EXPECT_EQ(code_of([](Connection& c) { c.hang(); }), ETIMEDOUT);
+  EXPECT_EQ(code_of([](Connection& c) {
+              while (c.send("H") && c.sleep(milliseconds(20))) {
+              }
+            }),
+            EPROTO);
+  EXPECT_EQ(code_of([](Connection& c) {
+              c.send("HTTP/1.0 200 OK\r\n");
+              while (c.send("a: b\r\n") && c.sleep(milliseconds(20))) {
+              }
+            }),
+            ETIMEDOUT);
+  EXPECT_EQ(code_of([](Connection& c) {
+              c.send("HTTP/1.0 200 OK\r\n");
+              while (c.send(std::string(10000, 'a'))) {
+              }
+            }),
+            EMSGSIZE);
+  EXPECT_EQ(code_of([](Connection& c) { c.send("HTTP/1.0 2"); }), EPROTO);
+  EXPECT_EQ(code_of([](Connection& c) {
+              c.send("HTTP/1.0 500 x\r\n\r\n");
+              while (c.send("x") && c.sleep(milliseconds(20))) {
+              }
+            }),
+            ETIMEDOUT);
+}
+
+TEST_F(UnixHttpTest, WhoFollowsMayHaveEnough) {
+  const FakeDaemon daemon(socket(), [](Connection& c) {
+    c.send("HTTP/1.0 200 OK\r\n\r\n");
+    while (c.send(std::string(10000, 'x'))) {
+    }
+  });
+  const Followed followed = follow(socket(), {}, 100'000);
+  ASSERT_FALSE(followed.end);
+  EXPECT_EQ(followed.end.error().detail, "enough");
+}
+
+TEST_F(UnixHttpTest, AStopEndsASilentStreamAtOnce) {
+  const FakeDaemon daemon(socket(), [](Connection& c) {
+    c.send("HTTP/1.0 200 OK\r\n\r\n");
+    c.hang();
+  });
+  std::stop_source stop;
+  SteadyClock::time_point asked;
+  std::thread later([&] {
+    std::this_thread::sleep_for(milliseconds(100));
+    asked = SteadyClock::now();
+    stop.request_stop();
+  });
+  const Followed followed = follow(socket(), stop.get_token());
+  const auto end = SteadyClock::now();
+  later.join();
+  EXPECT_EQ(followed.end.error().code, ECANCELED);
+  EXPECT_LT(end - asked, kSlack);
 }
 
 TEST_F(UnixHttpTest, LeavesNoDescriptorBehind) {

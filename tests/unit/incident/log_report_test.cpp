@@ -170,6 +170,23 @@ TEST(LogReport, ConstraintsBecomeScopes) {
   }
 }
 
+TEST(LogReport, WhereNoLimitIsFullTheLogIsWaitedForLonger) {
+  OomSettings settings = with_log();
+  settings.host_log_wait = std::chrono::milliseconds(1000);
+  OomAssembler assembler(settings);
+  assembler.feed(victim(5_ms, task(10), chain({memcg(100, 30_MiB, 64_MiB), memcg(1, 2_GiB)})));
+  EXPECT_EQ(assembler.deadline(), 1'005_ms);
+  EXPECT_THAT(assembler.take(900_ms), IsEmpty());
+  LogOomEvent log = report("", 900_ms);
+  log.memcg = false;
+  log.memory.reset();
+  log.constraint = Constraint::kMemoryPolicy;
+  assembler.feed(log);
+  const auto found = assembler.take(901_ms);
+  ASSERT_THAT(found, SizeIs(1)) << "nothing more can come";
+  EXPECT_EQ(found[0].scope, Scope::kMempolicy);
+}
+
 TEST(LogReport, SysrqIsOrderMinusOne) {
   LogOomEvent log = report("");
   log.order = -1;

@@ -87,6 +87,35 @@ TEST(Text, AChildMayLeaveTheContainerAlive) {
   EXPECT_THAT(plain(incident), Not(HasSubstr("live on"))) << "the main process died too";
 }
 
+TEST(Text, AChildSaysWhoseItIs) {
+  Incident incident = oom_incident();
+  Victim& victim = incident.victims[0];
+  victim.parents = {{5912, 12, "sh", "sh -c x"}, {5900, 1, "entrypoint.sh", ""}};
+  EXPECT_THAT(plain(incident), Not(HasSubstr("child of"))) << "the main process has no parent in the container";
+  victim.main_process = false;
+  EXPECT_THAT(plain(incident), HasSubstr("\n  child of   sh[12] → entrypoint.sh[1]\n"));
+  victim.parents_complete = false;
+  EXPECT_THAT(plain(incident), HasSubstr("sh[12] → entrypoint.sh[1] → …\n"));
+  victim.parents[0].container_pid = 0;
+  EXPECT_THAT(plain(incident), HasSubstr("sh[5912] → "));
+  victim.parents.assign(8, {5912, 12, "sh", ""});
+  victim.parents.back() = {5900, 1, "init", ""};
+  victim.parents_complete = true;
+  EXPECT_THAT(plain(incident), HasSubstr("child of   sh[12] → sh[12] → … → init[1]\n"));
+  victim.parents.resize(4);
+  EXPECT_THAT(plain(incident), HasSubstr("child of   sh[12] → sh[12] → sh[12] → sh[12]\n"));
+  victim.parents.clear();
+  EXPECT_THAT(plain(incident), Not(HasSubstr("child of")));
+}
+
+TEST(Text, WhoWasTheMainProcessMayNotBeKnown) {
+  Incident incident = oom_incident();
+  incident.victims[0].main_process = false;
+  incident.victims[0].main_process_known = false;
+  EXPECT_THAT(plain(incident), HasSubstr("main process or child: not known"));
+  EXPECT_THAT(plain(incident), Not(HasSubstr("live on")));
+}
+
 TEST(Text, OutsideAContainerNothingIsSaidOfOne) {
   Incident incident = oom_incident();
   incident.container = {};

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "app/exit_codes.h"
+
+namespace memcrest {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+ParsedOptions parse(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "memcrest");
+  std::vector<char*> raw;
+  for (std::string& one : arguments) {
+    raw.push_back(one.data());
+  }
+  return parse_options(static_cast<int>(raw.size()), raw.data());
+}
+
+// What is said of a wrong command line, on stderr.
+std::string complaint(const std::vector<std::string>& arguments) {
+  testing::internal::CaptureStderr();
+  const ParsedOptions parsed = parse(arguments);
+  EXPECT_FALSE(parsed.options);
+  EXPECT_EQ(parsed.exit_code, kExitUsage);
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(Options, PsByDefault) {
+  const auto parsed = parse({"ps"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_EQ(parsed.options->verb, Verb::kPs);
+  const PsOptions& ps = parsed.options->ps;
+  EXPECT_FALSE(ps.json);
+  EXPECT_FALSE(ps.all);
+  EXPECT_EQ(ps.order, MemoryOrder::kPercent);
+  EXPECT_EQ(ps.wait, std::chrono::seconds(2));
+  EXPECT_FALSE(ps.identity.docker_socket.empty());
+}
+
+TEST(Options, PsWithEverything) {
+  const auto parsed = parse({"ps", "--json", "--all", "--sort", "peak", "--wait", "500ms", "--docker-socket", ""});
+  ASSERT_TRUE(parsed.options);
+  const PsOptions& ps = parsed.options->ps;
+  EXPECT_TRUE(ps.json);
+  EXPECT_TRUE(ps.all);
+  EXPECT_EQ(ps.order, MemoryOrder::kPeak);
+  EXPECT_EQ(ps.wait, std::chrono::milliseconds(500));
+  EXPECT_EQ(ps.identity.docker_socket, "");
+  EXPECT_EQ(parse({"ps", "--wait", "0s"}).options->ps.wait, std::chrono::nanoseconds(0));
+}
+
+TEST(Options, TheSameFiltersInEachVerb) {
+  const std::vector<std::string> filters = {"--container", "a",   "--container", "b",       "--pod",     "p",
+                                            "--namespace", "n",   "--label",     "k=v",     "--label",   "only",
+                                            "--image",     "i:1", "--cgroup",    "/docker", "--runtime", "podman"};
+  for (const char* verb : {"ps", "watch"}) {
+    std::vector<std::string> arguments = {verb};
+    arguments.insert(arguments.end(), filters.begin(), filters.end());
+    const auto parsed = parse(arguments);
+    ASSERT_TRUE(parsed.options) << verb;
+    const ContainerFilter& filter =
+        parsed.options->verb == Verb::kPs ? parsed.options->ps.filter : parsed.options->watch.filter;
+    EXPECT_THAT(filter.containers, ElementsAre("a", "b"));
+    EXPECT_THAT(filter.pods, ElementsAre("p"));
+    EXPECT_THAT(filter.namespaces, ElementsAre("n"));
+    ASSERT_EQ(filter.labels.size(), 2U);
+    EXPECT_EQ(filter.labels[0].key, "k");
+    EXPECT_EQ(filter.labels[0].value, "v");
+    EXPECT_EQ(filter.labels[1].key, "only");
+    EXPECT_EQ(filter.labels[1].value, std::nullopt);
+    EXPECT_THAT(filter.images, ElementsAre("i:1"));
+    EXPECT_THAT(filter.cgroups, ElementsAre("/docker"));
+    EXPECT_THAT(filter.runtimes, ElementsAre(Runtime::kPodman));
+    EXPECT_FALSE(filter.containers_only);
+  }
+  EXPECT_TRUE(parse({"watch", "--containers-only"}).options->watch.filter.containers_only);
+}
+
+TEST(Options, BadFiltersAreErrorsThatNameTheOption) {
+  for (const char* verb : {"ps", "watch"}) {
+    EXPECT_THAT(complaint({verb, "--runtime", "rkt"}), HasSubstr("--runtime: must be one of: docker"));
+    EXPECT_THAT(complaint({verb, "--label", "=v"}), HasSubstr("--label: needs a key"));
+    EXPECT_THAT(complaint({verb, "--cgroup", "docker"}), HasSubstr("--cgroup: must be a path"));
+    EXPECT_THAT(complaint({verb, "--cgroup", "/a/../b"}), HasSubstr("--cgroup: must not hold '..'"));
+    for (const char* option : {"--container", "--pod", "--namespace", "--label", "--image", "--cgroup", "--runtime"}) {
+      EXPECT_THAT(complaint({verb, option, ""}), HasSubstr(std::string(option) + ": must not be empty"));
+      EXPECT_THAT(complaint({verb, option}), HasSubstr(option)) << "no value";
+    }
+  }
+}
+
+TEST(Options, PsRefusesWhatMakesNoSense) {
+  EXPECT_THAT(complaint({"ps", "--sort", "size"}), HasSubstr("--sort"));
+  EXPECT_THAT(complaint({"ps", "--wait", "5"}), HasSubstr("--wait"));
+  EXPECT_THAT(complaint({"ps", "--wait", "2h"}), HasSubstr("--wait"));
+  EXPECT_THAT(complaint({"ps", "extra"}), HasSubstr("extra"));
+}
+
+}  // namespace
+}  // namespace memcrest

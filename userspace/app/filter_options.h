@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options by which all verbs choose containers.
+#pragma once
+
+#include "identity/container_filter.h"
+
+namespace CLI {
+class App;
+}
+
+namespace memcrest {
+
+// Adds --container, --pod, --namespace, --label, --image, --cgroup and --runtime to a verb. `filter` must outlive the
+// parsing.
+void add_filter(CLI::App& verb, ContainerFilter& filter);
+
+}  // namespace memcrest

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/identity_options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <string_view>
+
+#include "util/units.h"
+
+namespace memcrest {
+namespace {
+
+const char* environment(const char* name) {
+  return std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread
+}
+
+// DOCKER_HOST when it names a unix socket, else the usual place.
+std::string default_docker_socket() {
+  constexpr std::string_view kUnix = "unix://";
+  const char* host = environment("DOCKER_HOST");
+  if (host != nullptr && std::string_view(host).starts_with(kUnix)) {
+    return std::string(host).substr(kUnix.size());
+  }
+  return "/var/run/docker.sock";
+}
+
+void add_keep_removed(CLI::App& app, std::chrono::nanoseconds& target) {
+  app.add_option_function<std::string>(
+         "--keep-removed",
+         [&target](const std::string& text) {
+           const auto duration = parse_duration(text);
+           if (!duration) {
+             throw CLI::ValidationError("--keep-removed", duration.error().message());
+           }
+           if (*duration < std::chrono::seconds(1) || *duration > std::chrono::hours(24)) {
+             throw CLI::ValidationError("--keep-removed", "must lie between 1s and 24h");
+           }
+           target = *duration;
+         },
+         "Remember containers so long after they are gone (default: 10m)")
+      ->type_name("DURATION")
+      ->group("Containers");
+}
+
+}  // namespace
+
+void add_identity(CLI::App& app, IdentityOptions& options) {
+  options.docker_socket = default_docker_socket();
+  options.podman_socket = PodmanApi::Sockets{}.root;
+  const auto text = [&](const char* name, std::string& target, const char* help, const char* type) {
+    app.add_option(name, target, help)->type_name(type)->group("Containers");
+  };
+  text("--docker-socket", options.docker_socket,
+       "Docker's API socket; an empty value asks nobody (default: $DOCKER_HOST or /var/run/docker.sock)", "PATH");
+  text("--podman-socket", options.podman_socket,
+       "Podman's API socket of root; an empty value asks no Podman (default: /run/podman/podman.sock, and each user's)",
+       "PATH");
+  app.add_flag_callback(
+         "--no-bundles", [&options] { options.bundles = false; },
+         "Do not read the OCI bundles that runtimes keep on disk")
+      ->group("Containers");
+  text("--kubernetes-server", options.kubernetes.server,
+       "Kubernetes API: https://HOST:PORT, or http:// on this machine (default: in a pod, the cluster's)", "URL");
+  text("--kubernetes-ca", options.kubernetes.ca_file, "Certificates to trust for it, PEM", "FILE");
+  text("--kubernetes-token", options.kubernetes.token_file, "File with the bearer token for it", "FILE");
+  text("--kubernetes-node", options.kubernetes.node, "This node's name there (default: $NODE_NAME)", "NAME");
+  app.add_flag_callback(
+         "--no-kubernetes", [&options] { options.use_kubernetes = false; }, "Do not ask the Kubernetes API")
+      ->group("Containers");
+  add_keep_removed(app, options.keep_removed);
+}
+
+Result<ResolverSettings> resolver_settings(const IdentityOptions& options) {
+  ResolverSettings out;
+  out.docker_socket = options.docker_socket;
+  if (!options.podman_socket.empty()) {
+    out.podman = PodmanApi::Sockets{.root = options.podman_socket};
+  }
+  if (options.bundles) {
+    out.bundles = SystemRoot{};
+  }
+  out.tombstone_age = std::chrono::duration_cast<std::chrono::seconds>(options.keep_removed);
+  if (!options.use_kubernetes) {
+    return out;
+  }
+  std::optional<KubernetesSettings> kubernetes;
+  if (!options.kubernetes.server.empty()) {
+    kubernetes = options.kubernetes;
+    if (const char* node = environment("NODE_NAME"); kubernetes->node.empty() && node != nullptr) {
+      kubernetes->node = node;
+    }
+  } else {
+    kubernetes = in_cluster_settings(environment);
+    if (kubernetes && !options.kubernetes.node.empty()) {
+      kubernetes->node = options.kubernetes.node;
+    }
+  }
+  if (kubernetes) {
+    auto endpoint = check_kubernetes_settings(*kubernetes);
+    if (!endpoint) {
+      return std::unexpected(endpoint.error());
+    }
+    out.kubernetes = std::move(*endpoint);
+  }
+  return out;
+}
+
+}  // namespace memcrest

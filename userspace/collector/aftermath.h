@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the runtime says of a container after the OOM killer has ended it: it can take a while, may never come, and may
+// disagree with the kernel ("OOMKilled": false). The incident is told at once and, when the runtime has spoken, again
+// with its words. One thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "identity/resolver.h"
+#include "memcrest/incident.h"
+
+namespace memcrest {
+
+class Aftermath {
+ public:
+  using Sink = std::function<void(const Incident&)>;
+
+  explicit Aftermath(Resolver& resolver) : resolver_(resolver) {}
+
+  // An incident that was just told. Only containers whose main process was killed are followed, for ten seconds.
+  void follow(const Incident& incident, std::uint64_t now_ns);
+  // Tells those of which the runtime has spoken; looks at most every 50 ms. `last`: look now, since this is the end.
+  void collect(std::uint64_t now_ns, bool last, const Sink& sink);
+  [[nodiscard]] bool any() const { return !followed_.empty(); }
+
+ private:
+  struct Followed {
+    Incident incident;
+    std::uint64_t until_ns = 0;
+  };
+
+  Resolver& resolver_;
+  std::vector<Followed> followed_;
+  std::uint64_t looked_ns_ = 0;
+};
+
+}  // namespace memcrest

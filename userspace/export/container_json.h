@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// A container as a JSON object: the same in every format that names one (docs/incident.schema.json, ps.schema.json).
+// For the sources of this room only.
+#pragma once
+
+#include "export/json_value.h"
+#include "memcrest/container.h"
+
+namespace memcrest {
+
+[[nodiscard]] Json container_json(const Container& container);
+
+}  // namespace memcrest

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "identity/kubernetes_api.h"
+
+#include <utility>
+
+namespace memcrest {
+
+using SteadyClock = std::chrono::steady_clock;
+
+KubernetesApi::KubernetesApi(KubernetesEndpoint endpoint, KubernetesOptions options)
+    : peer_(endpoint.authority()),
+      patience_(options.patience),
+      cache_(options.cache),
+      watcher_(std::move(endpoint), cache_, options.times) {}
+
+bool KubernetesApi::may_add(const CgroupPath& path, const Container& /*known*/) const {
+  return !path.pod_uid.empty() && is_container_id(path.container_id);
+}
+
+Error KubernetesApi::unavailable(const std::string& why, int code) const {
+  return Error{"ask Kubernetes at", peer_, code, why};
+}
+
+Result<std::optional<Container>> KubernetesApi::look_up(const CgroupPath& path, const std::stop_token& stop) {
+  const TimePoint begin = SteadyClock::now();
+  const TimePoint until = begin + patience_;
+  while (true) {
+    const std::uint64_t seen = cache_.changes();
+    auto found = cache_.find(path.container_id, path.pod_uid);
+    if (found) {
+      return found;
+    }
+    const KubernetesCache::State state = cache_.state();
+    if (!state.available && !state.why_not.empty()) {
+      return std::unexpected(unavailable(state.why_not, EAGAIN));
+    }
+    const TimePoint now = SteadyClock::now();
+    if (now < wait_from_ || now >= until || stop.stop_requested()) {
+      wait_from_ = now >= until ? now + patience_ : wait_from_;
+      return state.listed ? Result<std::optional<Container>>(std::nullopt)
+                          : std::unexpected(unavailable("the pods have not been listed yet", ETIMEDOUT));
+    }
+    ignore_result(cache_.wait_for_change(seen, until, stop));
+  }
+}
+
+Result<std::optional<Container>> KubernetesApi::inspect(const CgroupPath& path, const std::stop_token& /*stop*/) {
+  auto found = cache_.find(path.container_id, path.pod_uid);
+  if (found && found->name.empty()) {
+    return std::unexpected(unavailable("the kubelet has not reported the container", EAGAIN));
+  }
+  return found;
+}
+
+}  // namespace memcrest

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "identity/oci_bundle.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace memcrest {
+namespace {
+
+constexpr std::size_t kMaxLearned = 16;
+
+// containerd's rule for identifiers; full ids of the others obey it too. It makes a name that is one directory's.
+bool is_identifier(std::string_view text) {
+  constexpr std::size_t kLongest = 76;
+  const auto alphanumeric = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  return !text.empty() && text.size() <= kLongest && alphanumeric(text.front()) && alphanumeric(text.back()) &&
+         std::ranges::all_of(text, [&](char c) { return alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
+}
+
+}  // namespace
+
+OciBundle::OciBundle(SystemRoot root, CgroupTree tree) : root_(std::move(root)), tree_(std::move(tree)) {}
+
+bool OciBundle::may_add(const CgroupPath& path, const Container& /*known*/) const {
+  const bool has_bundle =
+      path.runtime != Runtime::kLxc && path.runtime != Runtime::kSystemd && path.runtime != Runtime::kNone;
+  return has_bundle && is_identifier(path.container_id);
+}
+
+Result<std::optional<Container>> OciBundle::look_up(const CgroupPath& path, const std::stop_token& stop) {
+  if (!is_identifier(path.container_id)) {
+    return fail("look for the OCI bundle of", path.container_id, EINVAL, "not a container id");
+  }
+  std::vector<LearnedPlace> learned;
+  {
+    const std::lock_guard lock(mutex_);
+    learned = learned_;
+  }
+  BundleSearch search(root_, tree_, path, stop);
+  auto found = search.run(learned);
+  if (search.learned()) {
+    const std::lock_guard lock(mutex_);
+    if (std::ranges::find(learned_, *search.learned()) == learned_.end()) {
+      if (learned_.size() == kMaxLearned) {
+        learned_.erase(learned_.begin());
+      }
+      learned_.push_back(*search.learned());
+    }
+  }
+  return found;
+}
+
+Result<std::optional<Container>> OciBundle::inspect(const CgroupPath& path, const std::stop_token& stop) {
+  auto found = look_up(path, stop);
+  if (found && *found && !(*found)->init_pid) {
+    return std::nullopt;
+  }
+  return found;
+}
+
+std::optional<CgroupPath> OciBundle::recognise(const std::string& path) const {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos || slash < 2 || path.find('/', 1) != slash ||
+      !is_identifier(path.substr(1, slash - 1)) || !is_identifier(path.substr(slash + 1))) {
+    return std::nullopt;
+  }
+  CgroupPath guess = parse_cgroup_path(path);
+  if (guess.runtime != Runtime::kNone) {
+    return std::nullopt;  // a systemd unit, or a container whose path says so
+  }
+  guess.runtime = Runtime::kContainerd;
+  guess.container_id = path.substr(slash + 1);
+  guess.container_path = path;
+  std::vector<LearnedPlace> learned;
+  {
+    const std::lock_guard lock(mutex_);
+    learned = learned_;
+  }
+  const std::stop_token never;
+  BundleSearch search(root_, tree_, guess, never);
+  const auto found = search.run_on_host(learned);
+  return found && *found ? std::optional(std::move(guess)) : std::nullopt;
+}
+
+}  // namespace memcrest
