@@ -32,14 +32,20 @@ class Cri:
         self._methods = self.messages.DESCRIPTOR.services_by_name['RuntimeService'].methods_by_name
         self._channel = grpc.insecure_channel(f'unix:{socket}')
 
+    def ready(self):
+        """Does the runtime answer? While its daemon comes back, connections break for a moment."""
+        try:
+            return bool(self.call('Version', timeout=5).runtime_name)
+        except grpc.RpcError:
+            return False
+
     def close(self):
         self._channel.close()
 
-    def call(self, method, request=None, timeout=60, **fields):
+    def call(self, method, timeout=60, **fields):
         """cri.call('StartContainer', container_id=...): the answer's message."""
         described = self._methods[method]
-        if request is None:
-            request = getattr(self.messages, described.input_type.name)(**fields)
+        request = getattr(self.messages, described.input_type.name)(**fields)
         answer = getattr(self.messages, described.output_type.name)
         # wait_for_ready: the daemon may just be coming back.
         return self._channel.unary_unary(f'/{described.containing_service.full_name}/{method}',

@@ -8,7 +8,7 @@ import subprocess
 import uuid
 
 from cri import Cri
-from harness import MEMCREST, MIB, PrivateRuntime, Watch, cgroups, read, run, unique, wait_until
+from harness import MEMCREST, MIB, PATIENCE, PrivateRuntime, Watch, cgroups, read, run, unique, wait_until
 
 IMAGE = 'localhost/memcrest-test:latest'
 PAUSE_IMAGE = 'localhost/memcrest-pause:latest'
@@ -38,6 +38,7 @@ class Daemon:
     def __init__(self, directory, name):
         self._directory = directory
         self._name = name
+        self._process = None  # of start()
         pid = self._pid()
         self._command = read(f'/proc/{pid}/cmdline').split('\0')[:-1]
         self._environment = dict(entry.split('=', 1) for entry in read(f'/proc/{pid}/environ').split('\0') if '=' in entry)
@@ -48,21 +49,27 @@ class Daemon:
     def stop(self, number=signal.SIGTERM):
         pid = self._pid()
         os.kill(pid, number)
-        if not wait_until(lambda: _is_gone(pid)):
+        if self._process:
+            self._process.wait(PATIENCE)
+            self._process = None
+        elif not wait_until(lambda: _is_gone(pid)):
             raise AssertionError(f'{self._name} does not end')
 
     def start(self):
         with open(os.path.join(self._directory, f'{self._name}.log'), 'ab') as log:
-            process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                       env=self._environment, start_new_session=True)
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             env=self._environment, start_new_session=True)
         with open(os.path.join(self._directory, f'{self._name}.pid'), 'w', encoding='utf-8') as file:
-            file.write(f'{process.pid}\n')
-        self._process = process  # keeps subprocess from warning; the script ends it
+            file.write(f'{self._process.pid}\n')
+
+    def collect(self):
+        """After the script has ended the daemon: no zombie stays."""
+        if self._process:
+            self._process.wait(PATIENCE)
+            self._process = None
 
 
 def _is_gone(pid):
-    with contextlib.suppress(OSError):
-        os.waitpid(pid, os.WNOHANG)  # a child of ours, when start() made it
     try:
         return '\nState:\tZ' in read(f'/proc/{pid}/status')
     except OSError:
@@ -132,10 +139,23 @@ class Containerd(PrivateRuntime):
             self.cri.close()
             self.cri = None
         super().stop()
+        if self.daemon:
+            self.daemon.collect()
 
     def watch(self):
         """`memcrest watch` that finds the bundles in /run/containerd."""
         return Watch(socket='', command=seeing(f'{self.dir}/view', {'/run/containerd': f'{self.dir}/state'}))
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """The daemon is gone for the life of a with statement; its containers live on."""
+        self.daemon.stop()
+        try:
+            yield
+        finally:
+            self.daemon.start()
+            if not wait_until(self.cri.ready):
+                raise AssertionError('containerd does not come back')
 
     @contextlib.contextmanager
     def pod(self, namespace='shop'):
@@ -186,12 +206,31 @@ class Podman(PrivateRuntime):
         super().start()
         self.service = Daemon(self.dir, 'podman')
 
+    def stop(self):
+        super().stop()
+        if self.service:
+            self.service.collect()
+
     def watch(self, with_socket=True):
         """`memcrest watch` that finds the storage, and perhaps the socket, where Podman has them by default."""
         shown = {'/var/lib/containers/storage': f'{self.dir}/root'}
         if with_socket:
             shown['/run/podman'] = f'{self.dir}/api'
         return Watch(socket='', command=seeing(f'{self.dir}/view-{with_socket}', shown))
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """The API service is gone for the life of a with statement."""
+        self.service.stop()
+        try:
+            yield
+        finally:
+            self.service.start()
+            if not wait_until(self._answers):
+                raise AssertionError("Podman's service does not come back")
+
+    def _answers(self):
+        return run('curl', '-sf', '--unix-socket', self.socket, 'http://d/_ping', check=False).returncode == 0
 
     def __call__(self, *arguments, **options):
         return run(os.path.join(self.dir, 'podman'), *arguments, **options)

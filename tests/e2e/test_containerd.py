@@ -101,12 +101,8 @@ class CriTest(ContainerdTest):
         with containerd.pod() as pod:
             seen = pod.run('seen', 'sh', '-c', 'sleep 3; hog anon 256m')
             with containerd.watch() as watch:
-                containerd.daemon.stop()
-                try:
-                    # Nobody but the cgroup and the bundle knows of it any more.
+                with containerd.stopped():
                     self.assert_names_in_pod(watch.wait_for('oom', seen), pod, seen, 'seen')
-                finally:
-                    containerd.daemon.start()
                 new = pod.run('new', 'hog', 'anon', '256m')
                 self.assertEqual(containerd.wait_for_end(new), 137)
                 self.assert_names_in_pod(watch.wait_for('oom', new), pod, new, 'new')
@@ -114,12 +110,8 @@ class CriTest(ContainerdTest):
     def test_memcrest_started_while_containerd_is_gone(self):
         with containerd.pod() as pod:
             container = pod.run('app', 'sh', '-c', 'sleep 3; hog anon 256m')
-            containerd.daemon.stop()
-            try:
-                with containerd.watch() as watch:
-                    self.assert_names_in_pod(watch.wait_for('oom', container), pod, container, 'app')
-            finally:
-                containerd.daemon.start()
+            with containerd.stopped(), containerd.watch() as watch:
+                self.assert_names_in_pod(watch.wait_for('oom', container), pod, container, 'app')
 
     def test_the_sandbox_is_no_container_of_the_pod(self):
         """A process that gets into the sandbox's cgroup fills it: the incident says that it is the sandbox."""

@@ -18,7 +18,6 @@ import harness
 from harness import MIB, Watch, cgroups, docker, unique, wait_until
 from runtimes import WAITS_FOR_GO, Daemon
 
-tearDownModule = harness.stop_docker
 dockerd = None
 
 
@@ -28,9 +27,12 @@ def setUpModule():
     dockerd = Daemon(docker.dir, 'dockerd')
 
 
-class Api(http.client.HTTPConnection):
-    """Docker's API over its socket: the command line client takes longer than a short-lived container lives."""
+def tearDownModule():
+    harness.stop_docker()
+    dockerd.collect()
 
+
+class DockerConnection(http.client.HTTPConnection):
     def __init__(self):
         super().__init__('docker', timeout=harness.PATIENCE)
 
@@ -39,13 +41,16 @@ class Api(http.client.HTTPConnection):
         self.sock.settimeout(self.timeout)
         self.sock.connect(docker.socket)
 
-    def post(self, path, body=None):
-        self.request('POST', path, json.dumps(body), {'Content-Type': 'application/json'})
-        response = self.getresponse()
+
+def post(path, body=None):
+    """Docker's API by hand: the command line client takes longer than a short-lived container lives."""
+    with contextlib.closing(DockerConnection()) as connection:
+        connection.request('POST', path, json.dumps(body), {'Content-Type': 'application/json'})
+        response = connection.getresponse()
         answer = response.read()
-        if response.status >= 300:
-            raise AssertionError(f'{path}: {response.status} {answer}')
-        return json.loads(answer) if answer else None
+    if response.status >= 300:
+        raise AssertionError(f'{path}: {response.status} {answer}')
+    return json.loads(answer) if answer else None
 
 
 def oom_by_hand(path):
@@ -164,8 +169,8 @@ class ShortLivedTest(harness.TestCase):
             name = unique(f'short-{index}')
             host = {'Memory': 16 * MIB, 'MemorySwap': 16 * MIB, 'NetworkMode': 'none', 'AutoRemove': index % 2 == 0}
             command = ['hog', 'sleep', '100', 'anon', '64m'] if kill else ['hog', 'anon', '4m', '--hold', '100']
-            made = Api().post(f'/containers/create?name={name}',
-                              {'Image': harness.IMAGE, 'Cmd': command, 'HostConfig': host})
+            made = post(f'/containers/create?name={name}',
+                        {'Image': harness.IMAGE, 'Cmd': command, 'HostConfig': host})
             ids.append(made['Id'])
             expected[made['Id']] = name
             if kill:
@@ -175,7 +180,7 @@ class ShortLivedTest(harness.TestCase):
         with Watch() as watch:
             begin = time.monotonic()
             with concurrent.futures.ThreadPoolExecutor(self.AT_ONCE) as pool:
-                list(pool.map(lambda container: Api().post(f'/containers/{container}/start'), ids))
+                list(pool.map(lambda container: post(f'/containers/{container}/start'), ids))
             seconds = time.monotonic() - begin
             wait_until(lambda: killed <= {i['container']['id'] for i in watch.incidents('oom')})
             watch.settle()

@@ -102,15 +102,12 @@ class WithSocketTest(PodmanCases, harness.TestCase):
         self.remove_later(container)
         podman('start', container)
         with self.watching() as watch:
-            podman.service.stop()
-            try:
+            with podman.stopped():
                 podman('exec', container, 'touch', '/go')
                 self.assert_names(watch.wait_for('oom', container), container, name)
                 while_gone, its_name, _ = podman.run_to_end('hog', 'anon', '256m')
                 self.remove_later(while_gone)
                 self.assert_names(watch.wait_for('oom', while_gone), while_gone, its_name)
-            finally:
-                podman.service.start()
             after, its_name, _ = podman.run_to_end('hog', 'anon', '256m', options=['--rm'])
             self.assert_names(watch.wait_for('oom', after), after, its_name)
 
