@@ -53,7 +53,7 @@ BundleSearch::BundleSearch(const SystemRoot& root, const CgroupTree& tree, const
                            const std::stop_token& stop)
     : root_(root), tree_(tree), path_(path), stop_(stop), cgroup_(path.container_path), top_(root.proc + "/1/root") {
   if (nested()) {
-    cgroup_.remove_prefix(end_of_outer(cgroup_, path.outer_ids.back()));
+    cgroup_.remove_prefix(end_of_outer(cgroup_, path.outer_ids.back().id));
   }
   leaf_ = leaf_of(cgroup_);
   const auto run = open_directory(root.run);
