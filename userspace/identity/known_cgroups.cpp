@@ -15,10 +15,8 @@ const std::string& key_of(const CgroupPath& path) {
 
 }  // namespace
 
-KnownCgroups::KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age, Recognise recognise)
-    : recognise_(std::move(recognise)),
-      max_entries_(max_entries),
-      tombstone_age_ns_(static_cast<std::uint64_t>(tombstone_age.count())) {}
+KnownCgroups::KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age)
+    : max_entries_(max_entries), tombstone_age_ns_(static_cast<std::uint64_t>(tombstone_age.count())) {}
 
 KnownCgroups::Added KnownCgroups::add(std::uint64_t id, const std::string& path, std::uint64_t now_ns) {
   const auto known = entries_.find(id);
@@ -37,14 +35,24 @@ KnownCgroups::Added KnownCgroups::add(std::uint64_t id, const std::string& path,
     entry.removed_ns = now_ns;
     tombstones_.push_back({now_ns, id});
   } else {
-    entry.container = container_of(path);
-    if (entry.container) {
-      ++entry.container->live;
-      ++entry.container->entries;
+    CgroupPath parsed = parse_cgroup_path(path);
+    if (parsed.container_id.empty()) {
+      entry.candidate = std::move(parsed.candidate);
+    } else {
+      join(entry, std::move(parsed));
     }
   }
   path_bytes_ += path.size();
   return {&entries_.emplace(id, std::move(entry)).first->second, true};
+}
+
+std::shared_ptr<KnownContainer> KnownCgroups::settle(std::uint64_t id, CgroupPath path) {
+  Entry* const entry = find(id);
+  if (entry == nullptr || entry->container || path.container_id.empty()) {
+    return nullptr;
+  }
+  join(*entry, std::move(path));
+  return entry->container;
 }
 
 void KnownCgroups::remove(std::uint64_t id, std::uint64_t now_ns) {
@@ -151,25 +159,17 @@ void KnownCgroups::drop_oldest_tombstone() {
   }
 }
 
-std::shared_ptr<KnownContainer> KnownCgroups::container_of(const std::string& path) {
-  CgroupPath parsed = parse_cgroup_path(path);
-  if (parsed.container_id.empty() && parsed.candidate && recognise_) {
-    if (auto recognised = recognise_(parsed.candidate->path)) {
-      parsed = std::move(*recognised);
-    }
+void KnownCgroups::join(Entry& entry, CgroupPath path) {
+  std::weak_ptr<KnownContainer>& slot = containers_[key_of(path)];
+  entry.container = slot.lock();
+  if (!entry.container) {
+    entry.container = std::make_shared<KnownContainer>();
+    entry.container->container = container_from_path(path);
+    entry.container->path = std::move(path);
+    slot = entry.container;
   }
-  if (parsed.container_id.empty()) {
-    return nullptr;
-  }
-  std::weak_ptr<KnownContainer>& slot = containers_[key_of(parsed)];
-  if (auto known = slot.lock()) {
-    return known;
-  }
-  auto container = std::make_shared<KnownContainer>();
-  container->container = container_from_path(parsed);
-  container->path = std::move(parsed);
-  slot = container;
-  return container;
+  ++entry.container->entries;
+  entry.container->live += entry.removed_ns ? 0 : 1;
 }
 
 }  // namespace memcrest

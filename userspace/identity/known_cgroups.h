@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,12 +40,11 @@ class KnownCgroups {
     std::shared_ptr<KnownContainer> container;  // null outside containers
     std::optional<std::uint64_t> removed_ns;
     std::uint64_t generation = 0;
+    std::optional<ContainerCandidate> candidate;  // it may be a container's although its path does not say so
+    bool undecided = false;                       // whether it is, is being found out: the resolver's business
   };
 
-  // Tells the container of a cgroup whose path alone does not say that it is one's (CgroupPath::candidate).
-  using Recognise = std::function<std::optional<CgroupPath>(const std::string& path)>;
-
-  KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age, Recognise recognise = {});
+  KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age);
 
   // Enters a live cgroup, or one that was looked for in vain (`path` empty: a tombstone from the start). Null when the
   // book is full of live ones. `fresh` tells whether this id was not live before under this path.
@@ -55,6 +53,8 @@ class KnownCgroups {
     bool fresh = false;
   };
   Added add(std::uint64_t id, const std::string& path, std::uint64_t now_ns);
+  // A candidate turned out to be a container's. Null: it is not known any more, or has one.
+  std::shared_ptr<KnownContainer> settle(std::uint64_t id, CgroupPath path);
   void remove(std::uint64_t id, std::uint64_t now_ns);
   [[nodiscard]] Entry* find(std::uint64_t id);
   // Of the cgroup at a path: the live one, else the one that went last. Looks at all of them.
@@ -83,9 +83,8 @@ class KnownCgroups {
   bool make_room(std::size_t path_bytes);
   void erase(std::unordered_map<std::uint64_t, Entry>::iterator it);
   void drop_oldest_tombstone();
-  std::shared_ptr<KnownContainer> container_of(const std::string& path);
+  void join(Entry& entry, CgroupPath path);
 
-  Recognise recognise_;
   std::size_t max_entries_;
   std::uint64_t tombstone_age_ns_;
   std::uint64_t generation_ = 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <thread>
 #include <unordered_set>
@@ -52,8 +53,7 @@ struct Resolver::State {
       : tree(std::move(cgroup_tree)),
         clock(boot_clock),
         bundles(all_bundles.get()),
-        known(settings.max_known, settings.tombstone_age,
-              [this](const std::string& path) { return bundles == nullptr ? std::nullopt : bundles->recognise(path); }),
+        known(settings.max_known, settings.tombstone_age),
         inquiry(make_sources(settings, std::move(all_bundles))) {}
 
   // The caller holds the lock.
@@ -70,6 +70,7 @@ struct Resolver::State {
   // The thread's own.
   void work(const std::stop_token& stop);
   void rescan(std::unique_lock<std::mutex>& lock);
+  void decide(std::unique_lock<std::mutex>& lock);
 
   const CgroupTree tree;
   const Clock& clock;
@@ -82,7 +83,8 @@ struct Resolver::State {
   Inquiry inquiry;
   std::unordered_set<std::uint64_t> sought;  // ids that the next rescan looks for
   TimePoint next_rescan{};
-  std::jthread thread;                                                          // uses all of the above
+  std::deque<std::uint64_t> undecided;  // candidates for a container whose path does not say so
+  std::jthread thread;  // uses all of the above
   std::vector<std::pair<std::string, std::unique_ptr<RuntimeEvents>>> streams;  // so do their threads
 };
 
@@ -99,6 +101,12 @@ void Resolver::State::enter(std::uint64_t id, const std::string& path, TimePoint
       work_there.notify_one();
     }
   }
+  constexpr std::size_t kMaxUndecided = 4096;
+  if (entry != nullptr && fresh && entry->candidate && bundles != nullptr && undecided.size() < kMaxUndecided) {
+    entry->undecided = true;
+    undecided.push_back(id);
+    work_there.notify_one();
+  }
   news.notify_all();
 }
 
@@ -114,6 +122,7 @@ Identity Resolver::State::describe(std::uint64_t id, const KnownCgroups::Entry& 
     identity.container.unknown_reason = "the cgroup was gone, or out of sight, when its path was looked for";
   } else if (!entry.container) {
     identity.container = container_from_path(parse_cgroup_path(entry.path));
+    identity.pending = entry.undecided;
   } else {
     const bool was_pending = entry.container->pending;
     inquiry.ask_again_if_due(entry.container);
@@ -190,7 +199,9 @@ void Resolver::State::work(const std::stop_token& stop) {
     const TimePoint now = SteadyClock::now();
     const TimePoint rescan_due = sought.empty() ? Inquiry::kNever : next_rescan;
     const TimePoint job_due = inquiry.next_due();
-    if (rescan_due <= now && job_due != Inquiry::kAtOnce) {
+    if (!undecided.empty()) {
+      decide(lock);
+    } else if (rescan_due <= now && job_due != Inquiry::kAtOnce) {
       rescan(lock);
     } else if (job_due <= now) {
       inquiry.run_next(lock, stop);
@@ -201,6 +212,25 @@ void Resolver::State::work(const std::stop_token& stop) {
       work_there.wait_until(lock, std::min(rescan_due, job_due));
     }
   }
+}
+
+// Is the oldest candidate a container's?
+void Resolver::State::decide(std::unique_lock<std::mutex>& lock) {
+  const std::uint64_t id = undecided.front();
+  undecided.pop_front();
+  if (const auto* const entry = known.find(id); entry != nullptr && entry->candidate) {
+    const ContainerCandidate candidate = *entry->candidate;
+    lock.unlock();
+    auto path = bundles->confirm(candidate.path, candidate.id);
+    lock.lock();
+    if (auto* const same = known.find(id); same != nullptr) {
+      same->undecided = false;
+    }
+    if (const auto container = path ? known.settle(id, std::move(*path)) : nullptr) {
+      inquiry.ask(container, Inquiry::kAtOnce);
+    }
+  }
+  news.notify_all();
 }
 
 void Resolver::State::rescan(std::unique_lock<std::mutex>& lock) {
