@@ -67,7 +67,7 @@ Inquiry::Source* Inquiry::source_for(const KnownContainer& container) {
 
 void Inquiry::ask(const std::shared_ptr<KnownContainer>& container, TimePoint when) {
   const Source* const source = source_for(*container);
-  if (container->pending || source == nullptr) {
+  if (container->pending || container->doubtful || source == nullptr) {
     return;
   }
   container->settled = false;
@@ -155,6 +155,9 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
     return;
   }
   round.later.push_back(&source);
+  if (api.runtime() != Runtime::kUnknown) {
+    (*answer)->runtime = api.runtime();  // who answers knows better than the path
+  }
   merge(round.found, std::move(**answer));
   if (!round.found.name.empty()) {  // good enough for who waits; what the others add comes later
     round.found.unknown_reason = round.found.image.empty() ? std::string(api.name()) + " told no image" : "";

@@ -8,11 +8,6 @@ namespace {
 constexpr std::size_t kMaxPathBytes = 16U << 20U;
 constexpr std::size_t kMaxPathLength = 4096;
 
-// Only full ids are unique on a machine; others are names, which another runtime or namespace may have as well.
-const std::string& key_of(const CgroupPath& path) {
-  return is_container_id(path.container_id) ? path.container_id : path.container_path;
-}
-
 }  // namespace
 
 KnownCgroups::KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age)
@@ -91,8 +86,8 @@ std::optional<std::uint64_t> KnownCgroups::id_of(const std::string& path) const 
 }
 
 std::shared_ptr<KnownContainer> KnownCgroups::container(const std::string& id) const {
-  const auto known = containers_.find(id);
-  return known == containers_.end() ? nullptr : known->second.lock();
+  const auto known = by_id_.find(id);
+  return known == by_id_.end() ? nullptr : known->second.lock();
 }
 
 std::vector<std::shared_ptr<KnownContainer>> KnownCgroups::unsettled() const {
@@ -144,7 +139,11 @@ void KnownCgroups::erase(std::unordered_map<std::uint64_t, Entry>::iterator it) 
       --entry.container->live;
     }
     if (--entry.container->entries == 0) {
-      containers_.erase(key_of(entry.container->path));
+      containers_.erase(entry.container->path.container_path);
+      const auto named = by_id_.find(entry.container->path.container_id);
+      if (named != by_id_.end() && named->second.lock() == entry.container) {
+        by_id_.erase(named);
+      }
     }
   }
   entries_.erase(it);
@@ -160,11 +159,21 @@ void KnownCgroups::drop_oldest_tombstone() {
 }
 
 void KnownCgroups::join(Entry& entry, CgroupPath path) {
-  std::weak_ptr<KnownContainer>& slot = containers_[key_of(path)];
+  std::weak_ptr<KnownContainer>& slot = containers_[path.container_path];
   entry.container = slot.lock();
   if (!entry.container) {
+    std::weak_ptr<KnownContainer>& first = by_id_[path.container_id];
+    const auto other = first.lock();
     entry.container = std::make_shared<KnownContainer>();
     entry.container->container = container_from_path(path);
+    if (other && other->live > 0 && is_container_id(path.container_id)) {
+      entry.container->doubtful = true;
+      entry.container->settled = true;
+      entry.container->container.unknown_reason =
+          "another cgroup carries the same container id: " + other->path.container_path;
+    } else {
+      first = entry.container;
+    }
     entry.container->path = std::move(path);
     slot = entry.container;
   }

@@ -25,6 +25,10 @@ struct KnownContainer {
   std::size_t live = 0;     // of its cgroups, those that exist
   std::size_t entries = 0;  // tombstones included
 
+  // Another live cgroup carries the same id: whoever was given a cgroup of his own can make one of any name. Not asked
+  // for, so that it is not given the other's name.
+  bool doubtful = false;
+
   // How far asking the runtime has come; the resolver's business.
   bool pending = false;  // the answer is still open
   bool settled = false;  // named, or known to be nobody's
@@ -90,7 +94,8 @@ class KnownCgroups {
   std::uint64_t generation_ = 0;
   std::size_t path_bytes_ = 0;
   std::unordered_map<std::uint64_t, Entry> entries_;
-  std::unordered_map<std::string, std::weak_ptr<KnownContainer>> containers_;  // by id, or by path
+  std::unordered_map<std::string, std::weak_ptr<KnownContainer>> containers_;  // by the path of its own cgroup
+  std::unordered_map<std::string, std::weak_ptr<KnownContainer>> by_id_;       // the first that lives
   std::deque<Tombstone> tombstones_;  // oldest first; one whose entry lives again is void
 };
 

@@ -177,7 +177,7 @@ TEST_F(ResolverTest, WithoutASocketNobodyIsAsked) {
   const Identity identity = resolver().find(7);
   EXPECT_FALSE(identity.pending);
   EXPECT_EQ(identity.container.id, id_of('a'));
-  EXPECT_EQ(identity.container.unknown_reason, "Docker was not asked");
+  EXPECT_EQ(identity.container.unknown_reason, "nobody was asked for the container's name");
 }
 
 TEST_F(ResolverTest, CandidateIsConfirmedByDocker) {
