@@ -51,8 +51,8 @@ class KubernetesWatcher {
   std::string version_;      // where the next watch begins; empty: list first
   bool from_store_ = false;  // the next list must not come from the API server's own cache
   TimePoint listed_{};
-  bool progress_ = false;    // since then an event has come
-  unsigned failures_ = 0;    // in a row
+  bool progress_ = false;  // since then an event has come
+  unsigned failures_ = 0;  // in a row
   std::minstd_rand random_;
   std::jthread thread_;  // last: everything else is there before it and after it
 };
