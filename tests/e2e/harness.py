@@ -313,12 +313,13 @@ class Watch:
             validate(self.out.text())
 
     # Incidents so far, as objects, with the moment at which each was read.
-    def incidents(self, kind=None, container=None, match=None):
+    # `update`: those told again, for this reason; by default only those told for the first time.
+    def incidents(self, kind=None, container=None, match=None, update=None):
         found = []
         for at, line in list(self.out.items):
             incident = json.loads(line)
             incident['read_at'] = at
-            if ((kind is None or incident['kind'] == kind) and
+            if (incident['update'] == update and(kind is None or incident['kind'] == kind) and
                     (container is None or incident['container']['id'] == container) and
                     (match is None or match(incident))):
                 found.append(incident)

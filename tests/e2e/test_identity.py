@@ -143,15 +143,15 @@ class DaemonTest(harness.TestCase):
                 self.start_daemon()
 
     def test_never_there_while_memcrest_runs(self):
-        """The id is the path's; the name nobody tells, and it is not made up."""
-        container, _ = self.start('sh', '-c', 'sleep 3; hog anon 256m')
+        """The daemon's own record on disk tells the name."""
+        container, name = self.start('sh', '-c', 'sleep 3; hog anon 256m')
         self.stop_daemon()
         try:
             with Watch() as watch:
                 found = watch.wait_for('oom', container)['container']
                 self.assertEqual(found['runtime'], 'docker')
-                self.assertIsNone(found['name'])
-                self.assertTrue(found['unknown_reason'])
+                self.assertEqual(found['name'], name)
+                self.assertIsNone(found['unknown_reason'])
         finally:
             self.start_daemon()
 
@@ -207,16 +207,26 @@ class PathTest(harness.TestCase):
     """Paths as other drivers, kubelets and nested daemons make them, by hand."""
 
     def test_slice_of_the_systemd_driver(self):
-        container, name = docker.create(*WAITS_FOR_GO, memory='256m')
+        container, name = docker.create(*WAITS_FOR_GO, memory='256m')  # never started: it has no other cgroup
+        self.remove_later(container)
+        with Watch() as watch, made_below('', unique('mc') + '.slice', f'docker-{container}.scope',
+                                          limit=16 * MIB) as path:
+            oom_by_hand(path)
+            incident = watch.wait_for('oom', container)
+            self.assert_named_at(incident, container, name, path)
+
+    def test_a_second_cgroup_of_the_same_id_gets_no_name(self):
+        """Whoever was given a cgroup can make one below it that is named like another's container."""
+        container, _ = docker.create(*WAITS_FOR_GO, memory='256m')
         self.remove_later(container)
         docker('start', container)
         with Watch() as watch, made_below('', unique('mc') + '.slice', f'docker-{container}.scope',
                                           limit=16 * MIB) as path:
-            cgroups.write(path, 'cgroup.procs', 'cgroup.procs', docker.inspect(container, '.State.Pid'))
-            docker('exec', container, 'touch', '/go')
-            incident = watch.wait_for('oom', container)
-            self.assert_named_at(incident, container, name, path)
-            docker('rm', '-f', container)
+            oom_by_hand(path)
+            incident = watch.wait_for('oom', match=lambda i: i['cgroup']['path'] == path)
+            self.assertIsNone(incident['container']['name'])
+            self.assertIn('same container id', incident['container']['unknown_reason'])
+        docker('rm', '-f', container)
 
     def assert_named_at(self, incident, container, name, path):
         self.assertEqual(incident['container']['runtime'], 'docker')

@@ -177,9 +177,11 @@ void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& ro
     container->pending = false;
     container->settled = true;
     container->failures = 0;
-    for (Source* const source : round.later) {
-      if (container->live > 0) {
-        queue(SteadyClock::now() + kInspectAfter.front(), {.container = container, .inspect = source});
+    for (Source& source : sources_) {
+      // Its runtime knows more, also when a bundle had told the name already.
+      const bool own = source.api->runtime() == container->container.runtime;
+      if (container->live > 0 && (own || std::ranges::find(round.later, &source) != round.later.end())) {
+        queue(SteadyClock::now() + kInspectAfter.front(), {.container = container, .inspect = &source});
       }
     }
     return;

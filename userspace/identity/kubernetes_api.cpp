@@ -7,6 +7,12 @@ namespace memcrest {
 
 using SteadyClock = std::chrono::steady_clock;
 
+namespace {
+
+constexpr const char* kNotReported = "the kubelet has not reported the container yet";
+
+}  // namespace
+
 KubernetesApi::KubernetesApi(KubernetesEndpoint endpoint, KubernetesOptions options)
     : peer_(endpoint.authority()),
       patience_(options.patience),
@@ -28,6 +34,7 @@ Result<std::optional<Container>> KubernetesApi::look_up(const CgroupPath& path, 
     const std::uint64_t seen = cache_.changes();
     auto found = cache_.find(path.container_id, path.pod_uid);
     if (found) {
+      found->unknown_reason = found->name.empty() ? kNotReported : "";
       return found;
     }
     const KubernetesCache::State state = cache_.state();
@@ -47,7 +54,7 @@ Result<std::optional<Container>> KubernetesApi::look_up(const CgroupPath& path, 
 Result<std::optional<Container>> KubernetesApi::inspect(const CgroupPath& path, const std::stop_token& /*stop*/) {
   auto found = cache_.find(path.container_id, path.pod_uid);
   if (found && found->name.empty()) {
-    return std::unexpected(unavailable("the kubelet has not reported the container", EAGAIN));
+    return std::unexpected(unavailable(kNotReported, EAGAIN));
   }
   return found;
 }

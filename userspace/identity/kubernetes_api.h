@@ -30,9 +30,9 @@ class KubernetesApi final : public ContainerSource {
   [[nodiscard]] bool may_add(const CgroupPath& path, const Container& known) const override;
 
   // What is known now; of a container that the kubelet has not reported yet (some seconds after its start), and of a
-  // pod's sandbox, which it never reports, only the pod. Waits for the pod for `patience` at most, and for half of the
-  // time at most when many are asked for in vain. ETIMEDOUT: the pods have not been listed yet; EAGAIN: they cannot be
-  // had at present, with the reason.
+  // pod's sandbox, which it never reports, only the pod, and unknown_reason. Waits for the pod for `patience` at most,
+  // and for half of the time at most when many are asked for in vain. ETIMEDOUT: the pods have not been listed yet;
+  // EAGAIN: they cannot be had at present, with the reason.
   [[nodiscard]] Result<std::optional<Container>> look_up(const CgroupPath& path,
                                                          const std::stop_token& stop = {}) override;
   // What is known by now, without waiting. EAGAIN: only the pod is.

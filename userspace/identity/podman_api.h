@@ -37,7 +37,7 @@ class PodmanApi final : public ContainerSource {
   [[nodiscard]] const char* name() const override { return "Podman"; }
   [[nodiscard]] bool may_add(const CgroupPath& path, const Container& known) const override {
     return path.runtime == Runtime::kPodman && !path.container_id.empty() &&
-           (known.name.empty() || known.image.empty());
+           (known.name.empty() || known.image.empty() || (known.pod && known.pod->name.empty()));
   }
 
   // By the list of containers, which tells the pod's name too.

@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <limits>
@@ -64,7 +65,9 @@ Result<Context> make_context(const std::string& ca_file) {
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  if (SSL_CTX_load_verify_file(context.get(), ca_file.c_str()) != 1) {
+  struct stat about{};  // anything but a file could keep us waiting for ever
+  if (::stat(ca_file.c_str(), &about) != 0 || !S_ISREG(about.st_mode) ||
+      SSL_CTX_load_verify_file(context.get(), ca_file.c_str()) != 1) {
     return fail("read the CA's certificates in", ca_file, ENOKEY, "no certificate (PEM) can be read from it");
   }
   return context;

@@ -136,6 +136,30 @@ TEST(HttpHeadReader, AnAnswerGoesOnAfterIt) {
   EXPECT_EQ(whole.body, "hello");
 }
 
+TEST(HttpAnswerReader, ABodyTakenWhileItArrives) {
+  for (const bool with_length : {true, false}) {
+    HttpAnswerReader reader(kSmall);
+    EXPECT_EQ(reader.status(), 0);
+    EXPECT_EQ(*reader.feed("HTTP/1.0 201 Made\r\n"), false);
+    EXPECT_EQ(reader.status(), 0) << "the head is not complete";
+    EXPECT_EQ(*reader.feed(with_length ? "Content-Length: 100\r\n\r\nhello" : "\r\nhello"), false);
+    EXPECT_EQ(reader.status(), 201);
+    EXPECT_EQ(reader.take_body(), "hello");
+    EXPECT_EQ(reader.take_body(), "");
+    EXPECT_EQ(*reader.feed(std::string(90, 'a')), false);
+    EXPECT_EQ(reader.take_body(), std::string(90, 'a'));
+    if (with_length) {
+      EXPECT_EQ(reader.end().error().code, EPROTO) << "five are missing";
+    }
+    EXPECT_EQ(*reader.feed("12345"), with_length);
+    EXPECT_EQ(reader.take_body(), "12345");
+    EXPECT_TRUE(*reader.end());
+    if (!with_length) {
+      EXPECT_EQ(reader.feed("6").error().code, EMSGSIZE) << "what was taken counts";
+    }
+  }
+}
+
 TEST(HttpAnswerReader, RandomAnswersDoNotCrash) {
   const std::vector<std::string> parts = {
       "HTTP/1.0 200 OK", "\r\n", "\n", "Content-Length: ", "5", "\r\n\r\n", "x", ":", " ", std::string("\0\xff", 2)};

@@ -446,6 +446,7 @@ TEST_F(KubernetesApiTest, WhatTheKubeletHasNotReported) {
   });
   KubernetesApi api(endpoint(server), quick());
   EXPECT_EQ(name_of(api, kDb), "web/") << "the pod is known, which container of it is not";
+  EXPECT_THAT((*api.look_up(path_of(kDb)))->unknown_reason, HasSubstr("not reported"));
   EXPECT_EQ(api.inspect(path_of(kDb)).error().code, EAGAIN);
   EXPECT_EQ((*api.inspect(path_of(kWeb)))->name, "main");
   EXPECT_FALSE(*api.inspect(path_of(kDb, "0c1f2b44-51c5-4d0c-9a8e-2f7d6f1f6a99")));

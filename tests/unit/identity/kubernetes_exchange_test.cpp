@@ -168,6 +168,9 @@ TEST_F(KubernetesExchangeTest, CaFilesThatAreNone) {
   EXPECT_EQ(code(get(bad)), ENOKEY);
   bad.ca_file = dir_.path() + "/token";
   EXPECT_EQ(code(get(bad)), ENOKEY);
+  bad.ca_file = dir_.path() + "/fifo";
+  ASSERT_EQ(::mkfifo(bad.ca_file.c_str(), 0600), 0);
+  EXPECT_EQ(code(get(bad)), ENOKEY);
 }
 
 TEST_F(KubernetesExchangeTest, OldTlsIsRefused) {
