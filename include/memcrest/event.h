@@ -117,7 +117,7 @@ struct OomEvent {
 // A process that a victim comes from.
 struct RelativeInfo {
   ProcessKey process;
-  std::uint32_t ns_tgid = 0;     // pid inside the container (innermost pid namespace)
+  std::uint32_t ns_tgid = 0;    // pid inside the container (innermost pid namespace)
   std::uint64_t cgroup_id = 0;  // of its first thread
   std::string comm;
 };
@@ -144,12 +144,12 @@ struct VictimEvent {
   std::vector<std::uint64_t> user_stack;
   // Set by the source from kernel_stack where it can name kernel functions: was this a memory cgroup's OOM?
   std::optional<bool> memcg_oom;
-  bool sysrq = false;          // a person asked for it (sysrq-f)
-  bool limit_lowered = false;  // by writing memory.max
-  std::vector<RelativeInfo> parents;   // of its pid namespace, its own parent first
+  bool sysrq = false;                 // a person asked for it (sysrq-f)
+  bool limit_lowered = false;         // by writing memory.max
+  std::vector<RelativeInfo> parents;  // of its pid namespace, its own parent first
   ParentsEnd parents_end = ParentsEnd::kUnknown;
   std::uint64_t parent_cgroup_id = 0;  // of its parent, whatever namespace that is in; 0: not known
-  std::optional<RelativeInfo> init;    // first process of its pid namespace, which may be the victim; nullopt: not known
+  std::optional<RelativeInfo> init;  // first process of its pid namespace, which may be the victim; nullopt: not known
 };
 
 struct KillEvent {

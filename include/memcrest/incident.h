@@ -63,13 +63,13 @@ struct Victim {
   std::uint64_t shmem_bytes = 0;
   std::uint64_t swap_bytes = 0;
   std::uint64_t pagetable_bytes = 0;
-  bool main_process = false;  // the container's first process: its death ends the container
-  std::string exe;                    // path of its executable in its own file system; empty when unknown
-  std::uint64_t start_boot_ns = 0;    // 0: unknown, as is start_unix_ns then
+  bool main_process = false;        // the container's first process: its death ends the container
+  std::string exe;                  // path of its executable in its own file system; empty when unknown
+  std::uint64_t start_boot_ns = 0;  // 0: unknown, as is start_unix_ns then
   std::int64_t start_unix_ns = 0;
-  std::vector<Parent> parents;        // of its pid namespace, its own parent first
-  bool parents_complete = false;      // they go up to the first process of the namespace, or it is that itself
-  bool main_process_known = true;     // false: main_process is false since nobody could tell
+  std::vector<Parent> parents;     // of its pid namespace, its own parent first
+  bool parents_complete = false;   // they go up to the first process of the namespace, or it is that itself
+  bool main_process_known = true;  // false: main_process is false since nobody could tell
 };
 
 struct Contributor {

@@ -25,8 +25,7 @@ Victim Collector::victim_of(const VictimEvent& event) {
   out.start_boot_ns = process.start_ns;
   out.start_unix_ns = process.start_ns == 0 ? 0 : unix_of(process.start_ns);
   for (const RelativeInfo& parent : event.parents) {
-    out.parents.push_back(
-        {parent.process.tgid, parent.ns_tgid, parent.comm, processes_.cmdline(parent.process)});
+    out.parents.push_back({parent.process.tgid, parent.ns_tgid, parent.comm, processes_.cmdline(parent.process)});
   }
   out.parents_complete = event.parents_end == ParentsEnd::kInit;
   return out;
@@ -43,8 +42,7 @@ Collector::Place Collector::place_of(const VictimEvent& event) {
 
 // Whether that cgroup is the victim's own, or another one of the same container (systemd in a container makes some).
 bool Collector::lives_in(std::uint64_t cgroup_id, const Container& container, const Place& place) {
-  return cgroup_id != 0 &&
-         (cgroup_id == place.cgroup_id || resolver_.find(cgroup_id).container.id == container.id);
+  return cgroup_id != 0 && (cgroup_id == place.cgroup_id || resolver_.find(cgroup_id).container.id == container.id);
 }
 
 // The container's first process is the one that the runtime names, or pid 1 of the container's pid namespace. Pid 1 of

@@ -136,8 +136,7 @@ bool Masker::named() {
     return false;
   }
   const auto name_end = static_cast<std::size_t>(
-      std::ranges::find_if_not(text_.begin() + static_cast<std::ptrdiff_t>(at_), text_.end(), is_name) -
-      text_.begin());
+      std::ranges::find_if_not(text_.begin() + static_cast<std::ptrdiff_t>(at_), text_.end(), is_name) - text_.begin());
   const std::string_view name = text_.substr(at_, name_end - at_);
   const bool header = secret_words::is_secret_header(name);
   if (name.empty() || (!header && !secret_words::names_secret(name))) {
@@ -245,7 +244,8 @@ bool Masker::user_info() {
     } else if (open || (!port && cut_ && word == text_.size())) {
       mask(colon + 1, text_.size());
     }
-  } else if (open && path - begin >= kLongUser && text_.substr(begin, path - begin).find('.') == std::string_view::npos) {
+  } else if (open && path - begin >= kLongUser &&
+             text_.substr(begin, path - begin).find('.') == std::string_view::npos) {
     mask(begin, path);
   }
   put(std::max(at_, begin));

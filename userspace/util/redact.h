@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Command lines without their secrets: what is known to be one becomes "***", before anything is stored or shown.
 // Recognised are options, assignments, headers and JSON members that a secret's usual name announces, passwords in
-// URLs, and tokens of known shapes. What only might be a secret (`-pX`) stays. Pure. For texts of some KiB: a hostile one
-// can take time that grows with the square of its length.
+// URLs, and tokens of known shapes. What only might be a secret (`-pX`) stays. Pure. For texts of some KiB: a hostile
+// one can take time that grows with the square of its length.
 #pragma once
 
 #include <string>

@@ -37,18 +37,17 @@ bool one_of(std::string_view word, const std::array<std::string_view, N>& words)
 
 // Anywhere in a name, separators left out.
 constexpr std::array<std::string_view, 24> kSecret = {
-    "password",      "passwd",     "passphrase", "passcode",   "secret",      "token",
-    "credential",    "apikey",     "accesskey",  "privatekey", "signingkey",  "encryptionkey",
-    "accountkey",    "masterkey",  "authkey",    "sessionkey", "storepass",   "keypass",
-    "requirepass",   "masterauth", "dbpass",     "userpass",   "adminpass",  "rootpass"};
+    "password",  "passwd",     "passphrase",  "passcode",      "secret",     "token",     "credential", "apikey",
+    "accesskey", "privatekey", "signingkey",  "encryptionkey", "accountkey", "masterkey", "authkey",    "sessionkey",
+    "storepass", "keypass",    "requirepass", "masterauth",    "dbpass",     "userpass",  "adminpass",  "rootpass"};
 
 // As the last part: the name is that of something about a secret.
 constexpr std::array<std::string_view, 44> kAbout = {
-    "file",     "files",  "path",    "paths",   "dir",     "directory", "folder",   "url",        "uri",
-    "endpoint", "name",   "names",   "enabled", "enable",  "disabled",  "required", "type",       "length",
-    "len",      "size",   "count",   "limit",   "ttl",     "timeout",   "expiry",   "expiration", "lifetime",
-    "policy",   "format", "stdin",   "helper",  "fd",      "mode",      "provider", "store",      "version",
-    "prefix",   "min",    "max",     "method",  "prompt",  "interval",  "rotation", "hint"};
+    "file",     "files",  "path",  "paths",   "dir",    "directory", "folder",   "url",        "uri",
+    "endpoint", "name",   "names", "enabled", "enable", "disabled",  "required", "type",       "length",
+    "len",      "size",   "count", "limit",   "ttl",    "timeout",   "expiry",   "expiration", "lifetime",
+    "policy",   "format", "stdin", "helper",  "fd",     "mode",      "provider", "store",      "version",
+    "prefix",   "min",    "max",   "method",  "prompt", "interval",  "rotation", "hint"};
 
 // As the first part: it is switched off, or counted.
 constexpr std::array<std::string_view, 10> kNone = {"no",  "disable", "enable", "skip", "without",
@@ -124,9 +123,7 @@ std::size_t pem_length(std::string_view text) {
 
 bool is_alnum(char c) { return is_lower(c) || is_upper(c) || is_digit(c); }
 
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
+bool equals_ignoring_case(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
 
 bool names_secret(std::string_view name) {
   const std::vector<std::string> parts = parts_of(name);

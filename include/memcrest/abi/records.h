@@ -180,7 +180,8 @@ struct memcrest_victim {
 	__u32 parents_used; /* entries filled, the victim's parent first; all in the victim's pid namespace */
 	__u32 parents_end; /* MEMCREST_PARENTS_*: why there are no more */
 	__u64 parent_cgroup_id; /* memory cgroup of the parent, whatever namespace it is in */
-	struct memcrest_relative init; /* first process of the victim's pid namespace; the victim itself if it is that */
+	struct memcrest_relative
+		init; /* first process of the victim's pid namespace; the victim itself if it is that */
 	struct memcrest_relative parents[MEMCREST_PARENTS_LEN];
 };
 /* With its ring-buffer header it must fit into the smallest ring, of one page. */

@@ -230,7 +230,7 @@ TEST_F(ProcessTableTest, WhatRanBeforeIsReadInTime) {
     add(process(pid), "p" + std::to_string(pid));
     link_exe(process(pid), "/bin/p" + std::to_string(pid));
   }
-  add(process(200), "");  // a kernel thread
+  add(process(200), "");                                      // a kernel thread
   std::filesystem::create_directories(dir_.path() + "/300");  // gone between two looks
   std::filesystem::create_directories(dir_.path() + "/12x");
   int rounds = 1;

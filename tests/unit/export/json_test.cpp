@@ -59,8 +59,8 @@ TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   EXPECT_THAT(keys(json["trigger"]), ElementsAre("pid", "tid", "comm", "container_pid"));
   EXPECT_THAT(keys(json["victims"][0]),
               ElementsAre("pid", "container_pid", "comm", "cmdline", "uid", "oom_score_adj", "anon_bytes", "file_bytes",
-                          "shmem_bytes", "swap_bytes", "pagetable_bytes", "main_process", "main_process_known",
-                          "exe", "start", "start_boot_time_ns", "parents", "parents_complete"));
+                          "shmem_bytes", "swap_bytes", "pagetable_bytes", "main_process", "main_process_known", "exe",
+                          "start", "start_boot_time_ns", "parents", "parents_complete"));
   EXPECT_THAT(keys(json["burst"]), ElementsAre("start", "duration_ms", "base_bytes", "peak_bytes", "growth_bytes",
                                                "slope_bytes_per_s", "contributors", "peak_exact", "page_cache_bytes",
                                                "above_half_ms", "end", "end_uncertainty_ms", "shape"));

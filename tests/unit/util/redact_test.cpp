@@ -133,7 +133,8 @@ TEST(Redact, HeadersAndTokens) {
       {{"curl", "--header=authorization:Basic abc="}, {"curl", "--header=authorization:***"}},
       {{"curl", "-H", "X-Api-Key:k", "h"}, {"curl", "-H", "X-Api-Key:***", "h"}},
       {{"curl", "-H", "Cookie: a=b; c=d"}, {"curl", "-H", "Cookie: ***"}},
-      {{"curl", "-H", "Accept: */*", "-H", "PRIVATE-TOKEN: t"}, {"curl", "-H", "Accept: */*", "-H", "PRIVATE-TOKEN: ***"}},
+      {{"curl", "-H", "Accept: */*", "-H", "PRIVATE-TOKEN: t"},
+       {"curl", "-H", "Accept: */*", "-H", "PRIVATE-TOKEN: ***"}},
       {{"sh", "-c", "curl -H 'Authorization: Bearer a b' http://h"},
        {"sh", "-c", "curl -H 'Authorization: ***' http://h"}},
       {{"x", "Authorization:", "Bearer", "abc", "y"}, {"x", "Authorization:", "Bearer", "***", "y"}},
@@ -210,17 +211,16 @@ TEST(Redact, WhatWasCutLeavesNoHalfSecret) {
 // However short the piece is that was kept of it, nothing of the secret's own letters shows.
 TEST(Redact, NoCutShowsPartOfASecret) {
   const std::string secret = "Zq7Zq7Zq7Zq7Zq7Zq7Zq7";
-  for (const Arguments& whole : std::vector<Arguments>{
-           {"x", "--password", secret},
-           {"x", "--password=" + secret},
-           {"x", "DB_PASSWORD=" + secret},
-           {"x", "http://user:" + secret + "@host/"},
-           {"x", "-H", "Authorization: Bearer " + secret},
-           {"x", "xoxb-" + secret},
-           {"x", "ghp_" + secret},
-           {"x", "eyJ" + secret + "." + secret},
-           {"sh", "-c", "run --token '" + secret + " " + secret + "' now"},
-           {"sh", "-c", R"(curl -d "{\"secret\": \")" + secret + "\"}"}}) {
+  for (const Arguments& whole : std::vector<Arguments>{{"x", "--password", secret},
+                                                       {"x", "--password=" + secret},
+                                                       {"x", "DB_PASSWORD=" + secret},
+                                                       {"x", "http://user:" + secret + "@host/"},
+                                                       {"x", "-H", "Authorization: Bearer " + secret},
+                                                       {"x", "xoxb-" + secret},
+                                                       {"x", "ghp_" + secret},
+                                                       {"x", "eyJ" + secret + "." + secret},
+                                                       {"sh", "-c", "run --token '" + secret + " " + secret + "' now"},
+                                                       {"sh", "-c", R"(curl -d "{\"secret\": \")" + secret + "\"}"}}) {
     const std::string raw = raw_of(whole);
     for (std::size_t length = 0; length <= raw.size(); ++length) {
       const std::string line = redact_cmdline(raw.substr(0, length), length < raw.size(), CmdlineDetail::kMasked);
@@ -272,7 +272,8 @@ TEST(Redact, SurvivesAnything) {
     for (std::string& one : arguments) {
       const std::size_t count = random() % 12;
       for (std::size_t i = 0; i < count; ++i) {
-        one += random() % 4 == 0 ? std::string(1, static_cast<char>(random() % 255 + 1)) : pieces[random() % pieces.size()];
+        one += random() % 4 == 0 ? std::string(1, static_cast<char>(random() % 255 + 1))
+                                 : pieces[random() % pieces.size()];
       }
     }
     for (const bool cut : {false, true}) {
