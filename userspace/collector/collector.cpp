@@ -64,7 +64,9 @@ Collector::Collector(EventSource& source, Resolver& resolver, const CgroupTree& 
       sampler_(tree, resolver, clock),
       bursts_(settings_.bursts),
       ooms_(settings_.ooms),
-      ranking_(tree, resolver, clock) {}
+      ranking_(tree, resolver, clock) {
+  processes_.read_running();
+}
 
 EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   batch_.clear();
@@ -75,7 +77,7 @@ EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
     handle(event);
   }
   totals_.events += batch_.size();
-  running_are_read_ = running_are_read_ || !processes_.read_more_running();
+  processes_.take_running();
   if (!settings_.falls_are_seen) {
     sample_active();
   }
@@ -110,9 +112,6 @@ std::chrono::milliseconds Collector::wait_time(std::chrono::milliseconds longest
     wait = std::min(wait, kSampleNs);
   } else if (bursts_.any_active()) {
     wait = std::min(wait, kQuietSampleNs);
-  }
-  if (!running_are_read_) {
-    wait = 0;
   }
   if (!waiting_.empty() || !ended_.empty()) {
     wait = std::min(wait, 2 * kMillisecond);
