@@ -319,7 +319,7 @@ class Watch:
         for at, line in list(self.out.items):
             incident = json.loads(line)
             incident['read_at'] = at
-            if (incident['update'] == update and(kind is None or incident['kind'] == kind) and
+            if (incident['update'] == update and (kind is None or incident['kind'] == kind) and
                     (container is None or incident['container']['id'] == container) and
                     (match is None or match(incident))):
                 found.append(incident)

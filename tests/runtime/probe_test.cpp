@@ -216,8 +216,8 @@ TEST_F(ProbeTest, AVictimIsDescribedInFull) {
 }
 
 // Names each process and gives each a program of its own: "first" starts "second", which starts "third".
-const std::vector<std::string> kFamily = {"name", "first", "child", "exec", "second", "name",  "second",   "child",
-                                          "exec", "third", "name",  "third", "anon",  "64m",  "--no-thp"};
+const std::vector<std::string> kFamily = {"name", "first", "child", "exec",  "second", "name", "second",  "child",
+                                          "exec", "third", "name",  "third", "anon",   "64m",  "--no-thp"};
 
 TEST_F(ProbeTest, AVictimsParentsAreToldWhenAllAreGone) {
   open({.memory = 32 * kMiB, .swap = std::nullopt});
@@ -251,7 +251,8 @@ TEST_F(ProbeTest, AVictimsParentsAreToldWhenAllAreGone) {
   }
   EXPECT_EQ(table.exe(victim.parents[1].process), kHog);
   EXPECT_THAT(table.cmdline(victim.parents[1].process), testing::StartsWith(std::string(kHog) + " name first child"));
-  EXPECT_EQ(table.cmdline(victim.parents[0].process), "second name second child exec third name third anon 64m --no-thp");
+  EXPECT_EQ(table.cmdline(victim.parents[0].process),
+            "second name second child exec third name third anon 64m --no-thp");
   EXPECT_EQ(table.cmdline(victim.task.process), "third name third anon 64m --no-thp");
 }
 

@@ -495,14 +495,28 @@ static const struct {
 	const char *name;
 	int (*run)(char **argv);
 } kModes[] = {
-	{ "anon", mode_anon },         { "tmpfs", mode_tmpfs },     { "readfile", mode_readfile },
-	{ "makefile", mode_makefile }, { "fork", mode_fork },       { "child", mode_child },
-	{ "clone-vm", mode_clone_vm }, { "name", mode_name },       { "exec", mode_exec },
-	{ "loop", mode_loop },         { "sleep", mode_sleep },     { "exit", mode_exit },
+	{ "anon", mode_anon },
+	{ "tmpfs", mode_tmpfs },
+	{ "readfile", mode_readfile },
+	{ "makefile", mode_makefile },
+	{ "fork", mode_fork },
+	{ "child", mode_child },
+	{ "clone-vm", mode_clone_vm },
+	{ "name", mode_name },
+	{ "exec", mode_exec },
+	{ "loop", mode_loop },
+	{ "sleep", mode_sleep },
+	{ "exit", mode_exit },
 	{ "pidns", mode_pidns },
-	{ "signal", mode_signal },     { "memfd", mode_memfd },     { "msgqueue", mode_msgqueue },
-	{ "pipes", mode_pipes },       { "tcp", mode_tcp },         { "pagetables", mode_pagetables },
-	{ "bind", mode_bind },         { "bpf-map", mode_bpf_map }, { "pipe-resize", mode_pipe_resize },
+	{ "signal", mode_signal },
+	{ "memfd", mode_memfd },
+	{ "msgqueue", mode_msgqueue },
+	{ "pipes", mode_pipes },
+	{ "tcp", mode_tcp },
+	{ "pagetables", mode_pagetables },
+	{ "bind", mode_bind },
+	{ "bpf-map", mode_bpf_map },
+	{ "pipe-resize", mode_pipe_resize },
 };
 
 int run_mode(char **argv)

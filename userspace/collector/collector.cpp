@@ -66,7 +66,9 @@ Collector::Collector(EventSource& source, Resolver& resolver, const CgroupTree& 
       bursts_(settings_.bursts),
       ooms_(settings_.ooms),
       ranking_(tree, resolver, clock),
-      aftermath_(resolver) {}
+      aftermath_(resolver) {
+  processes_.read_running();
+}
 
 EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   batch_.clear();
@@ -77,7 +79,7 @@ EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
     handle(event);
   }
   totals_.events += batch_.size();
-  running_are_read_ = running_are_read_ || !processes_.read_more_running();
+  processes_.take_running();
   if (!settings_.falls_are_seen) {
     sample_active();
   }
@@ -112,9 +114,6 @@ std::chrono::milliseconds Collector::wait_time(std::chrono::milliseconds longest
     wait = std::min(wait, kSampleNs);
   } else if (bursts_.any_active()) {
     wait = std::min(wait, kQuietSampleNs);
-  }
-  if (!running_are_read_) {
-    wait = 0;
   }
   if (!waiting_.empty() || !ended_.empty()) {
     wait = std::min(wait, 2 * kMillisecond);

@@ -163,7 +163,6 @@ class Collector {
   std::uint64_t last_sample_ns_ = 0;
   std::uint64_t last_full_sample_ns_ = 0;
   std::uint64_t last_loss_ns_ = 0;
-  bool running_are_read_ = false;  // those that ran before this began
   Totals totals_;
 };
 

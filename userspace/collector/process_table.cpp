@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <limits>
 #include <optional>
+#include <system_error>
+#include <thread>
 
 #include "util/fd.h"
 
@@ -15,8 +18,6 @@ namespace {
 
 constexpr std::size_t kMaxCmdline = 4096;
 constexpr std::size_t kMaxExe = 1024;
-// About a millisecond.
-constexpr int kReadAtOnce = 32;
 
 // Field 22 of /proc/PID/stat, in clock ticks since boot. comm may hold anything, so count from the last ')'.
 std::optional<std::uint64_t> start_ticks(const std::string& stat) {
@@ -37,7 +38,9 @@ std::optional<std::uint64_t> start_ticks(const std::string& stat) {
 
 std::uint64_t tick_ns() { return 1'000'000'000ULL / static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK)); }
 
-// The kernel cuts the start time down to a tick.
+// A start as /proc knows it: cut down to a tick.
+std::uint64_t tick_of(const ProcessKey& key) { return key.start_ns - key.start_ns % tick_ns(); }
+
 std::optional<std::uint64_t> start_in_proc(const std::string& folder) {
   const auto stat = read_file(folder + "/stat");
   const auto ticks = stat ? start_ticks(*stat) : std::nullopt;
@@ -62,21 +65,23 @@ bool is_lasting(const std::string& path) {
 }  // namespace
 
 ProcessTable::ProcessTable(SystemRoot root, std::size_t max_processes, CmdlineDetail detail)
-    : root_(std::move(root)), max_(std::max<std::size_t>(max_processes, 1)), detail_(detail) {}
+    : reader_{std::move(root), detail}, max_(std::max<std::size_t>(max_processes, 1)) {}
 
 void ProcessTable::started(const ExecEvent& event) {
-  put(event.task.process, {line(event.cmdline, event.cmdline_cut), is_lasting(event.exe) ? event.exe : "", false});
+  put(event.task.process, {redact_cmdline(event.cmdline, event.cmdline_cut, reader_.detail),
+                           is_lasting(event.exe) ? event.exe : "", false});
 }
 
 void ProcessTable::seen(const ProcessKey& process) {
   Known* const known = find(process);
   if (known == nullptr) {
-    put(process, read(process));
+    put(process, reader_.program(process));
     return;
   }
   if (!known->program.looked) {
     known->program.looked = true;
-    if (std::string exe = read(process).exe; !exe.empty()) {
+    // Only the link: what an event told of the command line holds.
+    if (std::string exe = reader_.exe(process); !exe.empty()) {
       known->program.exe = std::move(exe);
     }
   }
@@ -93,44 +98,65 @@ std::string ProcessTable::exe(const ProcessKey& process) {
   return find(process)->program.exe;
 }
 
-bool ProcessTable::read_more_running() {
-  if (running_read_) {
+// Detached: it cannot be made to return while it hangs, and nobody may wait for it then.
+void ProcessTable::read_running() {
+  running_ = std::make_shared<Running>();
+  std::thread([reader = reader_, most = max_ / 2, running = running_] { read_all(reader, most, *running); }).detach();
+}
+
+bool ProcessTable::take_running() {
+  if (!running_) {
     return false;
   }
-  if (!running_) {
-    running_.reset(::opendir(root_.proc.c_str()));
+  std::vector<std::pair<ProcessKey, Program>> read;
+  bool done = false;
+  {
+    const std::lock_guard lock(running_->mutex);
+    read.swap(running_->read);
+    done = running_->done;
   }
-  for (int i = 0; running_ && i < kReadAtOnce;) {
-    const dirent* const entry = known_.size() < max_ / 2 ? ::readdir(running_.get()) : nullptr;  // NOLINT: own stream
-    if (entry == nullptr) {
-      running_.reset();
-      break;
+  for (auto& [key, program] : read) {
+    put_running(key, std::move(program));
+  }
+  if (done) {
+    running_.reset();
+  }
+  return !done;
+}
+
+void ProcessTable::read_all(const Reader& reader, std::size_t most, Running& out) {
+  std::error_code error;
+  std::size_t count = 0;
+  std::filesystem::directory_iterator entry(reader.root.proc, error);
+  for (; !error && entry != std::filesystem::directory_iterator() && count < most; entry.increment(error)) {
+    ProcessKey key;
+    const std::string name = entry->path().filename();
+    const auto [end, wrong] = std::from_chars(name.data(), name.data() + name.size(), key.tgid);
+    if (wrong != std::errc{} || end != name.data() + name.size()) {
+      continue;
     }
-    std::uint32_t pid = 0;
-    const std::string_view name = entry->d_name;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (error == std::errc{} && end == name.data() + name.size()) {
-      read_running(pid);
-      ++i;
+    const auto start_ns = start_in_proc(reader.folder(key));
+    if (!start_ns) {
+      continue;
+    }
+    key.start_ns = *start_ns;
+    Program program = reader.program(key);
+    if (!program.cmdline.empty()) {  // kernel threads have none
+      const std::lock_guard lock(out.mutex);
+      out.read.emplace_back(key, std::move(program));
+      ++count;
     }
   }
-  running_read_ = !running_;
-  return !running_read_;
+  const std::lock_guard lock(out.mutex);
+  out.done = true;
 }
 
 // Its start is known to a tick only: find() takes that into account.
-void ProcessTable::read_running(std::uint32_t pid) {
-  const auto start_ns = start_in_proc(root_.proc + "/" + std::to_string(pid));
-  if (!start_ns) {
-    return;
-  }
-  const ProcessKey key{pid, *start_ns};
+void ProcessTable::put_running(const ProcessKey& key, Program program) {
   const auto known = known_.lower_bound(key);
-  if (known != known_.end() && known->first.tgid == pid && known->first.start_ns - *start_ns < tick_ns()) {
-    return;
-  }
-  Program program = read(key);
-  if (!program.cmdline.empty()) {  // kernel threads have none
+  const bool told =
+      known != known_.end() && known->first.tgid == key.tgid && known->first.start_ns - key.start_ns < tick_ns();
+  if (!told) {
     put(key, std::move(program));
   }
 }
@@ -138,7 +164,7 @@ void ProcessTable::read_running(std::uint32_t pid) {
 ProcessTable::Known* ProcessTable::find(const ProcessKey& key) {
   auto found = known_.find(key);
   if (found == known_.end()) {
-    found = known_.find({key.tgid, key.start_ns - key.start_ns % tick_ns()});
+    found = known_.find({key.tgid, tick_of(key)});
   }
   return found == known_.end() ? nullptr : &found->second;
 }
@@ -157,24 +183,28 @@ void ProcessTable::put(const ProcessKey& key, Program program) {
   }
 }
 
-std::string ProcessTable::line(const std::string& raw, bool cut) const { return redact_cmdline(raw, cut, detail_); }
+std::string ProcessTable::Reader::folder(const ProcessKey& key) const {
+  return root.proc + "/" + std::to_string(key.tgid);
+}
 
-ProcessTable::Program ProcessTable::read(const ProcessKey& key) const {
-  const std::string folder = root_.proc + "/" + std::to_string(key.tgid);
-  auto text = read_start(folder + "/cmdline", kMaxCmdline + 1);
-  const std::string exe = read_exe(folder);
-  // Last: the pid may belong to somebody else by now.
-  const auto start_ns = start_in_proc(folder);
-  if (!start_ns || *start_ns != key.start_ns - key.start_ns % tick_ns()) {
+// The start is read last: the pid may belong to somebody else by then.
+ProcessTable::Program ProcessTable::Reader::program(const ProcessKey& key) const {
+  auto text = read_start(folder(key) + "/cmdline", kMaxCmdline + 1);
+  Program out{.exe = read_exe(folder(key)), .looked = true};
+  if (start_in_proc(folder(key)) != tick_of(key)) {
     return {.looked = true};
   }
-  Program out{.exe = exe, .looked = true};
   if (text) {
     const bool cut = text->size() > kMaxCmdline;
     text->resize(std::min(text->size(), kMaxCmdline));
-    out.cmdline = line(*text, cut);
+    out.cmdline = redact_cmdline(*text, cut, detail);
   }
   return out;
+}
+
+std::string ProcessTable::Reader::exe(const ProcessKey& key) const {
+  std::string out = read_exe(folder(key));
+  return start_in_proc(folder(key)) == tick_of(key) ? out : "";
 }
 
 }  // namespace memcrest

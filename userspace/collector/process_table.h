@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Command lines and executables of processes, kept from the moment they start: after a kill there is nobody to ask.
-// Secrets are masked before anything is kept. Bounded, the least recently used go first. One thread.
+// Secrets are masked before anything is kept. Bounded, the least recently used go first. To be used by one thread; what
+// ran before is read by another one, since /proc/PID/cmdline can hang for as long as that process does.
 #pragma once
-
-#include <dirent.h>
 
 #include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "memcrest/event.h"
 #include "util/redact.h"
@@ -25,9 +27,10 @@ class ProcessTable {
   void started(const ExecEvent& event);
   // A process that did something: what no event has told of it is read from /proc while it still exists.
   void seen(const ProcessKey& process);
-  // Reads the next few processes that ran before anything was watched; false: there are no more. Fills at most half of
-  // the table.
-  bool read_more_running();
+  // Begins to read the processes that run already, in a thread of its own: at most half as many as the table holds.
+  void read_running();
+  // Takes what that thread has read by now, without waiting; false: there will be no more.
+  bool take_running();
 
   // One line, empty when it could not be had in time.
   [[nodiscard]] std::string cmdline(const ProcessKey& process);
@@ -46,22 +49,29 @@ class ProcessTable {
     Program program;
     std::list<ProcessKey>::iterator age;
   };
-  struct CloseDir {
-    void operator()(DIR* dir) const { ::closedir(dir); }
+  struct Reader {  // reads /proc; a copy for the thread
+    SystemRoot root;
+    CmdlineDetail detail;
+    // Of the process that started then; empty when that one is gone.
+    [[nodiscard]] Program program(const ProcessKey& key) const;
+    [[nodiscard]] std::string exe(const ProcessKey& key) const;
+    [[nodiscard]] std::string folder(const ProcessKey& key) const;
   };
+  struct Running {
+    std::mutex mutex;
+    std::vector<std::pair<ProcessKey, Program>> read;
+    bool done = false;
+  };
+  static void read_all(const Reader& reader, std::size_t most, Running& out);
   Known* find(const ProcessKey& key);
   void put(const ProcessKey& key, Program program);
-  void read_running(std::uint32_t pid);
-  [[nodiscard]] std::string line(const std::string& raw, bool cut) const;
-  [[nodiscard]] Program read(const ProcessKey& key) const;
+  void put_running(const ProcessKey& key, Program program);
 
-  SystemRoot root_;
+  Reader reader_;
   std::size_t max_;
-  CmdlineDetail detail_;
   std::map<ProcessKey, Known> known_;
-  std::list<ProcessKey> by_age_;  // most recently used first
-  std::unique_ptr<DIR, CloseDir> running_;
-  bool running_read_ = false;
+  std::list<ProcessKey> by_age_;      // most recently used first
+  std::shared_ptr<Running> running_;  // shared with the thread, which may outlive this
 };
 
 }  // namespace memcrest
