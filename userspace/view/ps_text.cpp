@@ -153,6 +153,9 @@ PsText to_text(const std::vector<ContainerMemory>& rows, const PsStyle& style) {
       {.header = "OOM", .right = true},
       {.header = "CGROUP", .rank = 8, .least = kPathLeast},
   };
+  if (!style.columns) {  // the same columns for every reader of a pipe
+    std::ranges::for_each(columns, [](TableColumn& column) { column.optional = false; });
+  }
   std::vector<std::vector<TableCell>> table;
   table.reserve(rows.size());
   for (const ContainerMemory& row : rows) {
