@@ -98,7 +98,11 @@ class ManyCgroups {
 void answer(testing_support::FakeDaemon::Connection& connection) {
   const std::string target = connection.target();
   const auto at = target.find("%5B%22");
-  const std::string id = at == std::string::npos ? "" : target.substr(at + 6, 64);
+  if (at == std::string::npos) {  // for the rest of what Docker knows, asked for a second later
+    connection.answer(404, R"({"message":"No such container"})");
+    return;
+  }
+  const std::string id = target.substr(at + 6, 64);
   connection.answer(200, R"([{"Id":")" + id + R"(","Names":["/web-)" + id.substr(56) +
                              R"("],"Image":"shop:1","Labels":{"tier":"front","com.docker.compose.project":"shop"}}])");
 }
