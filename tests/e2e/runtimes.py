@@ -16,6 +16,12 @@ PAUSE_IMAGE = 'localhost/memcrest-pause:latest'
 WAITS_FOR_GO = ('sh', '-c', 'while [ ! -e /go ]; do sleep 0.05; done; hog anon 256m; sleep 0.5')
 
 
+def go(pid):
+    """Lets a container that waits for it go on (WAITS_FOR_GO), with no help of its runtime."""
+    with open(f'/proc/{pid}/root/go', 'w', encoding='utf-8'):
+        pass
+
+
 def seeing(view, shown):
     """memcrest as a command that sees a private runtime's directories where the system's own would be.
 
@@ -179,8 +185,9 @@ class Containerd(PrivateRuntime):
     def remove(self, container):
         self.cri.call('RemoveContainer', container_id=container)
 
-    def execute(self, container, *command):
-        self.cri.call('ExecSync', container_id=container, cmd=command)
+    def pid(self, container, namespace='k8s.io'):
+        """Of its main process."""
+        return read(f'{self.dir}/state/io.containerd.runtime.v2.task/{namespace}/{container}/init.pid')
 
     def ctr(self, *arguments, **options):
         return run('ctr', '--address', self.socket, *arguments, **options)
@@ -234,6 +241,10 @@ class Podman(PrivateRuntime):
 
     def __call__(self, *arguments, **options):
         return run(os.path.join(self.dir, 'podman'), *arguments, **options)
+
+    def pid(self, container):
+        """Of its main process."""
+        return self('inspect', '--format', '{{.State.Pid}}', container).stdout.strip()
 
     def create(self, *command, memory='64m', options=(), pod=None):
         """Creates a container; returns (full id, name)."""

@@ -5,7 +5,7 @@ import os
 
 import harness
 from harness import MIB, Watch, cgroups, unique, wait_until
-from runtimes import IMAGE, PAUSE_IMAGE, WAITS_FOR_GO, Containerd
+from runtimes import IMAGE, PAUSE_IMAGE, WAITS_FOR_GO, Containerd, go
 
 containerd = Containerd()
 
@@ -94,14 +94,15 @@ class CriTest(ContainerdTest):
         with containerd.pod() as pod:
             container = pod.run('app', *WAITS_FOR_GO)
             with containerd.watch() as watch:
-                containerd.execute(container, 'touch', '/go')
+                go(containerd.pid(container))
                 self.assert_names_in_pod(watch.wait_for('oom', container), pod, container, 'app')
 
     def test_containerd_gone_and_back(self):
         with containerd.pod() as pod:
-            seen = pod.run('seen', 'sh', '-c', 'sleep 3; hog anon 256m')
+            seen = pod.run('seen', *WAITS_FOR_GO)
             with containerd.watch() as watch:
                 with containerd.stopped():
+                    go(containerd.pid(seen))
                     self.assert_names_in_pod(watch.wait_for('oom', seen), pod, seen, 'seen')
                 new = pod.run('new', 'hog', 'anon', '256m')
                 self.assertEqual(containerd.wait_for_end(new), 137)
@@ -109,8 +110,9 @@ class CriTest(ContainerdTest):
 
     def test_memcrest_started_while_containerd_is_gone(self):
         with containerd.pod() as pod:
-            container = pod.run('app', 'sh', '-c', 'sleep 3; hog anon 256m')
+            container = pod.run('app', *WAITS_FOR_GO)
             with containerd.stopped(), containerd.watch() as watch:
+                go(containerd.pid(container))
                 self.assert_names_in_pod(watch.wait_for('oom', container), pod, container, 'app')
 
     def test_the_sandbox_is_no_container_of_the_pod(self):
@@ -168,20 +170,19 @@ class CtrTest(ContainerdTest):
             self.assertFalse(incident['victims'][0]['main_process'])
 
     def test_memcrest_started_after_the_container(self):
-        container = unique('ctr')
-        self.assertEqual(containerd.ctr_run(container, 'sh', '-c', 'sleep 3; hog anon 256m', options=['--detach']), 0)
-        try:
-            with containerd.watch() as watch:
-                self.assert_names_ctr(watch.wait_for('oom', container), container)
-        finally:
-            self.remove(container)
+        self.check_running(containerd.watch())
 
     def test_state_in_an_unusual_place(self):
+        self.check_running(Watch(socket=''))
+
+    def check_running(self, watching):
         container = unique('ctr')
-        self.assertEqual(containerd.ctr_run(container, 'sh', '-c', 'sleep 3; hog anon 256m', options=['--detach']), 0)
+        self.assertEqual(containerd.ctr_run(container, *WAITS_FOR_GO, options=['--detach']), 0)
         try:
-            with Watch(socket='') as watch:
-                self.assert_names_ctr(watch.wait_for('oom', container), container)
+            with watching as watch:
+                go(containerd.pid(container, 'default'))
+                self.assert_names_ctr(watch.wait_for('oom', match=lambda i: i['cgroup']['path'] == f'/default/{container}'),
+                                      container)
         finally:
             self.remove(container)
 

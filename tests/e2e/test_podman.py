@@ -5,7 +5,7 @@ import os
 
 import harness
 from harness import Watch
-from runtimes import IMAGE, WAITS_FOR_GO, Podman
+from runtimes import IMAGE, WAITS_FOR_GO, Podman, go
 
 podman = Podman()
 
@@ -79,7 +79,7 @@ class PodmanCases:
         self.remove_later(container)
         podman('start', container)
         with self.watching() as watch:
-            podman('exec', container, 'touch', '/go')
+            go(podman.pid(container))
             self.assert_names(watch.wait_for('oom', container), container, name)
 
     def test_two_containers_in_a_pod(self):
@@ -103,7 +103,7 @@ class WithSocketTest(PodmanCases, harness.TestCase):
         podman('start', container)
         with self.watching() as watch:
             with podman.stopped():
-                podman('exec', container, 'touch', '/go')
+                go(podman.pid(container))
                 self.assert_names(watch.wait_for('oom', container), container, name)
                 while_gone, its_name, _ = podman.run_to_end('hog', 'anon', '256m')
                 self.remove_later(while_gone)
@@ -120,7 +120,7 @@ class WithoutSocketTest(PodmanCases, harness.TestCase):
         self.remove_later(container)
         podman('start', container)
         with Watch(socket='') as watch:
-            podman('exec', container, 'touch', '/go')
+            go(podman.pid(container))
             self.assert_names(watch.wait_for('oom', container), container, name)
 
 

@@ -49,11 +49,14 @@ Incident empty_burst() {
 TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   const auto json = parsed(oom_incident());
   EXPECT_THAT(keys(json),
-              ElementsAre("schema", "kind", "id", "time", "boot_time_ns", "host", "container", "cgroup", "scope",
+              ElementsAre("schema", "kind", "id", "update", "time", "boot_time_ns", "host", "container", "cgroup", "scope",
                           "limit", "usage_bytes", "peak_bytes", "trigger", "victims", "burst", "samplers", "oom",
                           "reclaim", "swap", "ranking", "stuck", "charge_failure", "memory_stat", "evidence"));
   EXPECT_THAT(keys(json["host"]), ElementsAre("name", "kernel", "boot_id"));
-  EXPECT_THAT(keys(json["container"]), ElementsAre("runtime", "id", "name", "image", "labels", "unknown_reason"));
+  EXPECT_THAT(keys(json["container"]),
+              ElementsAre("runtime", "id", "name", "image", "labels", "unknown_reason", "init_pid", "runtime_namespace",
+                          "unit", "machine", "pod", "compose", "ecs", "memory_request_bytes", "memory_limit_bytes",
+                          "swap_limit_bytes", "state", "outer"));
   EXPECT_THAT(keys(json["cgroup"]), ElementsAre("id", "path"));
   EXPECT_THAT(keys(json["limit"]), ElementsAre("bytes", "kind", "cgroup_path"));
   EXPECT_THAT(keys(json["trigger"]), ElementsAre("pid", "tid", "comm", "container_pid"));
@@ -68,6 +71,77 @@ TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   EXPECT_THAT(keys(json["samplers"][0]), ElementsAre("name", "interval_ms", "typical_seen_bytes", "chance_seen"));
   EXPECT_THAT(keys(json["evidence"]),
               ElementsAre("charge_tier", "oom_tier", "lost_critical", "lost_bulk", "complete", "gaps"));
+}
+
+Container whole_container() {
+  Container out;
+  out.runtime = Runtime::kContainerd;
+  out.id = std::string(64, 'a');
+  out.name = "app";
+  out.labels = {{"com.docker.compose.project", "shop"},
+                {"com.docker.compose.service", "web"},
+                {"com.docker.compose.container-number", "2"},
+                {"com.amazonaws.ecs.cluster", "prod"},
+                {"com.amazonaws.ecs.task-arn", "arn:aws:ecs:eu-west-1:123456789012:task/prod/0123456789abcdef"},
+                {"com.amazonaws.ecs.task-definition-family", "shop"},
+                {"com.amazonaws.ecs.task-definition-version", "7"}};
+  out.init_pid = 4242;
+  out.runtime_namespace = "k8s.io";
+  out.unit = "kubelet.service";
+  out.pod = Pod{.uid = "u-1",
+                .name = "shop-1",
+                .name_space = "prod",
+                .qos = "burstable",
+                .attempt = 3,
+                .labels = {{"app", "shop"}},
+                .owner = Owner{"Deployment", "shop"}};
+  out.memory_request_bytes = 1;
+  out.memory_limit_bytes = 2;
+  out.swap_limit_bytes = -1;
+  out.state = RuntimeState{.status = "exited", .exit_code = 137, .oom_killed = false, .restart_count = 4};
+  out.outer = {{Runtime::kDocker, std::string(64, 'b'), "kind-worker"}, {Runtime::kUnknown, "x", ""}};
+  return out;
+}
+
+TEST(Json, TheWholeContainer) {
+  Incident incident = oom_incident();
+  incident.container = whole_container();
+  incident.update = "runtime_state";
+  const auto json = parsed(incident);
+  EXPECT_EQ(json["update"], "runtime_state");
+  const auto& container = json["container"];
+  EXPECT_EQ(container["init_pid"], 4242);
+  EXPECT_EQ(container["runtime_namespace"], "k8s.io");
+  EXPECT_EQ(container["unit"], "kubelet.service");
+  EXPECT_TRUE(container["machine"].is_null());
+  EXPECT_EQ(container["pod"], nlohmann::ordered_json::parse(R"({"uid": "u-1", "name": "shop-1", "namespace": "prod",
+    "qos": "burstable", "sandbox": false, "attempt": 3, "labels": {"app": "shop"},
+    "owner": {"kind": "Deployment", "name": "shop"}})"));
+  EXPECT_EQ(container["compose"], nlohmann::ordered_json::parse(R"({"project": "shop", "service": "web", "number": 2})"));
+  EXPECT_EQ(container["ecs"]["cluster"], "prod");
+  EXPECT_EQ(container["ecs"]["family"], "shop");
+  EXPECT_EQ(container["ecs"]["revision"], 7);
+  EXPECT_EQ(container["memory_request_bytes"], 1);
+  EXPECT_EQ(container["memory_limit_bytes"], 2);
+  EXPECT_EQ(container["swap_limit_bytes"], -1);
+  EXPECT_EQ(container["state"], nlohmann::ordered_json::parse(R"({"status": "exited", "exit_code": 137, "oom_killed": false,
+    "error": null, "reason": null, "restart_count": 4})"));
+  EXPECT_EQ(container["outer"][0]["name"], "kind-worker");
+  EXPECT_TRUE(container["outer"][1]["name"].is_null());
+}
+
+TEST(Json, HostileTextAnywhereInAContainer) {
+  const std::string bad = hostile_name();
+  Incident incident = oom_incident();
+  Container& container = incident.container = whole_container();
+  container.labels = {{"com.docker.compose.project", bad}, {"com.docker.compose.service", bad}, {bad, bad}};
+  container.runtime_namespace = container.unit = container.machine = bad;
+  container.pod = Pod{.uid = bad, .name = bad, .name_space = bad, .labels = {{bad, bad}}, .owner = Owner{bad, bad}};
+  container.state = RuntimeState{.status = bad, .error = bad, .reason = bad};
+  container.outer = {{Runtime::kUnknown, bad, bad}};
+  const auto json = parsed(incident);
+  EXPECT_EQ(json["container"]["pod"]["name"], to_valid_utf8(bad));
+  EXPECT_EQ(json["container"]["state"]["error"], to_valid_utf8(bad));
 }
 
 TEST(Json, CarriesTheValues) {
