@@ -84,7 +84,7 @@ struct Resolver::State {
   std::unordered_set<std::uint64_t> sought;  // ids that the next rescan looks for
   TimePoint next_rescan{};
   std::deque<std::uint64_t> undecided;  // candidates for a container whose path does not say so
-  std::jthread thread;  // uses all of the above
+  std::jthread thread;                  // uses all of the above
   std::vector<std::pair<std::string, std::unique_ptr<RuntimeEvents>>> streams;  // so do their threads
 };
 

@@ -49,9 +49,9 @@ Incident empty_burst() {
 TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   const auto json = parsed(oom_incident());
   EXPECT_THAT(keys(json),
-              ElementsAre("schema", "kind", "id", "update", "time", "boot_time_ns", "host", "container", "cgroup", "scope",
-                          "limit", "usage_bytes", "peak_bytes", "trigger", "victims", "burst", "samplers", "oom",
-                          "reclaim", "swap", "ranking", "stuck", "charge_failure", "memory_stat", "evidence"));
+              ElementsAre("schema", "kind", "id", "update", "time", "boot_time_ns", "host", "container", "cgroup",
+                          "scope", "limit", "usage_bytes", "peak_bytes", "trigger", "victims", "burst", "samplers",
+                          "oom", "reclaim", "swap", "ranking", "stuck", "charge_failure", "memory_stat", "evidence"));
   EXPECT_THAT(keys(json["host"]), ElementsAre("name", "kernel", "boot_id"));
   EXPECT_THAT(keys(json["container"]),
               ElementsAre("runtime", "id", "name", "image", "labels", "unknown_reason", "init_pid", "runtime_namespace",
@@ -117,14 +117,16 @@ TEST(Json, TheWholeContainer) {
   EXPECT_EQ(container["pod"], nlohmann::ordered_json::parse(R"({"uid": "u-1", "name": "shop-1", "namespace": "prod",
     "qos": "burstable", "sandbox": false, "attempt": 3, "labels": {"app": "shop"},
     "owner": {"kind": "Deployment", "name": "shop"}})"));
-  EXPECT_EQ(container["compose"], nlohmann::ordered_json::parse(R"({"project": "shop", "service": "web", "number": 2})"));
+  EXPECT_EQ(container["compose"],
+            nlohmann::ordered_json::parse(R"({"project": "shop", "service": "web", "number": 2})"));
   EXPECT_EQ(container["ecs"]["cluster"], "prod");
   EXPECT_EQ(container["ecs"]["family"], "shop");
   EXPECT_EQ(container["ecs"]["revision"], 7);
   EXPECT_EQ(container["memory_request_bytes"], 1);
   EXPECT_EQ(container["memory_limit_bytes"], 2);
   EXPECT_EQ(container["swap_limit_bytes"], -1);
-  EXPECT_EQ(container["state"], nlohmann::ordered_json::parse(R"({"status": "exited", "exit_code": 137, "oom_killed": false,
+  EXPECT_EQ(container["state"],
+            nlohmann::ordered_json::parse(R"({"status": "exited", "exit_code": 137, "oom_killed": false,
     "error": null, "reason": null, "restart_count": 4})"));
   EXPECT_EQ(container["outer"][0]["name"], "kind-worker");
   EXPECT_TRUE(container["outer"][1]["name"].is_null());
