@@ -39,7 +39,6 @@ class Cases:
         self.down = script(f'{self.runtime}-down')
         self.dir = f'/tmp/memcrest-e2e-{self.runtime}-scripts-{os.getpid()}'
         self.addCleanup(run, self.down, self.dir, check=False)
-        self.sockets = set(glob.glob('/run/containerd/s/*'))
         # Something of somebody else's: it must live on, whatever the script does.
         self.bystander = subprocess.Popen(['sleep', '300'])
         self.addCleanup(self.bystander.wait)
@@ -58,15 +57,23 @@ class Cases:
         self.assertFalse(os.path.exists(f'/proc/{pid}') and
                          'State:\tZ' not in harness.read(f'/proc/{pid}/status'))
 
+    def shim_sockets(self):
+        """Of containerd's shims in our directory: they lie in a place that all containerds of the machine share."""
+        found = []
+        for path in glob.glob(f'{self.dir}/**/address', recursive=True):
+            found.append(harness.read(path).removeprefix('unix://'))
+        return found
+
     def test_up_twice_down_twice(self):
         socket = f'{self.dir}/{self.socket}\n'
         self.assertEqual(run(self.up, self.dir, harness.HOG).stdout, socket)
         self.assertEqual(run(self.up, self.dir, harness.HOG).stdout, socket)
         pid = self.run_sleep()
+        sockets = self.shim_sockets()
         run(self.down, self.dir)
         self.assert_all_gone()
         self.assert_ended(pid)
-        self.assertEqual(set(glob.glob('/run/containerd/s/*')), self.sockets)
+        self.assertEqual([path for path in sockets if os.path.exists(path)], [])
         run(self.down, self.dir)
         self.assertIsNone(self.bystander.poll())
 
@@ -75,7 +82,7 @@ class Cases:
         pid = self.run_sleep()
         for name in self.daemons:
             os.kill(int(harness.read(f'{self.dir}/{name}.pid')), signal.SIGKILL)
-        self.assertEqual(harness.read(f'/proc/{pid}/comm'), 'sleep\n')
+        self.assertTrue(harness.wait_until(lambda: harness.read(f'/proc/{pid}/comm') == 'sleep\n'))
         run(self.down, self.dir)
         self.assert_all_gone()
         self.assert_ended(pid)
