@@ -46,6 +46,7 @@ struct Inquiry::Round {
   std::vector<std::string> no;      // who knows nothing of it
   std::vector<std::string> errors;  // who could not be asked, and why
   bool relevant_no = false;
+  bool nameless = false;  // one knows it, and not its name yet
   bool retry = false;  // one refused, as a daemon that is being restarted does
   TimePoint ask_again = kNever;
   std::vector<Source*> later;  // those that told or failed: by and by they may have more to tell
@@ -158,6 +159,12 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
   if (api.runtime() != Runtime::kUnknown) {
     (*answer)->runtime = api.runtime();  // who answers knows better than the path
   }
+  if ((*answer)->name.empty()) {
+    round.nameless = true;
+    if (!(*answer)->unknown_reason.empty()) {
+      round.errors.push_back((*answer)->unknown_reason);
+    }
+  }
   merge(round.found, std::move(**answer));
   if (!round.found.name.empty()) {  // good enough for who waits; what the others add comes later
     round.found.unknown_reason = round.found.image.empty() ? std::string(api.name()) + " told no image" : "";
@@ -186,15 +193,15 @@ void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& ro
     }
     return;
   }
-  if ((round.retry || round.relevant_no) && try_again_soon(container)) {
+  if ((round.retry || round.relevant_no || round.nameless) && try_again_soon(container)) {
     return;
   }
   container->pending = false;
-  if (round.errors.empty()) {
+  if (round.errors.empty() && !round.nameless) {
     container->settled = true;  // all answered: that is final
   } else {
-    ++container->failures;
-    container->ask_again = round.ask_again;
+    const TimePoint soon = SteadyClock::now() + pause_after(container->failures++);
+    container->ask_again = round.ask_again == kNever ? soon : round.ask_again;
   }
   if (!container->container.name.empty()) {
     return;  // named before; removed since, or an earlier answer holds

@@ -40,7 +40,9 @@ std::vector<std::unique_ptr<ContainerSource>> make_sources(const ResolverSetting
     sources.push_back(std::make_unique<PodmanApi>(*settings.podman, settings.api_timeout));
   }
   if (settings.kubernetes) {
-    sources.push_back(std::make_unique<KubernetesApi>(*settings.kubernetes));
+    KubernetesOptions options;
+    options.cache.tombstone_age = settings.tombstone_age;
+    sources.push_back(std::make_unique<KubernetesApi>(*settings.kubernetes, options));
   }
   return sources;
 }
