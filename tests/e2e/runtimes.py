@@ -62,6 +62,9 @@ class Daemon:
             raise AssertionError(f'{self._name} does not end')
 
     def start(self):
+        # One that was killed left it: dockerd does not start while any process has the pid in it.
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(self._directory, 'docker.pid'))
         with open(os.path.join(self._directory, f'{self._name}.log'), 'ab') as log:
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                              env=self._environment, start_new_session=True)

@@ -107,7 +107,7 @@ class DockerSocketTest(harness.TestCase):
 
     def check(self, path, expect_name=None):
         started = time.monotonic()
-        with Watch(socket=path) as watch:
+        with Watch('--no-bundles', socket=path) as watch:
             self.assertLess(time.monotonic() - started, 10)
             container, _, code = docker.run_to_end('hog', 'anon', '256m')
             self.remove_later(container)
@@ -182,7 +182,7 @@ class DockerSocketTest(harness.TestCase):
 
     def test_stays_small(self):
         """A server that never ends its answer must not fill our memory."""
-        with HostileSocket(self.scratch(), huge) as server, Watch(socket=server.path) as watch:
+        with HostileSocket(self.scratch(), huge) as server, Watch('--no-bundles', socket=server.path) as watch:
             for _ in range(3):
                 container, _, _ = docker.run_to_end('hog', 'anon', '256m')
                 self.remove_later(container)

@@ -97,7 +97,7 @@ class DaemonTest(harness.TestCase):
     def start_daemon():
         dockerd.start()
         if not wait_until(lambda: docker('info', check=False).returncode == 0):
-            raise AssertionError('dockerd does not come back')
+            raise AssertionError('dockerd does not come back\n' + harness.read(f'{docker.dir}/dockerd.log')[-2000:])
 
     def test_stopped_while_memcrest_runs_and_started_again(self):
         with Watch() as watch:

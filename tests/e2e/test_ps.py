@@ -307,12 +307,12 @@ class TextTest(PsCase):
 class TroubleTest(PsCase):
     def test_without_docker_it_says_so_once(self):
         containers = [self.start()[0] for _ in range(2)]
-        done = ps('--docker-socket', '/nowhere/docker.sock')
+        done = ps('--no-bundles', '--docker-socket', '/nowhere/docker.sock')
         for container in containers:
             self.assertIn('? ' + container[:12], done.stdout)
         self.assertEqual(done.stderr.count('/nowhere/docker.sock'), 1, done.stderr)
         self.assertRegex(done.stderr, r'no Docker socket.*\(\d+ times\)')
-        found = [json.loads(line) for line in ps('--json', '--docker-socket', '').stdout.splitlines()]
+        found = [json.loads(line) for line in ps('--json', '--no-bundles', '--docker-socket', '').stdout.splitlines()]
         self.assertTrue(all(row['container']['unknown_reason'] for row in found))
         self.assertIn(64 * MIB, {row['limit_bytes'] for row in found})
 
@@ -321,7 +321,7 @@ class TroubleTest(PsCase):
         pid = int(harness.read(docker.dir + '/docker.pid'))
         os.kill(pid, 19)
         try:
-            done = ps('--wait', '300ms')
+            done = ps('--no-bundles', '--wait', '300ms')
         finally:
             os.kill(pid, 18)
         self.assertIn('? ' + container[:12], done.stdout)

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/identity_options.h"
 
+#include <spdlog/spdlog.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <string_view>
 
+#include "util/text.h"
 #include "util/units.h"
 
 namespace memcrest {
@@ -83,24 +86,29 @@ Result<ResolverSettings> resolver_settings(const IdentityOptions& options) {
   if (!options.use_kubernetes) {
     return out;
   }
-  std::optional<KubernetesSettings> kubernetes;
-  if (!options.kubernetes.server.empty()) {
-    kubernetes = options.kubernetes;
-    if (const char* node = environment("NODE_NAME"); kubernetes->node.empty() && node != nullptr) {
-      kubernetes->node = node;
-    }
-  } else {
-    kubernetes = in_cluster_settings(environment);
-    if (kubernetes && !options.kubernetes.node.empty()) {
-      kubernetes->node = options.kubernetes.node;
-    }
+  const KubernetesSettings& given = options.kubernetes;
+  const bool anything_given = !given.server.empty() || !given.ca_file.empty() || !given.token_file.empty();
+  std::optional<KubernetesSettings> found = in_cluster_settings(environment);
+  if (given.server.empty() && !found) {
+    return anything_given ? Result<ResolverSettings>(
+                                fail("ask the Kubernetes API", {}, EINVAL, "this is no pod: --kubernetes-server is needed"))
+                          : Result<ResolverSettings>(std::move(out));
   }
-  if (kubernetes) {
-    auto endpoint = check_kubernetes_settings(*kubernetes);
-    if (!endpoint) {
-      return std::unexpected(endpoint.error());
-    }
+  KubernetesSettings kubernetes = given.server.empty() ? *found : given;
+  const auto prefer = [](std::string& target, const std::string& mine) { target = mine.empty() ? target : mine; };
+  prefer(kubernetes.ca_file, given.ca_file);
+  prefer(kubernetes.token_file, given.token_file);
+  prefer(kubernetes.node, given.node);
+  if (const char* node = environment("NODE_NAME"); kubernetes.node.empty() && node != nullptr) {
+    kubernetes.node = node;
+  }
+  auto endpoint = check_kubernetes_settings(kubernetes);
+  if (endpoint) {
     out.kubernetes = std::move(*endpoint);
+  } else if (anything_given) {
+    return std::unexpected(endpoint.error());
+  } else {  // nobody asked for it: any pod has these settings
+    spdlog::info("note: the Kubernetes API is not asked: {}", escape_terminal(endpoint.error().message()));
   }
   return out;
 }

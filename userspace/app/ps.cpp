@@ -110,7 +110,7 @@ int Ps::run() {
   read_figures(listed);
   for (const ContainerMemory& row : rows_) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
-    ignore_result(resolver.wait(row.cgroup.id, std::max(left, milliseconds(0))));
+    ignore_result(resolver.wait(row.cgroup.id, std::max(left, milliseconds(0)), true));
   }
   // Once more, now that the time is over: of some only the name was there when they were asked for.
   for (ContainerMemory& row : rows_) {

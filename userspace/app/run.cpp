@@ -149,6 +149,11 @@ int run(const RunOptions& options, RunSignals& signals) {
     if (!is_inside(incident.cgroup.path, cgroup->path())) {
       return;
     }
+    const auto same = std::ranges::find(report.incidents, incident.id, &Incident::id);
+    if (!incident.update.empty() && same != report.incidents.end()) {
+      *same = incident;
+      return;
+    }
     if (incident.kind == IncidentKind::kBurst && report.incidents.size() >= kMaxListed) {
       ++report.bursts_not_listed;
       return;

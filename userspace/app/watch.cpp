@@ -60,7 +60,7 @@ class Watch {
 
 void Watch::tell(const Incident& incident) {
   if (!matches(options_.filter, incident.container, incident.cgroup.path)) {
-    ++filtered_;
+    filtered_ += incident.update.empty() ? 1 : 0;
     return;
   }
   if (!incident.update.empty()) {

@@ -13,7 +13,7 @@ constexpr std::size_t kMaxFollowed = 256;
 
 // Has the runtime told of an end that it had not told before?
 bool speaks_of_the_end(const std::optional<RuntimeState>& before, const RuntimeState& now) {
-  if (now.restart_count.value_or(0) > (before ? before->restart_count.value_or(0) : 0)) {
+  if (before && before->restart_count && now.restart_count.value_or(0) > *before->restart_count) {
     return true;
   }
   return now.exit_code && now.status != "running" && (!before || before->status != now.status);

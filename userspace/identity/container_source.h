@@ -24,9 +24,13 @@ class ContainerSource {
   // Is it worth asking about this container, when so much is known of it by now?
   [[nodiscard]] virtual bool may_add(const CgroupPath& path, const Container& known) const = 0;
 
+  // Does it tell a container by its cgroup, so that a cgroup of somebody else's making cannot pass for it? One that goes
+  // by the id alone does not.
+  [[nodiscard]] virtual bool checks_cgroup() const { return false; }
+
   // What identifies the container: name, image, labels, pod. Must not wait for a container that is just being started
   // or stopped. What the source does not know stays empty. Nothing: the source has no such container. Errors as for
-  // UnixHttp; ETIMEDOUT means do not ask again soon.
+  // UnixHttp; ETIMEDOUT means do not ask again soon, EBADMSG that the container is in another cgroup.
   [[nodiscard]] virtual Result<std::optional<Container>> look_up(const CgroupPath& path,
                                                                  const std::stop_token& stop) = 0;
   // Everything, the main process and the state included. May fail while the runtime is busy with the container.

@@ -47,6 +47,7 @@ struct Inquiry::Round {
   std::vector<std::string> errors;  // who could not be asked, and why
   bool relevant_no = false;
   bool nameless = false;  // one knows it, and not its name yet
+  bool elsewhere = false;  // the container is in another cgroup: nobody is asked by its id any more
   bool retry = false;  // one refused, as a daemon that is being restarted does
   TimePoint ask_again = kNever;
   std::vector<Source*> later;  // those that told or failed: by and by they may have more to tell
@@ -68,7 +69,7 @@ Inquiry::Source* Inquiry::source_for(const KnownContainer& container) {
 
 void Inquiry::ask(const std::shared_ptr<KnownContainer>& container, TimePoint when) {
   const Source* const source = source_for(*container);
-  if (container->pending || container->doubtful || source == nullptr) {
+  if (container->asking || source == nullptr) {
     return;
   }
   container->settled = false;
@@ -77,24 +78,33 @@ void Inquiry::ask(const std::shared_ptr<KnownContainer>& container, TimePoint wh
   const std::string who = source->api->name();
   if (!queue(when, {.container = container})) {
     container->ask_again = SteadyClock::now() + kFirstPause;
-    container->container.unknown_reason = "too many containers are waiting for " + who;
+    if (container->container.name.empty()) {
+      container->container.unknown_reason = "too many containers are waiting for " + who;
+    }
   } else if (container->container.name.empty()) {  // else the old facts hold until the new ones come
     container->pending = true;
     container->container.unknown_reason = who + " has not answered yet";
   }
 }
 
-void Inquiry::ask_again_if_due(const std::shared_ptr<KnownContainer>& container) {
+bool Inquiry::ask_again_if_due(const std::shared_ptr<KnownContainer>& container) {
   const TimePoint now = SteadyClock::now();
-  if (!container->settled && container->live > 0 && now >= container->ask_again) {
-    ask(container, now);
+  if (container->settled || container->asking || container->live == 0 || now < container->ask_again) {
+    return false;
   }
+  ask(container, now);
+  return container->asking;
 }
 
 void Inquiry::refresh(const std::shared_ptr<KnownContainer>& container) {
+  if (container->inspect_queued) {
+    return;
+  }
   for (Source& source : sources_) {
     if (concerns(*source.api, container->path) && container->container.runtime == source.api->runtime()) {
-      queue(SteadyClock::now(), {.container = container, .inspect = &source, .also_gone = true});
+      container->inspect_queued =
+          queue(SteadyClock::now(), {.container = container, .inspect = &source, .also_gone = true}) ||
+          container->inspect_queued;
     }
   }
 }
@@ -103,6 +113,7 @@ bool Inquiry::queue(TimePoint when, Job job) {
   if (jobs_.size() >= kMaxJobs) {
     return false;
   }
+  job.container->asking = job.container->asking || job.inspect == nullptr;
   jobs_.emplace(when, std::move(job));
   return true;
 }
@@ -110,6 +121,7 @@ bool Inquiry::queue(TimePoint when, Job job) {
 void Inquiry::run_next(Lock& lock, const std::stop_token& stop) {
   const Job job = std::move(jobs_.extract(jobs_.begin()).mapped());
   if (job.inspect != nullptr) {
+    job.container->inspect_queued = false;
     inspect(job, lock, stop);
   } else {
     look_up(job.container, lock, stop);
@@ -120,10 +132,12 @@ void Inquiry::look_up(const std::shared_ptr<KnownContainer>& container, Lock& lo
   Round round{.container = container, .found = container_from_path(container->path)};
   round.found.unknown_reason.clear();
   for (Source& source : sources_) {
-    if (!stop.stop_requested() && source.api->may_add(container->path, round.found)) {
+    const bool safe = source.api->checks_cgroup() || (container->doubt.empty() && !round.elsewhere);
+    if (!stop.stop_requested() && safe && source.api->may_add(container->path, round.found)) {
       ask_one(source, round, lock, stop);
     }
   }
+  container->asking = false;  // unless finish() has it asked for again
   finish(container, round);
 }
 
@@ -133,6 +147,7 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
   if (!source.breaker.allows(SteadyClock::now())) {
     round.errors.push_back(std::string(api.name()) + " did not answer in time and is not asked again yet");
     round.ask_again = std::min(round.ask_again, source.breaker.closed_from());
+    round.later.push_back(&source);
     return;
   }
   lock.unlock();
@@ -144,6 +159,7 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
       source.breaker.timed_out(now);
     }
     round.retry = round.retry || answer.error().code == ECONNREFUSED;
+    round.elsewhere = round.elsewhere || (api.checks_cgroup() && answer.error().code == EBADMSG);
     round.errors.push_back(answer.error().message());
     round.ask_again = std::min(round.ask_again, now + pause_after(container.failures));
     round.later.push_back(&source);
@@ -153,6 +169,9 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
   if (!*answer) {
     round.no.push_back(std::string(api.name()) + " knows no container " + container.path.container_id);
     round.relevant_no = round.relevant_no || concerns(api, container.path);
+    if (api.runtime() == Runtime::kUnknown) {
+      round.later.push_back(&source);  // it knows of all runtimes' containers, some sooner than others
+    }
     return;
   }
   round.later.push_back(&source);
@@ -184,19 +203,24 @@ void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& ro
     container->pending = false;
     container->settled = true;
     container->failures = 0;
-    for (Source& source : sources_) {
-      // Its runtime knows more, also when a bundle had told the name already.
-      const bool own = source.api->runtime() == container->container.runtime;
-      if (container->live > 0 && (own || std::ranges::find(round.later, &source) != round.later.end())) {
-        queue(SteadyClock::now() + kInspectAfter.front(), {.container = container, .inspect = &source});
-      }
-    }
+    container->doubt.clear();
+    queue_inspections(container, round.later);
     return;
+  }
+  if (round.elsewhere) {
+    container->doubt = "the container of this id is in another cgroup";
   }
   if ((round.retry || round.relevant_no || round.nameless) && try_again_soon(container)) {
     return;
   }
   container->pending = false;
+  if (!container->doubt.empty()) {
+    container->settled = false;  // the other cgroup may go
+    container->ask_again = SteadyClock::now() + pause_after(container->failures++);
+    container->container = container_from_path(container->path);
+    container->container.unknown_reason = container->doubt;
+    return;
+  }
   if (round.errors.empty() && !round.nameless) {
     container->settled = true;  // all answered: that is final
   } else {
@@ -232,16 +256,41 @@ bool Inquiry::try_again_soon(const std::shared_ptr<KnownContainer>& container) {
   return queue(SteadyClock::now() + wait, {.container = container});
 }
 
+void Inquiry::queue_inspections(const std::shared_ptr<KnownContainer>& container, const std::vector<Source*>& later) {
+  for (Source& source : sources_) {
+    // Its runtime knows more, also when a bundle had told the name already.
+    const bool own = source.api->runtime() == container->container.runtime;
+    if (container->live > 0 && (own || std::ranges::find(later, &source) != later.end())) {
+      queue(SteadyClock::now() + kInspectAfter.front(), {.container = container, .inspect = &source});
+    }
+  }
+}
+
 void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
+  constexpr unsigned kSlowInARow = 3;
   KnownContainer& container = *job.container;
   Source& source = *job.inspect;
-  if ((container.live == 0 && !job.also_gone) || !source.breaker.allows(SteadyClock::now())) {
+  if ((container.live == 0 && !job.also_gone) || !container.doubt.empty()) {
+    return;
+  }
+  Job again = job;
+  ++again.inspect_tries;
+  const bool may_try_again = again.inspect_tries < kInspectAfter.size();
+  if (!source.breaker.allows(SteadyClock::now())) {
+    if (may_try_again) {
+      queue(source.breaker.closed_from(), std::move(again));
+    }
     return;
   }
   lock.unlock();
   auto answer = source.api->inspect(container.path, stop);
   lock.lock();
-  const unsigned tries = job.inspect_tries + 1;
+  if (answer) {
+    source.slow_inspections = 0;
+  } else if (answer.error().code == ETIMEDOUT && ++source.slow_inspections >= kSlowInARow) {
+    // One that is busy with a container lets us wait for that one; one that hangs, for all.
+    source.breaker.timed_out(SteadyClock::now());
+  }
   if (answer && *answer) {
     Container& more = **answer;
     Container& known = container.container;
@@ -253,9 +302,9 @@ void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
       known.unknown_reason.clear();
     }
     merge(known, std::move(more));
-  } else if (!answer && tries < kInspectAfter.size() && container.live > 0) {
-    queue(SteadyClock::now() + kInspectAfter[tries],
-          {.container = job.container, .inspect = job.inspect, .inspect_tries = tries});
+  } else if (!answer && may_try_again) {
+    const auto wait = job.also_gone ? kRetryAfter[1] : kInspectAfter[again.inspect_tries];
+    queue(SteadyClock::now() + wait, std::move(again));
   }
 }
 

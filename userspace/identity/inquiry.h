@@ -31,8 +31,8 @@ class Inquiry {
 
   // Has the container looked up at `when`, unless it waits already or nobody could know it.
   void ask(const std::shared_ptr<KnownContainer>& container, TimePoint when);
-  // As ask, for one that nobody could tell, once its pause is over.
-  void ask_again_if_due(const std::shared_ptr<KnownContainer>& container);
+  // As ask, for one that nobody could tell, once its pause is over. True: there is something new to run.
+  bool ask_again_if_due(const std::shared_ptr<KnownContainer>& container);
   // Something happened to a named container: what the runtime says of its state is read again soon.
   void refresh(const std::shared_ptr<KnownContainer>& container);
   // When run_next() has something to do: kAtOnce, a time, or kNever.
@@ -44,6 +44,7 @@ class Inquiry {
   struct Source {
     std::unique_ptr<ContainerSource> api;
     CircuitBreaker breaker;
+    unsigned slow_inspections = 0;  // in a row
   };
   struct Job {
     std::shared_ptr<KnownContainer> container;
@@ -55,6 +56,7 @@ class Inquiry {
 
   [[nodiscard]] Source* source_for(const KnownContainer& container);
   bool queue(TimePoint when, Job job);
+  void queue_inspections(const std::shared_ptr<KnownContainer>& container, const std::vector<Source*>& later);
   void look_up(const std::shared_ptr<KnownContainer>& container, Lock& lock, const std::stop_token& stop);
   void ask_one(Source& source, Round& round, Lock& lock, const std::stop_token& stop);
   void finish(const std::shared_ptr<KnownContainer>& container, Round& round);

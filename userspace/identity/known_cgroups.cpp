@@ -87,13 +87,23 @@ std::optional<std::uint64_t> KnownCgroups::id_of(const std::string& path) const 
 
 std::shared_ptr<KnownContainer> KnownCgroups::container(const std::string& id) const {
   const auto known = by_id_.find(id);
-  return known == by_id_.end() ? nullptr : known->second.lock();
+  auto first = known == by_id_.end() ? nullptr : known->second.lock();
+  if (!first || first->doubt.empty()) {
+    return first;
+  }
+  // A forged one came first.
+  for (const auto& [path, weak] : containers_) {
+    if (auto other = weak.lock(); other && other->doubt.empty() && other->path.container_id == id) {
+      return other;
+    }
+  }
+  return nullptr;
 }
 
-std::vector<std::shared_ptr<KnownContainer>> KnownCgroups::unsettled() const {
+std::vector<std::shared_ptr<KnownContainer>> KnownCgroups::living() const {
   std::vector<std::shared_ptr<KnownContainer>> out;
   for (const auto& [id, weak] : containers_) {
-    if (auto container = weak.lock(); container && !container->settled && container->live > 0) {
+    if (auto container = weak.lock(); container && container->live > 0) {
       out.push_back(std::move(container));
     }
   }
@@ -166,10 +176,8 @@ void KnownCgroups::join(Entry& entry, CgroupPath path) {
     const auto other = first.lock();
     entry.container = std::make_shared<KnownContainer>();
     entry.container->container = container_from_path(path);
-    if (other && other->live > 0 && is_container_id(path.container_id)) {
-      entry.container->doubtful = true;
-      entry.container->settled = true;
-      entry.container->container.unknown_reason =
+    if (other && other->live > 0 && other->doubt.empty() && is_container_id(path.container_id)) {
+      entry.container->doubt = entry.container->container.unknown_reason =
           "another cgroup carries the same container id: " + other->path.container_path;
     } else {
       first = entry.container;

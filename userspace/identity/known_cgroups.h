@@ -25,15 +25,17 @@ struct KnownContainer {
   std::size_t live = 0;     // of its cgroups, those that exist
   std::size_t entries = 0;  // tombstones included
 
-  // Another live cgroup carries the same id: whoever was given a cgroup of his own can make one of any name. Not asked
-  // for, so that it is not given the other's name.
-  bool doubtful = false;
+  // Another live cgroup carries the same id, or the container's record names another one: whoever was given a cgroup of
+  // his own can make one of any name. Only sources that check the cgroup are asked for it.
+  std::string doubt;  // in words; empty: none
 
   // How far asking the runtime has come; the resolver's business.
   bool pending = false;  // the answer is still open
   bool settled = false;  // named, or known to be nobody's
   unsigned tries = 0;    // since it was first asked for, or since it last failed for good
   unsigned failures = 0;
+  bool asking = false;          // a look-up waits or runs
+  bool inspect_queued = false;  // an inspection waits
   std::chrono::steady_clock::time_point ask_again{};  // not before, after a failure
 };
 
@@ -65,8 +67,8 @@ class KnownCgroups {
   [[nodiscard]] std::optional<std::uint64_t> id_of(const std::string& path) const;
   // By the container's id of 64 digits; null: never seen, or forgotten.
   [[nodiscard]] std::shared_ptr<KnownContainer> container(const std::string& id) const;
-  // Live ones that nobody could tell.
-  [[nodiscard]] std::vector<std::shared_ptr<KnownContainer>> unsettled() const;
+  // Those that have a live cgroup.
+  [[nodiscard]] std::vector<std::shared_ptr<KnownContainer>> living() const;
   [[nodiscard]] bool full() const;
   // Forgets tombstones older than their age.
   void prune(std::uint64_t now_ns);

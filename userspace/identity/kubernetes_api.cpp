@@ -45,7 +45,7 @@ Result<std::optional<Container>> KubernetesApi::look_up(const CgroupPath& path, 
     if (now < wait_from_ || now >= until || stop.stop_requested()) {
       wait_from_ = now >= until ? now + patience_ : wait_from_;
       return state.listed ? Result<std::optional<Container>>(std::nullopt)
-                          : std::unexpected(unavailable("the pods have not been listed yet", ETIMEDOUT));
+                          : std::unexpected(unavailable("the pods have not been listed yet", EAGAIN));
     }
     ignore_result(cache_.wait_for_change(seen, until, stop));
   }
@@ -53,8 +53,9 @@ Result<std::optional<Container>> KubernetesApi::look_up(const CgroupPath& path, 
 
 Result<std::optional<Container>> KubernetesApi::inspect(const CgroupPath& path, const std::stop_token& /*stop*/) {
   auto found = cache_.find(path.container_id, path.pod_uid);
-  if (found && found->name.empty()) {
-    return std::unexpected(unavailable(kNotReported, EAGAIN));
+  if (!found || found->name.empty()) {
+    const KubernetesCache::State state = cache_.state();
+    return std::unexpected(unavailable(state.why_not.empty() ? std::string(kNotReported) : state.why_not, EAGAIN));
   }
   return found;
 }

@@ -35,7 +35,7 @@ class KubernetesApi final : public ContainerSource {
   // EAGAIN: they cannot be had at present, with the reason.
   [[nodiscard]] Result<std::optional<Container>> look_up(const CgroupPath& path,
                                                          const std::stop_token& stop = {}) override;
-  // What is known by now, without waiting. EAGAIN: only the pod is.
+  // What is known by now, without waiting. EAGAIN: nothing, or only the pod.
   [[nodiscard]] Result<std::optional<Container>> inspect(const CgroupPath& path,
                                                          const std::stop_token& stop = {}) override;
 

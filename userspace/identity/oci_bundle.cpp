@@ -63,7 +63,8 @@ Result<std::optional<Container>> OciBundle::inspect(const CgroupPath& path, cons
   return found;
 }
 
-std::optional<CgroupPath> OciBundle::confirm(const std::string& path, const std::string& id) const {
+std::optional<CgroupPath> OciBundle::confirm(const std::string& path, const std::string& id,
+                                             const std::stop_token& stop) const {
   CgroupPath guess = parse_cgroup_path(path);
   if (guess.runtime != Runtime::kNone || !is_identifier(id) || !path.ends_with("/" + id)) {
     return std::nullopt;
@@ -72,8 +73,7 @@ std::optional<CgroupPath> OciBundle::confirm(const std::string& path, const std:
   guess.container_id = id;
   guess.container_path = path;
   guess.reason.clear();
-  const std::stop_token never;
-  BundleSearch search(root_, tree_, guess, never);
+  BundleSearch search(root_, tree_, guess, stop);
   const auto found = search.run(learned());
   learn(search.learned());
   return found && *found ? std::optional(std::move(guess)) : std::nullopt;

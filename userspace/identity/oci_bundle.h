@@ -26,6 +26,7 @@ class OciBundle final : public ContainerSource {
   [[nodiscard]] Runtime runtime() const override { return Runtime::kUnknown; }
   [[nodiscard]] const char* name() const override { return "OCI bundle"; }
   [[nodiscard]] bool may_add(const CgroupPath& path, const Container& known) const override;
+  [[nodiscard]] bool checks_cgroup() const override { return true; }
 
   // Takes well below 1 s whatever is on disk. Nothing: there is no bundle (any more, or yet: the cgroup of a container
   // that is being started has no process through which to find one in an unusual place). Errors: there is one, and it
@@ -39,7 +40,8 @@ class OciBundle final : public ContainerSource {
   // Is the cgroup at `path` the own one of a container called `id`, although the path cannot tell so? `ctr` makes
   // "/<namespace>/<id>" of any two words. Yes, as look_up wants it, if there is a bundle that says so. As expensive as
   // a look-up; may be called from any thread.
-  [[nodiscard]] std::optional<CgroupPath> confirm(const std::string& path, const std::string& id) const;
+  [[nodiscard]] std::optional<CgroupPath> confirm(const std::string& path, const std::string& id,
+                                                  const std::stop_token& stop = {}) const;
 
  private:
   [[nodiscard]] std::vector<LearnedPlace> learned() const;

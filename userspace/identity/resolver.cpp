@@ -8,6 +8,7 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "identity/docker_api.h"
@@ -41,6 +42,7 @@ std::vector<std::unique_ptr<ContainerSource>> make_sources(const ResolverSetting
   }
   if (settings.kubernetes) {
     KubernetesOptions options;
+    options.patience = milliseconds(0);  // others wait for the thread; what comes later is asked for later
     options.cache.tombstone_age = settings.tombstone_age;
     sources.push_back(std::make_unique<KubernetesApi>(*settings.kubernetes, options));
   }
@@ -60,19 +62,21 @@ struct Resolver::State {
 
   // The caller holds the lock.
   void enter(std::uint64_t id, const std::string& path, TimePoint when);
+  void enter_scanned(std::uint64_t id, const std::string& path, TimePoint when);
+  void consider(std::uint64_t id, KnownCgroups::Entry& entry);
   Identity find(std::uint64_t id);
-  Identity describe(std::uint64_t id, const KnownCgroups::Entry& entry);
+  Identity describe(std::uint64_t id, KnownCgroups::Entry& entry);
   Identity seek(std::uint64_t id);
 
   // On the threads of the streams.
   void happened(const RuntimeEvent& event);
-  void connected();
-  void follow(const std::string& engine, const std::string& socket);
+  void connected(Runtime runtime, bool again);
+  void follow(const std::string& engine, Runtime runtime, const std::string& socket);
 
   // The thread's own.
   void work(const std::stop_token& stop);
   void rescan(std::unique_lock<std::mutex>& lock);
-  void decide(std::unique_lock<std::mutex>& lock);
+  void decide(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
 
   const CgroupTree tree;
   const Clock& clock;
@@ -85,6 +89,9 @@ struct Resolver::State {
   Inquiry inquiry;
   std::unordered_set<std::uint64_t> sought;  // ids that the next rescan looks for
   TimePoint next_rescan{};
+  // What was found out of candidates, by the path of the cgroup that would be the container's.
+  std::unordered_map<std::string, std::optional<CgroupPath>> decided;
+  bool decided_last = false;
   std::deque<std::uint64_t> undecided;  // candidates for a container whose path does not say so
   std::jthread thread;                  // uses all of the above
   std::vector<std::pair<std::string, std::unique_ptr<RuntimeEvents>>> streams;  // so do their threads
@@ -103,22 +110,50 @@ void Resolver::State::enter(std::uint64_t id, const std::string& path, TimePoint
       work_there.notify_one();
     }
   }
-  constexpr std::size_t kMaxUndecided = 4096;
-  if (entry != nullptr && fresh && entry->candidate && bundles != nullptr && undecided.size() < kMaxUndecided) {
-    entry->undecided = true;
-    undecided.push_back(id);
-    work_there.notify_one();
+  if (entry != nullptr && fresh && entry->candidate) {
+    consider(id, *entry);
   }
   news.notify_all();
 }
 
+// From a look at the tree, which takes its time: what was removed meanwhile stays removed.
+void Resolver::State::enter_scanned(std::uint64_t id, const std::string& path, TimePoint when) {
+  const auto* const entry = known.find(id);
+  if (entry == nullptr || !entry->removed_ns || entry->path != path) {
+    enter(id, path, when);
+  }
+}
+
+// Has it found out whether a candidate is a container's, unless that is known by the cgroup's own path.
+void Resolver::State::consider(std::uint64_t id, KnownCgroups::Entry& entry) {
+  constexpr std::size_t kMaxUndecided = 4096;
+  if (bundles == nullptr) {
+    entry.candidate.reset();
+    return;
+  }
+  if (const auto before = decided.find(entry.candidate->path); before != decided.end()) {
+    entry.candidate.reset();
+    if (const auto container = before->second ? known.settle(id, *before->second) : nullptr) {
+      inquiry.ask(container, Inquiry::kAtOnce);
+      work_there.notify_one();
+    }
+  } else if (!entry.undecided && undecided.size() < kMaxUndecided) {
+    entry.undecided = true;
+    undecided.push_back(id);
+    work_there.notify_one();
+  }
+}
+
 Identity Resolver::State::find(std::uint64_t id) {
   known.prune(clock.boot_ns());
-  const KnownCgroups::Entry* const entry = known.find(id);
+  KnownCgroups::Entry* const entry = known.find(id);
   return entry != nullptr ? describe(id, *entry) : seek(id);
 }
 
-Identity Resolver::State::describe(std::uint64_t id, const KnownCgroups::Entry& entry) {
+Identity Resolver::State::describe(std::uint64_t id, KnownCgroups::Entry& entry) {
+  if (!entry.container && entry.candidate && !entry.removed_ns) {
+    consider(id, entry);  // there was no room for it
+  }
   Identity identity{.known = !entry.path.empty(), .cgroup = {.id = id, .path = entry.path}};
   if (!identity.known) {
     identity.container.unknown_reason = "the cgroup was gone, or out of sight, when its path was looked for";
@@ -126,15 +161,15 @@ Identity Resolver::State::describe(std::uint64_t id, const KnownCgroups::Entry& 
     identity.container = container_from_path(parse_cgroup_path(entry.path));
     identity.pending = entry.undecided;
   } else {
-    const bool was_pending = entry.container->pending;
-    inquiry.ask_again_if_due(entry.container);
-    if (entry.container->pending && !was_pending) {
+    if (inquiry.ask_again_if_due(entry.container)) {
       work_there.notify_one();
     }
     identity.pending = entry.container->pending;
+    identity.more_coming = entry.container->asking;
     identity.container = entry.container->container;
     for (OuterContainer& outer : identity.container.outer) {
-      if (const auto around = known.container(outer.id)) {
+      const auto around = known.container(outer.id);
+      if (around && entry.path.starts_with(around->path.container_path + "/")) {
         outer.runtime = around->container.runtime;
         outer.name = around->container.name;
       }
@@ -175,24 +210,29 @@ void Resolver::State::happened(const RuntimeEvent& event) {
   work_there.notify_one();
 }
 
-// The daemon is (back) there: whoever it could not tell before is asked for again.
-void Resolver::State::connected() {
+// The daemon is there. Whoever it could not tell before is asked for anew; when it was away, so are its containers, since
+// what happened meanwhile (a rename) was not seen.
+void Resolver::State::connected(Runtime runtime, bool again) {
   const std::lock_guard lock(mutex);
-  for (const auto& container : known.unsettled()) {
-    inquiry.ask(container, SteadyClock::now());
+  for (const auto& container : known.living()) {
+    if (!container->settled || (again && container->container.runtime == runtime)) {
+      inquiry.ask(container, SteadyClock::now());
+    }
   }
   work_there.notify_one();
 }
 
-void Resolver::State::follow(const std::string& engine, const std::string& socket) {
+void Resolver::State::follow(const std::string& engine, Runtime runtime, const std::string& socket) {
   RuntimeEventsSettings settings;
   settings.engine = engine;
   settings.socket = socket;
-  streams.emplace_back(engine,
-                       std::make_unique<RuntimeEvents>(
-                           std::move(settings), clock,
-                           RuntimeEvents::Callbacks{.on_event = [this](const RuntimeEvent& event) { happened(event); },
-                                                    .on_connected = [this] { connected(); }}));
+  RuntimeEvents::Callbacks callbacks;
+  callbacks.on_event = [this](const RuntimeEvent& event) { happened(event); };
+  callbacks.on_connected = [this, runtime, again = false]() mutable {
+    connected(runtime, again);
+    again = true;
+  };
+  streams.emplace_back(engine, std::make_unique<RuntimeEvents>(std::move(settings), clock, std::move(callbacks)));
 }
 
 void Resolver::State::work(const std::stop_token& stop) {
@@ -201,8 +241,10 @@ void Resolver::State::work(const std::stop_token& stop) {
     const TimePoint now = SteadyClock::now();
     const TimePoint rescan_due = sought.empty() ? Inquiry::kNever : next_rescan;
     const TimePoint job_due = inquiry.next_due();
-    if (!undecided.empty()) {
-      decide(lock);
+    // In turns with what must not wait.
+    decided_last = !undecided.empty() && !(decided_last && job_due == Inquiry::kAtOnce);
+    if (decided_last) {
+      decide(lock, stop);
     } else if (rescan_due <= now && job_due != Inquiry::kAtOnce) {
       rescan(lock);
     } else if (job_due <= now) {
@@ -217,19 +259,24 @@ void Resolver::State::work(const std::stop_token& stop) {
 }
 
 // Is the oldest candidate a container's?
-void Resolver::State::decide(std::unique_lock<std::mutex>& lock) {
+void Resolver::State::decide(std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
+  constexpr std::size_t kMaxDecided = 4096;
   const std::uint64_t id = undecided.front();
   undecided.pop_front();
-  if (const auto* const entry = known.find(id); entry != nullptr && entry->candidate) {
+  if (auto* const entry = known.find(id); entry != nullptr && entry->candidate) {
     const ContainerCandidate candidate = *entry->candidate;
-    lock.unlock();
-    auto path = bundles->confirm(candidate.path, candidate.id);
-    lock.lock();
-    if (auto* const same = known.find(id); same != nullptr) {
-      same->undecided = false;
+    entry->undecided = false;
+    if (!decided.contains(candidate.path)) {
+      lock.unlock();
+      auto path = bundles->confirm(candidate.path, candidate.id, stop);
+      lock.lock();
+      if (decided.size() >= kMaxDecided) {
+        decided.clear();
+      }
+      decided.emplace(candidate.path, std::move(path));
     }
-    if (const auto container = path ? known.settle(id, std::move(*path)) : nullptr) {
-      inquiry.ask(container, Inquiry::kAtOnce);
+    if (auto* const same = known.find(id); same != nullptr && same->candidate) {
+      consider(id, *same);
     }
   }
   news.notify_all();
@@ -245,7 +292,7 @@ void Resolver::State::rescan(std::unique_lock<std::mutex>& lock) {
   std::unordered_set<std::uint64_t> existing;
   for (const auto& entry : entries) {
     existing.insert(entry.id);
-    enter(entry.id, entry.path, wanted.contains(entry.id) ? Inquiry::kAtOnce : SteadyClock::now());
+    enter_scanned(entry.id, entry.path, wanted.contains(entry.id) ? Inquiry::kAtOnce : SteadyClock::now());
   }
   const std::uint64_t now = clock.boot_ns();
   if (!entries.empty() && entries.size() < kScanLimit) {
@@ -266,10 +313,10 @@ Resolver::Resolver(CgroupTree tree, const Clock& clock, const ResolverSettings& 
           settings.bundles ? std::make_unique<OciBundle>(*settings.bundles, tree) : std::unique_ptr<OciBundle>())) {
   state_->thread = std::jthread([state = state_.get()](const std::stop_token& stop) { state->work(stop); });
   if (settings.follow_events && !settings.docker_socket.empty()) {
-    state_->follow("Docker", settings.docker_socket);
+    state_->follow("Docker", Runtime::kDocker, settings.docker_socket);
   }
   if (settings.follow_events && settings.podman) {
-    state_->follow("Podman", settings.podman->root);
+    state_->follow("Podman", Runtime::kPodman, settings.podman->root);
   }
 }
 
@@ -287,7 +334,7 @@ void Resolver::scan() {
   const auto entries = state_->tree.scan(kScanLimit);
   const std::lock_guard lock(state_->mutex);
   for (const auto& entry : entries) {
-    state_->enter(entry.id, entry.path, SteadyClock::now());
+    state_->enter_scanned(entry.id, entry.path, SteadyClock::now());
   }
 }
 
@@ -303,6 +350,9 @@ void Resolver::removed(std::uint64_t cgroup_id) {
   const std::lock_guard lock(state_->mutex);
   const std::uint64_t now = state_->clock.boot_ns();
   state_->known.prune(now);
+  if (const auto* const entry = state_->known.find(cgroup_id); entry != nullptr) {
+    state_->decided.erase(entry->path);  // the next one there may be another's
+  }
   state_->known.remove(cgroup_id, now);
 }
 
@@ -329,12 +379,12 @@ std::vector<Resolver::Stream> Resolver::streams() const {
   return out;
 }
 
-Identity Resolver::wait(std::uint64_t cgroup_id, milliseconds limit) {
+Identity Resolver::wait(std::uint64_t cgroup_id, milliseconds limit, bool for_all) {
   constexpr milliseconds kLongestWait{3'600'000};
   const TimePoint deadline = SteadyClock::now() + std::min(limit, kLongestWait);
   std::unique_lock lock(state_->mutex);
   Identity identity = state_->find(cgroup_id);
-  while (identity.pending && state_->news.wait_until(lock, deadline) != std::cv_status::timeout) {
+  while ((identity.pending || (for_all && identity.more_coming)) && state_->news.wait_until(lock, deadline) != std::cv_status::timeout) {
     identity = state_->find(cgroup_id);
   }
   return identity.pending ? state_->find(cgroup_id) : identity;
