@@ -83,7 +83,7 @@ void Inquiry::ask(const std::shared_ptr<KnownContainer>& container, TimePoint wh
     }
   } else if (container->container.name.empty()) {  // else the old facts hold until the new ones come
     container->pending = true;
-    container->container.unknown_reason = who + " has not answered yet";
+    container->container.unknown_reason = container->doubt.empty() ? who + " has not answered yet" : container->doubt;
   }
 }
 
@@ -236,9 +236,9 @@ void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& ro
     why.push_back(container_from_path(path).unknown_reason);
   }
   why.insert(why.end(), round.errors.begin(), round.errors.end());
-  if (round.relevant_no) {
+  if (round.relevant_no && round.errors.empty()) {  // else those explain it
     why.insert(why.end(), round.no.begin(), round.no.end());
-    if (round.errors.empty() && !path.outer_ids.empty()) {
+    if (!path.outer_ids.empty()) {
       why.push_back("it runs inside container " + path.outer_ids.back().id);
     }
   }
