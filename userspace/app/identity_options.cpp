@@ -90,8 +90,8 @@ Result<ResolverSettings> resolver_settings(const IdentityOptions& options) {
   const bool anything_given = !given.server.empty() || !given.ca_file.empty() || !given.token_file.empty();
   std::optional<KubernetesSettings> found = in_cluster_settings(environment);
   if (given.server.empty() && !found) {
-    return anything_given ? Result<ResolverSettings>(
-                                fail("ask the Kubernetes API", {}, EINVAL, "this is no pod: --kubernetes-server is needed"))
+    return anything_given ? Result<ResolverSettings>(fail("ask the Kubernetes API", {}, EINVAL,
+                                                          "this is no pod: --kubernetes-server is needed"))
                           : Result<ResolverSettings>(std::move(out));
   }
   KubernetesSettings kubernetes = given.server.empty() ? *found : given;

@@ -24,8 +24,8 @@ class ContainerSource {
   // Is it worth asking about this container, when so much is known of it by now?
   [[nodiscard]] virtual bool may_add(const CgroupPath& path, const Container& known) const = 0;
 
-  // Does it tell a container by its cgroup, so that a cgroup of somebody else's making cannot pass for it? One that goes
-  // by the id alone does not.
+  // Does it tell a container by its cgroup, so that a cgroup of somebody else's making cannot pass for it? One that
+  // goes by the id alone does not.
   [[nodiscard]] virtual bool checks_cgroup() const { return false; }
 
   // What identifies the container: name, image, labels, pod. Must not wait for a container that is just being started

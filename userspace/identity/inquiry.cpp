@@ -46,9 +46,9 @@ struct Inquiry::Round {
   std::vector<std::string> no;      // who knows nothing of it
   std::vector<std::string> errors;  // who could not be asked, and why
   bool relevant_no = false;
-  bool nameless = false;  // one knows it, and not its name yet
+  bool nameless = false;   // one knows it, and not its name yet
   bool elsewhere = false;  // the container is in another cgroup: nobody is asked by its id any more
-  bool retry = false;  // one refused, as a daemon that is being restarted does
+  bool retry = false;      // one refused, as a daemon that is being restarted does
   TimePoint ask_again = kNever;
   std::vector<Source*> later;  // those that told or failed: by and by they may have more to tell
 };

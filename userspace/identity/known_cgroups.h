@@ -34,8 +34,8 @@ struct KnownContainer {
   bool settled = false;  // named, or known to be nobody's
   unsigned tries = 0;    // since it was first asked for, or since it last failed for good
   unsigned failures = 0;
-  bool asking = false;          // a look-up waits or runs
-  bool inspect_queued = false;  // an inspection waits
+  bool asking = false;                                // a look-up waits or runs
+  bool inspect_queued = false;                        // an inspection waits
   std::chrono::steady_clock::time_point ask_again{};  // not before, after a failure
 };
 

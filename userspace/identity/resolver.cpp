@@ -210,8 +210,8 @@ void Resolver::State::happened(const RuntimeEvent& event) {
   work_there.notify_one();
 }
 
-// The daemon is there. Whoever it could not tell before is asked for anew; when it was away, so are its containers, since
-// what happened meanwhile (a rename) was not seen.
+// The daemon is there. Whoever it could not tell before is asked for anew; when it was away, so are its containers,
+// since what happened meanwhile (a rename) was not seen.
 void Resolver::State::connected(Runtime runtime, bool again) {
   const std::lock_guard lock(mutex);
   for (const auto& container : known.living()) {
@@ -384,7 +384,8 @@ Identity Resolver::wait(std::uint64_t cgroup_id, milliseconds limit, bool for_al
   const TimePoint deadline = SteadyClock::now() + std::min(limit, kLongestWait);
   std::unique_lock lock(state_->mutex);
   Identity identity = state_->find(cgroup_id);
-  while ((identity.pending || (for_all && identity.more_coming)) && state_->news.wait_until(lock, deadline) != std::cv_status::timeout) {
+  while ((identity.pending || (for_all && identity.more_coming)) &&
+         state_->news.wait_until(lock, deadline) != std::cv_status::timeout) {
     identity = state_->find(cgroup_id);
   }
   return identity.pending ? state_->find(cgroup_id) : identity;

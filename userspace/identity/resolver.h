@@ -36,8 +36,8 @@ struct ResolverSettings {
 };
 
 struct Identity {
-  bool known = false;    // the cgroup's path is known
-  bool pending = false;  // a runtime is being asked; `container` holds what the path tells
+  bool known = false;        // the cgroup's path is known
+  bool pending = false;      // a runtime is being asked; `container` holds what the path tells
   bool more_coming = false;  // some source has not answered yet, though the name may be known
   CgroupRef cgroup;
   Container container;
@@ -63,8 +63,8 @@ class Resolver {
   // The cgroup that has this path, or had it last; where none is known, what the path alone tells (id 0). For sources
   // that know no ids.
   [[nodiscard]] Identity find_path(const std::string& path);
-  // As find, but waits at most `limit` for a pending look-up; `for_all`: until all sources have answered, not only until
-  // there is a name.
+  // As find, but waits at most `limit` for a pending look-up; `for_all`: until all sources have answered, not only
+  // until there is a name.
   [[nodiscard]] Identity wait(std::uint64_t cgroup_id, std::chrono::milliseconds limit, bool for_all = false);
   // How the runtimes' event streams fare; empty when none is followed. Any thread.
   struct Stream {
