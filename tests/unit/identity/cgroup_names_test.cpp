@@ -54,7 +54,8 @@ TEST(CgroupNames, LxcAddsANumberWhenACgroupIsLeftOver) {
 }
 
 TEST(CgroupNames, NomadsTasksHaveAnAllocation) {
-  const auto task = match_nomad("reserve.slice", kUid + ".web.v2.scope");
+  const std::string scope = kUid + ".web.v2.scope";  // the answer refers to it
+  const auto task = match_nomad("reserve.slice", scope);
   ASSERT_TRUE(task);
   EXPECT_EQ(task->id, kUid + ".web.v2");
   EXPECT_EQ(task->task, "web.v2");

@@ -44,10 +44,10 @@ class Recorder final : public JsonHandler {
 };
 
 // Hands out `text` in pieces of `size` bytes.
-JsonStream::Pieces pieces(const std::string& text, std::size_t size) {
-  return [rest = std::string_view(text), size]() mutable {
-    const std::string_view piece = rest.substr(0, size);
-    rest.remove_prefix(piece.size());
+JsonStream::Pieces pieces(std::string text, std::size_t size) {
+  return [text = std::move(text), at = std::size_t{0}, size]() mutable {
+    const std::string_view piece = std::string_view(text).substr(at, size);
+    at += piece.size();
     return piece;
   };
 }
