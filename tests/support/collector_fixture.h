@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -29,12 +30,16 @@ class ClockedSource final : public EventSource {
     while (next_ < events.size() && time_of(events[next_]) <= clock_.boot_ns()) {
       out.push_back(events[next_++]);
     }
+    if (after_poll) {
+      after_poll();
+    }
     return next_ == events.size() ? Status::kEnd : Status::kMore;
   }
   [[nodiscard]] LossCount loss() const override { return lost; }
 
   std::vector<Event> events;
   LossCount lost;
+  std::function<void()> after_poll;  // for instance the time that handling them takes
 
  private:
   const Clock& clock_;

@@ -72,7 +72,8 @@ Collector::Collector(EventSource& source, Resolver& resolver, const CgroupTree& 
 
 EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   batch_.clear();
-  // Whatever happened before this was read: only up to here is it known that nothing more can join an OOM.
+  // Whatever happened before this was read: only up to here is it known that nothing more can join an OOM, a burst or a
+  // row of refusals.
   const std::uint64_t read_until = clock_.boot_ns();
   const auto status = source_.poll(wait_time(longest), batch_);
   for (const Event& event : batch_) {
@@ -87,9 +88,9 @@ EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   note_loss(now);
   // OOMs first: the rise that led to one belongs to it and not to a burst of its own.
   collect_ooms(read_until);
-  bursts_.advance(now);
+  bursts_.advance(read_until);
   collect_bursts(now, false);
-  collect_failures(now, false);
+  collect_failures(read_until, false);
   release(now, false);
   return status;
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <thread>
 #include <utility>
 
@@ -316,6 +317,37 @@ TEST_F(CollectorTest, WithoutChargesTheGapIsNamed) {
   EXPECT_FALSE(incidents_[0].burst);
   EXPECT_THAT(incidents_[0].samplers, IsEmpty());
   EXPECT_THAT(incidents_[0].evidence.gaps, Contains(HasSubstr("no BPF program runs")));
+}
+
+// A machine out of breath: the agent stands still while records wait in the ring.
+TEST_F(CollectorTest, RefusalsThatWaitToBeReadBelongToTheFirstOnes) {
+  const Box job = box("/job", 64_MiB);
+  const auto refused = [&](std::uint64_t time_ns, std::uint64_t count) {
+    ChargeFailureEvent out;
+    out.time_ns = time_ns;
+    out.task = job.task;
+    out.serial = 7;
+    out.cgroup_id = job.id;
+    out.count = count;
+    out.error = ENOMEM;
+    return out;
+  };
+  tell(created(job, 1000_ms));
+  tell(refused(1100_ms, 1));
+  tell(refused(1250_ms, 3));
+  clock_.set(1100_ms);
+  source_.after_poll = [&, calls = 0]() mutable {
+    if (++calls == 2) {
+      clock_.set(4000_ms);  // between the first record's handling and what is then looked through
+    }
+  };
+  collector().turn(milliseconds(0));
+  collector().turn(milliseconds(0));
+  source_.after_poll = nullptr;
+  run_until(6000_ms);
+  collector().finish();
+  ASSERT_THAT(incidents_, SizeIs(1));
+  EXPECT_EQ(incidents_[0].charge_failure->count, 3);
 }
 
 TEST_F(CollectorTest, AHundredKillsInARowAreAHundredIncidents) {
