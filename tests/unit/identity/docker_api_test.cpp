@@ -18,7 +18,7 @@ using SteadyClock = std::chrono::steady_clock;
 using Answer = Result<std::optional<Container>>;
 
 constexpr milliseconds kTimeout{400};
-constexpr milliseconds kSlack{200};
+constexpr milliseconds kSlack{1000};
 const std::string kId(64, 'a');
 
 CgroupPath path_of(const std::string& id) { return {.container_id = id, .docker_candidate = true}; }

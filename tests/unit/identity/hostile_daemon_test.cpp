@@ -23,7 +23,7 @@ using SteadyClock = std::chrono::steady_clock;
 using Answer = Result<std::optional<Container>>;
 
 constexpr milliseconds kTimeout{600};
-constexpr milliseconds kSlack{400};
+constexpr milliseconds kSlack{1000};
 constexpr std::size_t kMuchMemory = std::size_t{32} << 20U;
 const std::string kId(64, 'a');
 

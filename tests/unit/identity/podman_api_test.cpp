@@ -25,7 +25,7 @@ using SteadyClock = std::chrono::steady_clock;
 using Answer = Result<std::optional<Container>>;
 
 constexpr milliseconds kTimeout{2000};
-constexpr milliseconds kSlack{200};
+constexpr milliseconds kSlack{1000};
 // Somebody who is not root and whom the test can be.
 const uid_t kUser = ::geteuid() != 0 ? ::geteuid() : 65534;
 const std::string kId(64, 'a');

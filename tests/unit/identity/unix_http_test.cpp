@@ -24,7 +24,7 @@ using Connection = FakeDaemon::Connection;
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr milliseconds kTimeout{300};
-constexpr milliseconds kSlack{200};
+constexpr milliseconds kSlack{1000};
 
 class UnixHttpTest : public ::testing::Test {
  protected:
