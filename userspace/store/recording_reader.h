@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads a recording that anybody may have made: nothing in it is trusted. One thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "memcrest/event.h"
+#include "store/database.h"
+#include "store/recording_writer.h"
+#include "util/result.h"
+
+namespace memcrest {
+
+struct RecordedIncident {
+  std::string id;
+  std::string update;
+  std::string json;
+};
+
+class RecordingReader {
+ public:
+  // Errors: no such file, no recording, made by a newer memcrest, damaged.
+  [[nodiscard]] static Result<RecordingReader> open(const std::string& path);
+
+  [[nodiscard]] const std::map<std::string, std::string>& meta() const { return meta_; }
+  // False: its writer was killed, or still writes; what is there is whole up to the last flush.
+  [[nodiscard]] bool ended() const { return meta_.contains("ended"); }
+
+  using Item = std::variant<Event, TurnMark, Answer, RecordedIncident>;
+  // The next item in the order in which it all came about; nullopt: that was the last. An error names the table.
+  [[nodiscard]] Result<std::optional<Item>> next();
+  [[nodiscard]] Result<LossCount> loss() const;  // as of the end
+
+ private:
+  struct Cursor {
+    Statement statement;
+    std::optional<std::int64_t> seq;  // of the row that it stands on; nullopt: none left
+  };
+  explicit RecordingReader(Database database) : database_(std::move(database)) {}
+  [[nodiscard]] Result<void> check() const;
+  [[nodiscard]] Result<void> read_meta();
+  [[nodiscard]] Result<void> open_cursors();
+  [[nodiscard]] Result<void> advance(Cursor& cursor);
+  [[nodiscard]] Result<Item> take(std::size_t table);
+  [[nodiscard]] Result<Event> step_of(const Statement& row);
+  [[nodiscard]] Result<TaskInfo> task_of(std::int64_t row);
+  [[nodiscard]] Result<std::pair<std::uint64_t, std::uint64_t>> cgroup_of(std::int64_t row);
+  [[nodiscard]] Result<std::vector<std::uint64_t>> stack_of(std::int64_t row);
+
+  Database database_;
+  std::map<std::string, std::string> meta_;
+  std::vector<Cursor> cursors_;
+  std::optional<Statement> task_, cgroup_, stack_;
+  // Bounded; filled as rows are referred to.
+  std::unordered_map<std::int64_t, TaskInfo> tasks_;
+  std::unordered_map<std::int64_t, std::pair<std::uint64_t, std::uint64_t>> cgroups_;
+  std::unordered_map<std::int64_t, std::vector<std::uint64_t>> stacks_;
+};
+
+}  // namespace memcrest

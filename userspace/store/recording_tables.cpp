@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/recording_tables.h"
+
+#include <sys/stat.h>
+
+#include <array>
+#include <tuple>
+
+#include "store/container_fields.h"
+#include "store/event_json.h"
+#include "store/schema.h"
+
+namespace memcrest {
+namespace {
+
+constexpr std::size_t kMaxCgroups = 65536;
+constexpr std::size_t kMaxTasks = 65536;
+constexpr std::size_t kMaxStackNodes = 262'144;
+constexpr std::size_t kMaxContainers = 16384;
+
+std::uint64_t size_of(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+// Whom and where an event is about, for queries; the detail is in its JSON.
+struct About {
+  std::optional<std::uint64_t> cgroup_id;
+  std::optional<std::uint32_t> pid;
+};
+
+About about(const Event& event) {
+  return std::visit(
+      [](const auto& one) -> About {
+        About out;
+        if constexpr (requires { one.cgroup_id; }) {
+          out.cgroup_id = one.cgroup_id;
+        } else if constexpr (requires { one.memcg_id; }) {
+          out.cgroup_id = one.memcg_id;
+        } else if constexpr (requires { one.task; }) {
+          out.cgroup_id = one.task.cgroup_id;
+        } else if constexpr (requires { one.target; }) {
+          out.cgroup_id = one.target.cgroup_id;
+        }
+        if constexpr (requires { one.task; }) {
+          out.pid = one.task.process.tgid;
+        } else if constexpr (requires { one.target; }) {
+          out.pid = one.target.process.tgid;
+        } else if constexpr (requires { one.chosen_tgid; }) {
+          out.pid = one.chosen_tgid;
+        }
+        return out;
+      },
+      event);
+}
+
+}  // namespace
+
+bool RecordingWriter::Tables::TaskLess::operator()(const TaskInfo& a, const TaskInfo& b) const {
+  const auto key = [](const TaskInfo& t) {
+    return std::tie(t.process, t.tid, t.ns_tgid, t.uid, t.cgroup_id, t.comm, t.thread_comm);
+  };
+  return key(a) < key(b);
+}
+
+Result<std::unique_ptr<RecordingWriter::Tables>> RecordingWriter::Tables::create(
+    const std::string& path, const std::map<std::string, std::string>& meta) {
+  auto database = Database::create(path);
+  if (!database) {
+    return std::unexpected(database.error());
+  }
+  std::unique_ptr<Tables> out(new Tables(std::move(*database)));
+  const std::string head =
+      "PRAGMA page_size = 8192; PRAGMA application_id = " + std::to_string(kRecordingApplicationId) +
+      "; PRAGMA user_version = " + std::to_string(kRecordingVersion) +
+      "; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 8388608; BEGIN;";
+  for (const char* sql : {head.c_str(), kRecordingSchema, "COMMIT"}) {
+    if (auto done = out->database_.run(sql); !done) {
+      return std::unexpected(done.error());
+    }
+  }
+  if (auto ready = out->prepare(); !ready) {
+    return std::unexpected(ready.error());
+  }
+  for (const auto& [key, value] : meta) {
+    if (auto done = out->set_meta(key, value); !done) {
+      return std::unexpected(done.error());
+    }
+  }
+  return out;
+}
+
+Result<void> RecordingWriter::Tables::prepare() {
+  const std::array<std::pair<std::optional<Statement>*, const char*>, 15> wanted{{
+      {&step_, "INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+      {&event_, "INSERT INTO events VALUES (?,?,?,?,?,?)"},
+      {&turn_, "INSERT INTO turns VALUES (?,?,?)"},
+      {&answer_, "INSERT INTO answers VALUES (?,?,?)"},
+      {&clock_, "INSERT OR REPLACE INTO clock VALUES (?,?)"},
+      {&incident_, "INSERT INTO incidents VALUES (?,?,?,?,?,?,?,?,?,?,?)"},
+      {&loss_, "INSERT INTO loss VALUES (?,?,?,?,?,?,?)"},
+      {&meta_, "INSERT OR REPLACE INTO meta VALUES (?,?)"},
+      {&cgroup_, "INSERT INTO cgroups (id, cgroup_id, serial) VALUES (?,?,?)"},
+      {&cgroup_path_, "UPDATE cgroups SET path = ?, created_ns = ? WHERE id = ?"},
+      {&cgroup_removed_, "UPDATE cgroups SET removed_ns = ? WHERE id = ?"},
+      {&cgroup_container_, "UPDATE cgroups SET container = ?, path = ? WHERE id = ?"},
+      {&container_, "INSERT INTO containers VALUES (?,?,?,?,?,?,?,?)"},
+      {&task_, "INSERT INTO tasks VALUES (?,?,?,?,?,?,?,?,?)"},
+      {&stack_, "INSERT INTO stacks VALUES (?,?,?)"},
+  }};
+  for (const auto& [statement, sql] : wanted) {
+    auto prepared = database_.prepare(sql);
+    if (!prepared) {
+      return std::unexpected(prepared.error());
+    }
+    *statement = std::move(*prepared);
+  }
+  return {};
+}
+
+// The rows written since begin() are gone, and with them what refers to them.
+void RecordingWriter::Tables::roll_back() {
+  ignore_result(database_.run("ROLLBACK"));
+  cgroups_.clear();
+  tasks_.clear();
+  stacks_.clear();
+  containers_.clear();
+}
+
+Result<void> RecordingWriter::Tables::set_meta(const std::string& key, const std::string& value) {
+  return meta_->bind(key).bind(value).run();
+}
+
+Result<std::int64_t> RecordingWriter::Tables::cgroup_row(std::uint64_t cgroup_id, std::uint64_t serial) {
+  if (cgroups_.size() >= kMaxCgroups) {
+    cgroups_.clear();
+  }
+  const auto [found, is_new] = cgroups_.try_emplace({cgroup_id, serial}, next_row_);
+  if (is_new) {
+    if (auto done = cgroup_->bind(next_row_++).bind(cgroup_id).bind(serial).run(); !done) {
+      return std::unexpected(done.error());
+    }
+  }
+  return found->second;
+}
+
+Result<std::int64_t> RecordingWriter::Tables::task_row(const TaskInfo& task) {
+  if (tasks_.size() >= kMaxTasks) {
+    tasks_.clear();
+  }
+  const auto [found, is_new] = tasks_.try_emplace(task, next_row_);
+  if (is_new) {
+    auto done = task_->bind(next_row_++)
+                    .bind(task.process.tgid)
+                    .bind(task.process.start_ns)
+                    .bind(task.tid)
+                    .bind(task.ns_tgid)
+                    .bind(task.uid)
+                    .bind(task.cgroup_id)
+                    .bind(task.comm)
+                    .bind(task.thread_comm)
+                    .run();
+    if (!done) {
+      return std::unexpected(done.error());
+    }
+  }
+  return found->second;
+}
+
+// Stacks share their outer frames: each row is a frame and the number of its caller's row.
+Result<std::optional<std::int64_t>> RecordingWriter::Tables::stack_row(const std::vector<std::uint64_t>& addresses) {
+  if (stacks_.size() >= kMaxStackNodes) {
+    stacks_.clear();
+  }
+  std::optional<std::int64_t> caller;
+  for (auto address = addresses.rbegin(); address != addresses.rend(); ++address) {
+    const auto [found, is_new] = stacks_.try_emplace({caller.value_or(0), *address}, next_row_);
+    if (is_new) {
+      if (auto done = stack_->bind(next_row_++).bind(caller).bind(*address).run(); !done) {
+        return std::unexpected(done.error());
+      }
+    }
+    caller = found->second;
+  }
+  return caller;
+}
+
+Result<void> RecordingWriter::Tables::insert_step(const StepEvent& step) {
+  const auto cgroup = cgroup_row(step.cgroup_id, step.serial);
+  if (!cgroup) {
+    return std::unexpected(cgroup.error());
+  }
+  const auto task = task_row(step.task);
+  if (!task) {
+    return std::unexpected(task.error());
+  }
+  const auto user = stack_row(step.user_stack);
+  if (!user) {
+    return std::unexpected(user.error());
+  }
+  const auto kernel = stack_row(step.kernel_stack);
+  if (!kernel) {
+    return std::unexpected(kernel.error());
+  }
+  return step_->bind(seq_++)
+      .bind(step.time_ns)
+      .bind(*cgroup)
+      .bind(step.usage_bytes)
+      .bind(static_cast<std::int32_t>(step.up) - static_cast<std::int32_t>(step.down))
+      .bind(*task)
+      .bind(*user)
+      .bind(*kernel)
+      .bind(step.watermark_bytes)
+      .bind(step.limit_bytes)
+      .bind(step.quantum_bytes)
+      .bind(static_cast<std::int32_t>(step.ancestor))
+      .bind(static_cast<std::int32_t>(step.foreign))
+      .bind(static_cast<std::int32_t>(step.page_cache))
+      .bind(step.suppressed)
+      .bind(step.oom_events)
+      .bind(step.reclaim_ns)
+      .bind(step.throttle_ns)
+      .run();
+}
+
+Result<void> RecordingWriter::Tables::follow_cgroup(const CgroupEvent& event) {
+  const auto row = cgroup_row(event.cgroup_id, event.serial);
+  if (!row) {
+    return std::unexpected(row.error());
+  }
+  if (event.created && !event.path_cut) {
+    return cgroup_path_->bind(event.path).bind(event.time_ns).bind(*row).run();
+  }
+  if (event.created) {
+    return {};
+  }
+  auto done = cgroup_removed_->bind(event.time_ns).bind(*row).run();
+  cgroups_.erase({event.cgroup_id, event.serial});
+  return done;
+}
+
+Result<void> RecordingWriter::Tables::insert(const Event& event) {
+  if (const auto* step = std::get_if<StepEvent>(&event)) {
+    return insert_step(*step);
+  }
+  if (const auto* cgroup = std::get_if<CgroupEvent>(&event)) {
+    if (auto done = follow_cgroup(*cgroup); !done) {
+      return done;
+    }
+  }
+  const About whom = about(event);
+  return event_->bind(seq_++)
+      .bind(time_of(event))
+      .bind(kind_of(event))
+      .bind(whom.cgroup_id)
+      .bind(whom.pid)
+      .bind(event_to_json(event))
+      .run();
+}
+
+Result<void> RecordingWriter::Tables::insert(const TurnMark& turn) {
+  return turn_->bind(seq_++).bind(turn.read_until_ns).bind(turn.now_ns).run();
+}
+
+Result<void> RecordingWriter::Tables::insert(const Answer& answer) {
+  return answer_->bind(seq_++).bind(answer.question).bind(answer.text).run();
+}
+
+Result<void> RecordingWriter::Tables::insert(const ClockMark& clock) {
+  return clock_->bind(clock.boot_ns).bind(clock.unix_ns).run();
+}
+
+// Which container a cgroup belonged to is known when an incident tells it.
+Result<void> RecordingWriter::Tables::take_container(const Incident& incident) {
+  const Container& container = incident.container;
+  if (container.id.empty() || container.name.empty()) {
+    return {};
+  }
+  if (containers_.size() >= kMaxContainers) {
+    containers_.clear();
+  }
+  const auto [found, is_new] = containers_.try_emplace(container.id, next_row_);
+  if (is_new) {
+    auto& insert = container_->bind(next_row_++).bind(to_string(container.runtime)).bind(container.id);
+    insert.bind(container.name).bind(container.image);
+    insert.bind(container.pod ? std::optional<std::string_view>(container.pod->name) : std::nullopt);
+    insert.bind(container.pod ? std::optional<std::string_view>(container.pod->name_space) : std::nullopt);
+    if (auto done = insert.bind(FieldsWriter::json_of(container).dump()).run(); !done) {
+      return done;
+    }
+  }
+  for (const auto& [key, row] : cgroups_) {
+    if (key.first != incident.cgroup.id) {
+      continue;
+    }
+    if (auto done = cgroup_container_->bind(found->second).bind(incident.cgroup.path).bind(row).run(); !done) {
+      return done;
+    }
+  }
+  return {};
+}
+
+Result<void> RecordingWriter::Tables::insert(const Incident& incident, const std::string& json) {
+  if (auto done = take_container(incident); !done) {
+    return done;
+  }
+  const auto known = [](const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
+  };
+  return incident_->bind(seq_++)
+      .bind(incident.id)
+      .bind(known(incident.update))
+      .bind(incident.boot_ns)
+      .bind(incident.unix_ns)
+      .bind(to_string(incident.kind))
+      .bind(known(incident.container.id))
+      .bind(known(incident.container.name))
+      .bind(known(incident.container.image))
+      .bind(known(incident.cgroup.path))
+      .bind(json)
+      .run();
+}
+
+Result<void> RecordingWriter::Tables::insert_loss(std::uint64_t boot_ns, const LossCount& loss,
+                                                  std::uint64_t unrecorded) {
+  return loss_->bind(boot_ns)
+      .bind(loss.critical)
+      .bind(loss.bulk)
+      .bind(loss.throttled)
+      .bind(loss.invalid)
+      .bind(loss.untracked)
+      .bind(unrecorded)
+      .run();
+}
+
+// The log goes into the file, which can then be copied, and read where nothing may be written.
+Result<void> RecordingWriter::Tables::make_one_file() {
+  for (auto* statement : {&step_, &event_, &turn_, &answer_, &clock_, &incident_, &loss_, &meta_, &cgroup_,
+                          &cgroup_path_, &cgroup_removed_, &cgroup_container_, &container_, &task_, &stack_}) {
+    statement->reset();
+  }
+  return database_.run("PRAGMA journal_mode = DELETE");
+}
+
+std::uint64_t RecordingWriter::Tables::bytes() const { return size_of(path()) + size_of(path() + "-wal"); }
+
+}  // namespace memcrest
