@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "collector/collector.h"
+#include "collector/live_surroundings.h"
 #include "support/event_builder.h"
 #include "support/fake_cgroups.h"
 #include "support/fake_clock.h"
@@ -162,7 +163,9 @@ class CollectorFixture : public ::testing::Test {
                         ResolverSettings{.docker_socket = socket_,
                                          .follow_events = follow_events_,
                                          .api_timeout = std::chrono::milliseconds(2000)});
-      collector_.emplace(source_, *resolver_, *tree_, clock_, cgroups_.root(), settings_,
+      settings_.files = files_of(*tree_);
+      around_.emplace(*resolver_, *tree_, clock_, cgroups_.root(), cmdlines_);
+      collector_.emplace(source_, *around_, settings_,
                          [this](const Incident& incident) { incidents_.push_back(incident); });
     }
     return *collector_;
@@ -196,6 +199,8 @@ class CollectorFixture : public ::testing::Test {
   std::optional<FakeDaemon> daemon_;
   std::optional<CgroupTree> tree_;
   std::optional<Resolver> resolver_;
+  CmdlineDetail cmdlines_ = CmdlineDetail::kMasked;
+  std::optional<LiveSurroundings> around_;
   std::optional<Collector> collector_;
 };
 

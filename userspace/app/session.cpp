@@ -217,14 +217,15 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.ooms.page_size = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   settings.stalls_are_seen = runs_role(out->features_, "reclaim_end");
   settings.throttle_is_seen = runs_role(out->features_, "throttle_end");
-  settings.cmdlines = options.cmdlines;
+  settings.files = files_of(*out->tree_);
   settings.host = read_host(out->root_, out->features_);
   settings.host_memory_bytes = read_total_memory(out->root_);
   const Tier& charge = out->features_.charge;
   settings.falls_are_seen = charge.uses("on_page_counter_uncharge") || charge.uses("on_page_counter_uncharge_kprobe");
   out->source_ = std::make_unique<MergedSource>(std::move(out->sources_));
-  out->collector_ = std::make_unique<Collector>(*out->source_, *out->resolver_, *out->tree_, out->clock_, out->root_,
-                                                std::move(settings), std::move(sink));
+  out->around_ =
+      std::make_unique<LiveSurroundings>(*out->resolver_, *out->tree_, out->clock_, out->root_, options.cmdlines);
+  out->collector_ = std::make_unique<Collector>(*out->source_, *out->around_, std::move(settings), std::move(sink));
   return out;
 }
 

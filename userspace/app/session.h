@@ -7,6 +7,7 @@
 
 #include "app/options.h"
 #include "collector/collector.h"
+#include "collector/live_surroundings.h"
 #include "collector/polling_source.h"
 #include "event/merged_source.h"
 #include "memcrest/clock.h"
@@ -49,6 +50,7 @@ class Session {
   const PollingSource* polling_ = nullptr;  // inside source_, when there is one
   bool log_joins_ = false;                  // the kernel log adds to what hooks tell
   std::unique_ptr<Resolver> resolver_;
+  std::unique_ptr<LiveSurroundings> around_;
   std::unique_ptr<Collector> collector_;
 };
 

@@ -37,7 +37,7 @@ void Aftermath::follow(const Incident& incident, std::uint64_t now_ns) {
   if (killed && may_speak && !incident.container.id.empty() && followed_.size() < kMaxFollowed) {
     // The kernel log names cgroups by their paths alone.
     const std::uint64_t id =
-        incident.cgroup.id != 0 ? incident.cgroup.id : resolver_.find_path(incident.cgroup.path).cgroup.id;
+        incident.cgroup.id != 0 ? incident.cgroup.id : around_.find_path(incident.cgroup.path).cgroup.id;
     followed_.push_back({incident, id, now_ns + kPatienceNs});
   }
 }
@@ -49,7 +49,7 @@ void Aftermath::collect(std::uint64_t now_ns, bool last, const Sink& sink) {
   looked_ns_ = now_ns;
   std::erase_if(followed_, [&](Followed& one) {
     Incident& incident = one.incident;
-    auto now = resolver_.runtime_state(one.cgroup_id);
+    auto now = around_.runtime_state(one.cgroup_id);
     if (now && speaks_of_the_end(incident, *now)) {
       incident.update = "runtime_state";
       incident.container.state = std::move(now);

@@ -8,8 +8,8 @@
 #include <functional>
 #include <vector>
 
-#include "identity/resolver.h"
 #include "memcrest/incident.h"
+#include "memcrest/surroundings.h"
 
 namespace memcrest {
 
@@ -17,7 +17,7 @@ class Aftermath {
  public:
   using Sink = std::function<void(const Incident&)>;
 
-  explicit Aftermath(Resolver& resolver) : resolver_(resolver) {}
+  explicit Aftermath(Surroundings& around) : around_(around) {}
 
   // An incident that was just told. An OOM in a container is followed for ten seconds, a child's too: who waits for
   // the child often ends with it. At most 256 at once.
@@ -33,7 +33,7 @@ class Aftermath {
     std::uint64_t until_ns = 0;
   };
 
-  Resolver& resolver_;
+  Surroundings& around_;
   std::vector<Followed> followed_;
   std::uint64_t looked_ns_ = 0;
 };

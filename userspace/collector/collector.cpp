@@ -21,7 +21,6 @@ constexpr std::uint64_t kAftermathNs = 50 * kMillisecond;
 constexpr std::size_t kMaxTold = 1024;
 constexpr std::size_t kMaxWaiting = 4096;
 constexpr std::size_t kMaxCut = 1024;
-constexpr std::size_t kMaxProcesses = 16384;
 
 bool is_below(const std::string& child, const std::string& parent) {
   return parent == "/" || (child.size() > parent.size() && child.starts_with(parent) && child[parent.size()] == '/');
@@ -53,38 +52,32 @@ void set_exact_peak(BurstFinding& finding, std::uint64_t watermark) {
 
 }  // namespace
 
-Collector::Collector(EventSource& source, Resolver& resolver, const CgroupTree& tree, const Clock& clock,
-                     SystemRoot root, CollectorSettings settings, Sink sink)
+Collector::Collector(EventSource& source, Surroundings& around, CollectorSettings settings, Sink sink)
     : source_(source),
-      resolver_(resolver),
-      tree_(tree),
-      clock_(clock),
+      around_(around),
       settings_(std::move(settings)),
       sink_(std::move(sink)),
-      processes_(std::move(root), kMaxProcesses, settings_.cmdlines),
-      sampler_(tree, resolver, clock),
       bursts_(settings_.bursts),
       ooms_(settings_.ooms),
-      ranking_(tree, resolver, clock),
-      aftermath_(resolver) {
-  processes_.read_running();
-}
+      aftermath_(around) {}
 
 EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   batch_.clear();
   // Whatever happened before this was read: only up to here is it known that nothing more can join an OOM, a burst or a
   // row of refusals.
-  const std::uint64_t read_until = clock_.boot_ns();
+  now_ = around_.now();
+  const std::uint64_t read_until = now_.boot_ns;
   const auto status = source_.poll(wait_time(longest), batch_);
+  now_ = around_.now();
   for (const Event& event : batch_) {
     handle(event);
   }
   totals_.events += batch_.size();
-  processes_.take_running();
+  around_.tend();
   if (!settings_.falls_are_seen) {
     sample_active();
   }
-  const std::uint64_t now = clock_.boot_ns();
+  const std::uint64_t now = now_.boot_ns;
   note_loss(now);
   // OOMs first: the rise that led to one belongs to it and not to a burst of its own.
   collect_ooms(read_until);
@@ -96,15 +89,16 @@ EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
 }
 
 void Collector::finish() {
+  now_ = around_.now();
   collect_ooms(~0ULL);
-  bursts_.close(clock_.boot_ns());
-  collect_bursts(clock_.boot_ns(), true);
-  collect_failures(clock_.boot_ns(), true);
-  release(clock_.boot_ns(), true);
+  bursts_.close(now_.boot_ns);
+  collect_bursts(now_.boot_ns, true);
+  collect_failures(now_.boot_ns, true);
+  release(now_.boot_ns, true);
 }
 
 std::chrono::milliseconds Collector::wait_time(std::chrono::milliseconds longest) const {
-  const std::uint64_t now = clock_.boot_ns();
+  const std::uint64_t now = now_.boot_ns;
   std::uint64_t wait = static_cast<std::uint64_t>(longest.count()) * kMillisecond;
   for (const auto& deadline : {ooms_.deadline(), failures_.deadline()}) {
     if (deadline) {
@@ -127,6 +121,7 @@ std::chrono::milliseconds Collector::wait_time(std::chrono::milliseconds longest
 }
 
 void Collector::handle(const Event& event) {
+  around_.note(event);
   std::visit([this](const auto& typed) { on(typed); }, event);
 }
 
@@ -135,25 +130,21 @@ void Collector::on(const StepEvent& event) {
   bursts_.step(event);
   ooms_.note(event.serial, event.oom_events);
   stalls_.note(event.cgroup_id, event.time_ns, event.reclaim_ns, event.throttle_ns);
-  ranking_.note(event.cgroup_id, event.time_ns, event.usage_bytes);
-  if (!event.foreign) {
-    processes_.seen(event.task.process);
-  }
 }
 
 void Collector::on(const SampleEvent& event) { bursts_.sample(event); }
-void Collector::on(const ExecEvent& event) { processes_.started(event); }
+void Collector::on(const ExecEvent& /*event*/) {}
 void Collector::on(const ThrottleEvent& event) { bursts_.missing(event.cgroup_id, event.time_ns); }
 void Collector::on(const ExitEvent& event) { ooms_.feed(event); }
 void Collector::on(const OomEvent& event) { ooms_.feed(event); }
 void Collector::on(const KillEvent& event) { ooms_.feed(event); }
-void Collector::on(const ChargeFailureEvent& event) { failures_.feed(event, clock_.boot_ns()); }
+void Collector::on(const ChargeFailureEvent& event) { failures_.feed(event, now_.boot_ns); }
 
 void Collector::on(const LogOomEvent& event) {
   const bool log_alone = settings_.ooms.log_wait.count() == 0;
   for (const std::string& path : {event.limit_path, event.victim_path}) {
     // Where hooks see the kill, they cut the rise at its moment.
-    const std::uint64_t id = path.empty() || !log_alone ? 0 : resolver_.find_path(path).cgroup.id;
+    const std::uint64_t id = path.empty() || !log_alone ? 0 : around_.find_path(path).cgroup.id;
     if (id != 0 && !event.victims.empty()) {
       cut_rise({event.victims.front().pid, 0}, id, event.time_ns, std::nullopt);
     }
@@ -162,12 +153,7 @@ void Collector::on(const LogOomEvent& event) {
 }
 
 void Collector::on(const VictimEvent& event) {
-  // While the victim still lives: after this its memory falls, and its command line goes. Those that it comes from may
-  // follow.
-  processes_.seen(event.task.process);
-  for (const RelativeInfo& parent : event.parents) {
-    processes_.seen(parent.process);
-  }
+  // While the victim still lives: after this its memory falls.
   for (const MemcgState& memcg : event.chain.entries) {
     cut_rise(event.task.process, memcg.cgroup_id, event.time_ns, memcg.watermark_bytes);
     stalls_.note(memcg.cgroup_id, event.time_ns, memcg.reclaim_ns, memcg.throttle_ns);
@@ -207,20 +193,13 @@ std::optional<BurstFinding> Collector::take_back(std::uint64_t cgroup_id, std::u
 void Collector::on(const CgroupEvent& event) {
   if (event.created) {
     bursts_.created(event.cgroup_id, event.time_ns);
-    if (event.path_cut) {
-      return;  // a cut path would name the wrong cgroup: let the resolver look for the id itself
-    }
-    resolver_.appeared(event.cgroup_id, event.path);
-    return;
+  } else {
+    bursts_.removed(event.cgroup_id, event.time_ns);
   }
-  bursts_.removed(event.cgroup_id, event.time_ns);
-  sampler_.forget(event.cgroup_id);
-  ranking_.forget(event.cgroup_id);
-  resolver_.removed(event.cgroup_id);
 }
 
 void Collector::sample_active() {
-  const std::uint64_t now = clock_.boot_ns();
+  const std::uint64_t now = now_.boot_ns;
   if (now - last_sample_ns_ < kSampleNs) {
     return;
   }
@@ -231,9 +210,7 @@ void Collector::sample_active() {
   if (all) {
     last_full_sample_ns_ = now;
   }
-  std::vector<SampleEvent> samples;
-  sampler_.sample(active, samples);
-  for (const SampleEvent& sample : samples) {
+  for (const SampleEvent& sample : around_.sample(active)) {
     bursts_.sample(sample);
   }
 }
@@ -256,7 +233,7 @@ void Collector::collect_ooms(std::uint64_t now_ns) {
 void Collector::collect_bursts(std::uint64_t now_ns, bool all) {
   for (BurstFinding& finding : bursts_.take()) {
     sharpen_peak(finding);
-    std::string path = resolver_.find(finding.cgroup_id).cgroup.path;
+    std::string path = around_.find(finding.cgroup_id).cgroup.path;
     ended_.push_back({std::move(finding), std::move(path), now_ns});
   }
   // Innermost first, and each a little late: usage counts upwards, so a burst in a container is one in all its
@@ -298,15 +275,14 @@ void Collector::sharpen_peak(BurstFinding& finding) const {
   if (!finding.watermark_rose) {
     return;
   }
-  const Identity identity = resolver_.find(finding.cgroup_id);
-  const auto peak = tree_.read_number(identity.cgroup.path, tree_.peak_file());
-  if (peak && *peak) {
-    set_exact_peak(finding, **peak);
+  const Identity identity = around_.find(finding.cgroup_id);
+  if (const auto peak = around_.number(identity.cgroup.path, settings_.files.peak)) {
+    set_exact_peak(finding, *peak);
   }
 }
 
 void Collector::hold(Incident incident, std::uint64_t evidence_from_ns, std::vector<Place> places) {
-  waiting_.push_back({std::move(incident), clock_.boot_ns(), evidence_from_ns, std::move(places)});
+  waiting_.push_back({std::move(incident), now_.boot_ns, evidence_from_ns, std::move(places)});
 }
 
 void Collector::release(std::uint64_t now_ns, bool all) {
@@ -321,10 +297,10 @@ void Collector::release(std::uint64_t now_ns, bool all) {
   for (Waiting& one : waiting_) {
     // Known by its path only: there is nothing more to wait for.
     const bool path_only = one.incident.cgroup.id == 0 && !one.incident.cgroup.path.empty();
-    const Identity identity = path_only ? resolver_.find_path(one.incident.cgroup.path)
+    const Identity identity = path_only ? around_.find_path(one.incident.cgroup.path)
                               : all && now_ns - one.since_ns < wait_ns
-                                  ? resolver_.wait(one.incident.cgroup.id, patience())
-                                  : resolver_.find(one.incident.cgroup.id);
+                                  ? around_.wait(one.incident.cgroup.id, patience())
+                                  : around_.find(one.incident.cgroup.id);
     if (identity.pending && !all && now_ns - one.since_ns < wait_ns && waiting_.size() < kMaxWaiting) {
       still.push_back(std::move(one));
       continue;
@@ -338,7 +314,7 @@ void Collector::release(std::uint64_t now_ns, bool all) {
     }
     judge_roles(one.incident, one.places);
     if (one.incident.ranking) {
-      ranking_.complete_names(*one.incident.ranking);
+      around_.complete_names(*one.incident.ranking);
     }
     add_evidence(one.incident, one.evidence_from_ns);
     sink_(one.incident);
@@ -392,14 +368,10 @@ void Collector::add_evidence(Incident& incident, std::uint64_t from_ns) const {
     evidence.gaps.emplace_back("the pod's owner, labels and memory request are not known: " +
                                container.pod->unknown_reason);
   }
-  if (auto gap = stream_gap(resolver_.streams(), container, incident.cgroup.path); !gap.empty()) {
+  if (auto gap = around_.stream_gap(container, incident.cgroup.path); !gap.empty()) {
     evidence.gaps.push_back(std::move(gap));
   }
   evidence.complete = evidence.gaps.empty() && evidence.lost_critical == 0 && evidence.lost_bulk == 0;
-}
-
-std::int64_t Collector::unix_of(std::uint64_t boot_ns) const {
-  return clock_.unix_ns() - static_cast<std::int64_t>(clock_.boot_ns() - boot_ns);
 }
 
 }  // namespace memcrest

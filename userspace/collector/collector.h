@@ -13,23 +13,18 @@
 #include <vector>
 
 #include "collector/aftermath.h"
-#include "collector/host_ranking.h"
-#include "collector/process_table.h"
-#include "collector/usage_sampler.h"
-#include "identity/cgroup_tree.h"
-#include "identity/resolver.h"
 #include "incident/burst_detector.h"
 #include "incident/charge_failures.h"
 #include "incident/oom_assembler.h"
 #include "incident/stall_history.h"
-#include "memcrest/clock.h"
 #include "memcrest/event_source.h"
 #include "memcrest/incident.h"
-#include "util/system_root.h"
+#include "memcrest/surroundings.h"
 
 namespace memcrest {
 
 struct CollectorSettings {
+  MemcgFiles files;
   BurstSettings bursts;
   OomSettings ooms;
   std::string charge_tier;
@@ -41,7 +36,6 @@ struct CollectorSettings {
   bool stalls_are_seen = false;                   // hooks measure direct reclaim
   bool throttle_is_seen = false;                  // and memory.high
   bool falls_are_seen = false;                    // the charge tier shows memory being given back: no sampling of usage
-  CmdlineDetail cmdlines = CmdlineDetail::kMasked;
 };
 
 struct Totals {
@@ -57,8 +51,7 @@ class Collector {
  public:
   using Sink = std::function<void(const Incident&)>;
 
-  Collector(EventSource& source, Resolver& resolver, const CgroupTree& tree, const Clock& clock, SystemRoot root,
-            CollectorSettings settings, Sink sink);
+  Collector(EventSource& source, Surroundings& around, CollectorSettings settings, Sink sink);
 
   // Waits at most `longest` for something to happen, handles it and emits what is finished.
   EventSource::Status turn(std::chrono::milliseconds longest);
@@ -136,23 +129,18 @@ class Collector {
   void release(std::uint64_t now_ns, bool all);
   void note_loss(std::uint64_t now_ns);
   void add_evidence(Incident& incident, std::uint64_t from_ns) const;
-  [[nodiscard]] std::int64_t unix_of(std::uint64_t boot_ns) const;
   [[nodiscard]] std::chrono::milliseconds wait_time(std::chrono::milliseconds longest) const;
 
   EventSource& source_;
-  Resolver& resolver_;
-  const CgroupTree& tree_;
-  const Clock& clock_;
+  Surroundings& around_;
   CollectorSettings settings_;
   Sink sink_;
-  ProcessTable processes_;
-  UsageSampler sampler_;
   BurstDetector bursts_;
   OomAssembler ooms_;
   ChargeFailures failures_;
   StallHistory stalls_;
-  UsageRanking ranking_;
   Aftermath aftermath_;
+  Moment now_;  // of this turn: before events are read, then after it
   std::vector<Event> batch_;
   std::vector<Waiting> waiting_;
   std::deque<Told> told_;

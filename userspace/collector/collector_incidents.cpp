@@ -27,9 +27,9 @@ Incident Collector::begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_
   Incident out;
   out.kind = kind;
   out.boot_ns = boot_ns;
-  out.unix_ns = unix_of(boot_ns);
+  out.unix_ns = now_.unix_of(boot_ns);
   out.host = settings_.host;
-  const Identity identity = resolver_.find(cgroup_id);
+  const Identity identity = around_.find(cgroup_id);
   out.container = identity.container;
   out.cgroup = identity.cgroup;
   out.cgroup.id = cgroup_id;
@@ -37,7 +37,7 @@ Incident Collector::begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_
 }
 
 Incident Collector::begin(IncidentKind kind, std::uint64_t boot_ns, const std::string& path) {
-  const Identity identity = resolver_.find_path(path);
+  const Identity identity = around_.find_path(path);
   Incident out = begin(kind, boot_ns, identity.cgroup.id);
   out.container = identity.container;
   out.cgroup = identity.cgroup;
@@ -57,8 +57,8 @@ void Collector::tell_oom(const OomFinding& finding) {
   }
   if (finding.own) {
     incident.peak_bytes = finding.own->watermark_bytes;
-  } else if (const auto peak = tree_.read_number(incident.cgroup.path, tree_.peak_file()); peak && *peak) {
-    incident.peak_bytes = **peak;
+  } else if (const auto peak = around_.number(incident.cgroup.path, settings_.files.peak)) {
+    incident.peak_bytes = *peak;
   } else {
     incident.evidence.gaps.emplace_back("the peak of the cgroup is not known");
   }
@@ -90,7 +90,7 @@ void Collector::tell_oom(const OomFinding& finding) {
   const ProcessKey first = finding.victims.empty() ? ProcessKey{} : finding.victims.front().task.process;
   const std::uint64_t hit_id = finding.hit && finding.hit->cgroup_id != 0 ? finding.hit->cgroup_id
                                : finding.limit_path.empty()               ? 0
-                                                            : resolver_.find_path(finding.limit_path).cgroup.id;
+                                                            : around_.find_path(finding.limit_path).cgroup.id;
   take_rise(incident, first, {hit_id, incident.cgroup.id}, from_ns);
   incident.evidence.gaps.insert(incident.evidence.gaps.end(), finding.gaps.begin(), finding.gaps.end());
   ++totals_.ooms;
@@ -108,7 +108,7 @@ void Collector::take_rise(Incident& incident, const ProcessKey& victim, const st
     return;
   }
   incident.burst = rise->second.burst;
-  incident.burst->start_unix_ns = unix_of(incident.burst->start_boot_ns);
+  incident.burst->start_unix_ns = now_.unix_of(incident.burst->start_boot_ns);
   incident.samplers = rise->second.samplers;
   from_ns = incident.burst->start_boot_ns;
   if (rise->second.steps_missing) {
@@ -129,10 +129,10 @@ void Collector::add_detail(Incident& incident, const OomFinding& finding) {
     incident.reclaim = stalls_.before(incident.cgroup.id, finding.time_ns);
   }
   if (finding.hit && (finding.hit->swap_limit_bytes || finding.hit->swap_usage_bytes > 0)) {
-    incident.swap = Swap{finding.hit->swap_usage_bytes, finding.hit->swap_limit_bytes, tree_.swap_limit_file()};
+    incident.swap = Swap{finding.hit->swap_usage_bytes, finding.hit->swap_limit_bytes, settings_.files.swap_limit};
   }
   if (finding.scope == Scope::kHost) {
-    incident.ranking = ranking_.rank();
+    incident.ranking = around_.rank();
   }
   if (finding.log) {
     incident.memory_stat = finding.log->stats;
@@ -148,18 +148,18 @@ void Collector::on(const OomCountEvent& event) {
   const auto id = event.cgroup_id != 0 ? event.cgroup_id : std::hash<std::string>{}(event.path);
   incident.id = incident_id(settings_.host, event.time_ns, id, 0);
   const std::string limit_path = event.limit_path.value_or("");
-  incident.limit = {std::nullopt, tree_.limit_file(), ""};
+  incident.limit = {std::nullopt, settings_.files.limit, ""};
   if (!event.limit_path && !event.path.empty()) {
     incident.scope = Scope::kMemcg;  // the most likely: the gap says that it is a guess
   } else if (limit_path.empty()) {
     incident.scope = Scope::kHost;
     incident.limit = {settings_.host_memory_bytes, "host", {}};
-    incident.ranking = ranking_.rank();
+    incident.ranking = around_.rank();
   } else {
     incident.scope = limit_path == event.path ? Scope::kMemcg : Scope::kAncestor;
     incident.limit.cgroup_path = limit_path;
     incident.limit.bytes = event.memsw_hit ? event.memsw_limit_bytes : event.limit_bytes;
-    incident.limit.kind = event.memsw_hit ? tree_.swap_limit_file() : tree_.limit_file();
+    incident.limit.kind = event.memsw_hit ? settings_.files.swap_limit : settings_.files.limit;
     incident.usage_bytes = event.memsw_hit ? event.memsw_usage_bytes : event.usage_bytes;
   }
   incident.peak_bytes = event.peak_bytes;
@@ -171,7 +171,7 @@ void Collector::on(const OomCountEvent& event) {
   if (!event.limit_path) {
     incident.evidence.gaps.emplace_back(
         "the cgroup was gone before its files could be read: whose limit was hit is not known");
-  } else if (tree_.version() == 1) {
+  } else if (settings_.files.version == 1) {
     incident.evidence.gaps.emplace_back(
         "whose limit was hit is inferred from what the cgroups held at most: cgroup v1 does not count that");
   } else if (limit_path.empty()) {
@@ -193,7 +193,7 @@ void Collector::on(const StuckEvent& event) {
   }
   // The same for the beginning and the end.
   incident.id = incident_id(settings_.host, event.since_ns, event.cgroup_id, 0);
-  incident.limit = {event.limit_bytes, tree_.limit_file(), incident.cgroup.path};
+  incident.limit = {event.limit_bytes, settings_.files.limit, incident.cgroup.path};
   incident.usage_bytes = event.usage_bytes;
   Stuck stuck;
   stuck.since_boot_ns = event.since_ns;
@@ -277,7 +277,7 @@ void Collector::tell_burst(const BurstFinding& finding) {
   incident.limit = nearest_limit(incident.cgroup.path, finding.limit_bytes);
   incident.peak_bytes = std::max(finding.watermark_bytes, finding.burst.peak_bytes);
   incident.burst = finding.burst;
-  incident.burst->start_unix_ns = unix_of(finding.burst.start_boot_ns);
+  incident.burst->start_unix_ns = now_.unix_of(finding.burst.start_boot_ns);
   incident.samplers = finding.samplers;
   if (finding.steps_missing) {
     incident.evidence.gaps.emplace_back("steps of this cgroup were left out by the rate limit");
@@ -292,7 +292,7 @@ Limit Collector::limit_of(const OomFinding& finding, const Incident& incident) c
     switch (finding.scope) {
       case Scope::kMemcg:
       case Scope::kAncestor:
-        return {std::nullopt, tree_.limit_file(), finding.scope == Scope::kMemcg ? incident.cgroup.path : ""};
+        return {std::nullopt, settings_.files.limit, finding.scope == Scope::kMemcg ? incident.cgroup.path : ""};
       case Scope::kHost:
       case Scope::kCpuset:
       case Scope::kMempolicy:
@@ -300,13 +300,13 @@ Limit Collector::limit_of(const OomFinding& finding, const Incident& incident) c
     }
   }
   Limit out{finding.memsw_hit ? finding.hit->swap_limit_bytes : finding.hit->limit_bytes,
-            finding.memsw_hit ? tree_.swap_limit_file() : tree_.limit_file(), finding.limit_path};
+            finding.memsw_hit ? settings_.files.swap_limit : settings_.files.limit, finding.limit_path};
   if (!out.cgroup_path.empty()) {
     return out;
   }
   if (finding.hit->cgroup_id == incident.cgroup.id) {
     out.cgroup_path = incident.cgroup.path;
-  } else if (const Identity hit = resolver_.find(finding.hit->cgroup_id); hit.known) {
+  } else if (const Identity hit = around_.find(finding.hit->cgroup_id); hit.known) {
     out.cgroup_path = hit.cgroup.path;
   } else if (!finding.victims.empty()) {
     // Its name ends the path of one of the victim's ancestors.
@@ -323,12 +323,12 @@ Limit Collector::limit_of(const OomFinding& finding, const Incident& incident) c
 }
 
 Limit Collector::nearest_limit(const std::string& path, std::optional<std::uint64_t> own) const {
-  Limit out{own, tree_.limit_file(), path};
+  Limit out{own, settings_.files.limit, path};
   for (std::string up = path; up.size() > 1;) {
     up = parent_path(up);
-    const auto limit = tree_.read_number(up, tree_.limit_file());
-    if (limit && *limit && (!out.bytes || **limit < *out.bytes)) {
-      out.bytes = *limit;
+    const auto limit = around_.number(up, settings_.files.limit);
+    if (limit && (!out.bytes || *limit < *out.bytes)) {
+      out.bytes = limit;
       out.cgroup_path = up;
     }
   }

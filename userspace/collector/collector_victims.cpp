@@ -13,8 +13,8 @@ Victim Collector::victim_of(const VictimEvent& event) {
   out.pid = process.tgid;
   out.container_pid = event.task.ns_tgid;
   out.comm = event.task.comm;
-  out.cmdline = processes_.cmdline(process);
-  out.exe = processes_.exe(process);
+  out.cmdline = around_.cmdline(process);
+  out.exe = around_.exe(process);
   out.uid = event.task.uid;
   out.oom_score_adj = event.oom_score_adj;
   out.anon_bytes = event.anon_bytes;
@@ -23,9 +23,9 @@ Victim Collector::victim_of(const VictimEvent& event) {
   out.swap_bytes = event.swap_bytes;
   out.pagetable_bytes = event.pagetable_bytes;
   out.start_boot_ns = process.start_ns;
-  out.start_unix_ns = process.start_ns == 0 ? 0 : unix_of(process.start_ns);
+  out.start_unix_ns = process.start_ns == 0 ? 0 : now_.unix_of(process.start_ns);
   for (const RelativeInfo& parent : event.parents) {
-    out.parents.push_back({parent.process.tgid, parent.ns_tgid, parent.comm, processes_.cmdline(parent.process)});
+    out.parents.push_back({parent.process.tgid, parent.ns_tgid, parent.comm, around_.cmdline(parent.process)});
   }
   out.parents_complete = event.parents_end == ParentsEnd::kInit;
   return out;
@@ -42,7 +42,7 @@ Collector::Place Collector::place_of(const VictimEvent& event) {
 
 // Whether that cgroup is the victim's own, or another one of the same container (systemd in a container makes some).
 bool Collector::lives_in(std::uint64_t cgroup_id, const Container& container, const Place& place) {
-  return cgroup_id != 0 && (cgroup_id == place.cgroup_id || resolver_.find(cgroup_id).container.id == container.id);
+  return cgroup_id != 0 && (cgroup_id == place.cgroup_id || around_.find(cgroup_id).container.id == container.id);
 }
 
 // The container's first process is the one that the runtime names, or pid 1 of the container's pid namespace. Pid 1 of

@@ -16,7 +16,7 @@
 #include "identity/kubernetes_settings.h"
 #include "identity/podman_api.h"
 #include "memcrest/clock.h"
-#include "memcrest/incident.h"
+#include "memcrest/surroundings.h"
 
 namespace memcrest {
 
@@ -37,14 +37,6 @@ struct ResolverSettings {
   std::chrono::milliseconds kubernetes_patience{0};
   std::chrono::nanoseconds tombstone_age{std::chrono::minutes(10)};
   std::size_t max_known = 65536;  // cgroups kept, tombstones included; the oldest tombstones go first
-};
-
-struct Identity {
-  bool known = false;        // the cgroup's path is known
-  bool pending = false;      // a runtime is being asked; `container` holds what the path tells
-  bool more_coming = false;  // some source has not answered yet, though the name may be known
-  CgroupRef cgroup;
-  Container container;
 };
 
 class Resolver {

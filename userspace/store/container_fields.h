@@ -30,6 +30,7 @@ void fields(V& v, E& e) {
   v("attempt", e.attempt);
   v("labels", e.labels);
   v("owner", e.owner);
+  v("unknown_reason", e.unknown_reason);
 }
 
 template <typename V, Some<RuntimeState> E>
@@ -40,18 +41,19 @@ void fields(V& v, E& e) {
   v("error", e.error);
   v("reason", e.reason);
   v("restart_count", e.restart_count);
+  v("finished_unix_ns", e.finished_unix_ns);
 }
 
 template <typename V, Some<OuterContainer> E>
 void fields(V& v, E& e) {
-  v("runtime", e.runtime);
+  v.always("runtime", e.runtime);
   v("id", e.id);
   v("name", e.name);
 }
 
 template <typename V, Some<Container> E>
 void fields(V& v, E& e) {
-  v("runtime", e.runtime);
+  v.always("runtime", e.runtime);
   v("id", e.id);
   v("name", e.name);
   v("image", e.image);

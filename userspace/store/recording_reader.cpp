@@ -15,15 +15,16 @@ constexpr std::size_t kMaxFrames = 256;  // of a stack; more than the kernel giv
 constexpr std::size_t kMaxMeta = 256;
 
 // In the order of the cursors.
-enum Table : std::size_t { kSteps, kEvents, kTurns, kAnswers, kIncidents };
-constexpr std::array<const char*, 5> kQueries{
+enum Table : std::size_t { kSteps, kEvents, kClock, kAnswers, kLoss, kIncidents };
+constexpr std::array<const char*, 6> kQueries{
     "SELECT seq, boot_ns, cgroup, usage_bytes, direction, task, user_stack, kernel_stack, watermark_bytes, "
     "limit_bytes, "
     "quantum_bytes, ancestor, \"foreign\", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns FROM steps "
     "ORDER BY seq",
     "SELECT seq, kind, json FROM events ORDER BY seq",
-    "SELECT seq, read_until_ns, now_ns FROM turns ORDER BY seq",
+    "SELECT seq, boot_ns, unix_ns FROM clock ORDER BY seq",
     "SELECT seq, question, answer FROM answers ORDER BY seq",
+    "SELECT seq, critical, bulk, throttled, invalid, untracked FROM loss ORDER BY seq",
     "SELECT seq, id, coalesce(\"update\", ''), json FROM incidents ORDER BY seq",
 };
 
@@ -157,10 +158,12 @@ Result<RecordingReader::Item> RecordingReader::take(std::size_t table) {
       }
       return Item(std::move(*event));
     }
-    case kTurns:
-      return Item(TurnMark{number(row, 1), number(row, 2)});
+    case kClock:
+      return Item(Moment{number(row, 1), row.integer(2)});
     case kAnswers:
       return Item(Answer{row.text(1), row.text(2)});
+    case kLoss:
+      return Item(LossCount{number(row, 1), number(row, 2), number(row, 3), number(row, 4), number(row, 5)});
     case kIncidents:
       return Item(RecordedIncident{row.text(1), row.text(2), row.text(3)});
   }
@@ -270,22 +273,6 @@ Result<std::vector<std::uint64_t>> RecordingReader::stack_of(std::int64_t row) {
   }
   make_room(stacks_);
   return stacks_.emplace(row, std::move(out)).first->second;
-}
-
-Result<LossCount> RecordingReader::loss() const {
-  auto row =
-      database_.prepare("SELECT critical, bulk, throttled, invalid, untracked FROM loss ORDER BY rowid DESC LIMIT 1");
-  if (!row) {
-    return std::unexpected(row.error());
-  }
-  const auto there = row->step();
-  if (!there) {
-    return std::unexpected(there.error());
-  }
-  if (!*there) {
-    return LossCount{};
-  }
-  return LossCount{number(*row, 0), number(*row, 1), number(*row, 2), number(*row, 3), number(*row, 4)};
 }
 
 }  // namespace memcrest

@@ -35,10 +35,9 @@ class RecordingReader {
   // False: its writer was killed, or still writes; what is there is whole up to the last flush.
   [[nodiscard]] bool ended() const { return meta_.contains("ended"); }
 
-  using Item = std::variant<Event, TurnMark, Answer, RecordedIncident>;
+  using Item = std::variant<Event, Moment, Answer, LossCount, RecordedIncident>;
   // The next item in the order in which it all came about; nullopt: that was the last. An error names the table.
   [[nodiscard]] Result<std::optional<Item>> next();
-  [[nodiscard]] Result<LossCount> loss() const;  // as of the end
 
  private:
   struct Cursor {

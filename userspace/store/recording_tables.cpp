@@ -91,14 +91,13 @@ Result<std::unique_ptr<RecordingWriter::Tables>> RecordingWriter::Tables::create
 }
 
 Result<void> RecordingWriter::Tables::prepare() {
-  const std::array<std::pair<std::optional<Statement>*, const char*>, 15> wanted{{
+  const std::array<std::pair<std::optional<Statement>*, const char*>, 14> wanted{{
       {&step_, "INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
       {&event_, "INSERT INTO events VALUES (?,?,?,?,?,?)"},
-      {&turn_, "INSERT INTO turns VALUES (?,?,?)"},
       {&answer_, "INSERT INTO answers VALUES (?,?,?)"},
-      {&clock_, "INSERT OR REPLACE INTO clock VALUES (?,?)"},
+      {&clock_, "INSERT INTO clock VALUES (?,?,?)"},
       {&incident_, "INSERT INTO incidents VALUES (?,?,?,?,?,?,?,?,?,?,?)"},
-      {&loss_, "INSERT INTO loss VALUES (?,?,?,?,?,?,?)"},
+      {&loss_, "INSERT INTO loss VALUES (?,?,?,?,?,?,?,?)"},
       {&meta_, "INSERT OR REPLACE INTO meta VALUES (?,?)"},
       {&cgroup_, "INSERT INTO cgroups (id, cgroup_id, serial) VALUES (?,?,?)"},
       {&cgroup_path_, "UPDATE cgroups SET path = ?, created_ns = ? WHERE id = ?"},
@@ -258,16 +257,13 @@ Result<void> RecordingWriter::Tables::insert(const Event& event) {
       .run();
 }
 
-Result<void> RecordingWriter::Tables::insert(const TurnMark& turn) {
-  return turn_->bind(seq_++).bind(turn.read_until_ns).bind(turn.now_ns).run();
-}
-
 Result<void> RecordingWriter::Tables::insert(const Answer& answer) {
   return answer_->bind(seq_++).bind(answer.question).bind(answer.text).run();
 }
 
-Result<void> RecordingWriter::Tables::insert(const ClockMark& clock) {
-  return clock_->bind(clock.boot_ns).bind(clock.unix_ns).run();
+Result<void> RecordingWriter::Tables::insert(const Moment& moment) {
+  boot_ns_ = moment.boot_ns;
+  return clock_->bind(seq_++).bind(moment.boot_ns).bind(moment.unix_ns).run();
 }
 
 // Which container a cgroup belonged to is known when an incident tells it.
@@ -321,9 +317,9 @@ Result<void> RecordingWriter::Tables::insert(const Incident& incident, const std
       .run();
 }
 
-Result<void> RecordingWriter::Tables::insert_loss(std::uint64_t boot_ns, const LossCount& loss,
-                                                  std::uint64_t unrecorded) {
-  return loss_->bind(boot_ns)
+Result<void> RecordingWriter::Tables::insert(const LossCount& loss, std::uint64_t unrecorded) {
+  return loss_->bind(seq_++)
+      .bind(boot_ns_)
       .bind(loss.critical)
       .bind(loss.bulk)
       .bind(loss.throttled)
@@ -335,8 +331,8 @@ Result<void> RecordingWriter::Tables::insert_loss(std::uint64_t boot_ns, const L
 
 // The log goes into the file, which can then be copied, and read where nothing may be written.
 Result<void> RecordingWriter::Tables::make_one_file() {
-  for (auto* statement : {&step_, &event_, &turn_, &answer_, &clock_, &incident_, &loss_, &meta_, &cgroup_,
-                          &cgroup_path_, &cgroup_removed_, &cgroup_container_, &container_, &task_, &stack_}) {
+  for (auto* statement : {&step_, &event_, &answer_, &clock_, &incident_, &loss_, &meta_, &cgroup_, &cgroup_path_,
+                          &cgroup_removed_, &cgroup_container_, &container_, &task_, &stack_}) {
     statement->reset();
   }
   return database_.run("PRAGMA journal_mode = DELETE");

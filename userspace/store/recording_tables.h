@@ -29,11 +29,10 @@ class RecordingWriter::Tables {
   [[nodiscard]] Result<void> commit() { return database_.run("COMMIT"); }
   void roll_back();
   [[nodiscard]] Result<void> insert(const Event& event);
-  [[nodiscard]] Result<void> insert(const TurnMark& turn);
   [[nodiscard]] Result<void> insert(const Answer& answer);
-  [[nodiscard]] Result<void> insert(const ClockMark& clock);
+  [[nodiscard]] Result<void> insert(const Moment& moment);
   [[nodiscard]] Result<void> insert(const Incident& incident, const std::string& json);
-  [[nodiscard]] Result<void> insert_loss(std::uint64_t boot_ns, const LossCount& loss, std::uint64_t unrecorded);
+  [[nodiscard]] Result<void> insert(const LossCount& loss, std::uint64_t unrecorded);
   [[nodiscard]] Result<void> set_meta(const std::string& key, const std::string& value);
   [[nodiscard]] Result<void> make_one_file();
   [[nodiscard]] std::uint64_t bytes() const;
@@ -54,9 +53,10 @@ class RecordingWriter::Tables {
   };
 
   Database database_;
-  std::optional<Statement> step_, event_, turn_, answer_, clock_, incident_, loss_, meta_, cgroup_, cgroup_path_,
+  std::optional<Statement> step_, event_, answer_, clock_, incident_, loss_, meta_, cgroup_, cgroup_path_,
       cgroup_removed_, cgroup_container_, container_, task_, stack_;
   std::int64_t seq_ = 0;
+  std::uint64_t boot_ns_ = 0;  // of the last moment
   std::int64_t next_row_ = 1;  // one count for cgroups, containers, tasks and stacks
   // Bounded: forgetting means that a row is written again under another number.
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::int64_t> cgroups_;

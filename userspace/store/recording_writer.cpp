@@ -61,11 +61,10 @@ void RecordingWriter::add(std::span<const Event> events) {
     push_locked(event);
   }
 }
-void RecordingWriter::add(TurnMark turn) { push(turn); }
 void RecordingWriter::add(Answer answer) { push(std::move(answer)); }
-void RecordingWriter::add(ClockMark clock) { push(clock); }
+void RecordingWriter::add(Moment moment) { push(moment); }
 void RecordingWriter::add(const Incident& incident, std::string json) { push(IncidentItem{incident, std::move(json)}); }
-void RecordingWriter::add_loss(std::uint64_t boot_ns, const LossCount& loss) { push(LossItem{boot_ns, loss}); }
+void RecordingWriter::add(const LossCount& loss) { push(loss); }
 
 void RecordingWriter::work() {
   std::unique_lock lock(mutex_);
@@ -132,9 +131,7 @@ Result<void> RecordingWriter::write(std::deque<Item>& batch) {
   Result<void> done;
   for (const Item& item : batch) {
     done = std::visit(Overloaded{[&](const IncidentItem& one) { return tables_->insert(one.incident, one.json); },
-                                 [&](const LossItem& one) {
-                                   return tables_->insert_loss(one.boot_ns, one.loss, status().unrecorded);
-                                 },
+                                 [&](const LossCount& one) { return tables_->insert(one, status().unrecorded); },
                                  [&](const auto& one) { return tables_->insert(one); }},
                       item);
     if (!done) {

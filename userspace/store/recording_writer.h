@@ -20,6 +20,7 @@
 #include "memcrest/event.h"
 #include "memcrest/event_source.h"
 #include "memcrest/incident.h"
+#include "memcrest/surroundings.h"
 #include "util/result.h"
 
 namespace memcrest {
@@ -31,23 +32,11 @@ struct RecordingSettings {
   std::size_t max_queued = 65536;              // items that wait for the disk; more are counted and left out
 };
 
-// What the collector knew when it looked: all that it then did follows from these and from the answers it got.
-struct TurnMark {
-  std::uint64_t read_until_ns = 0;
-  std::uint64_t now_ns = 0;
-  bool operator==(const TurnMark&) const = default;
-};
-
 // What the collector asked the machine, and what it was told: files, names, processes.
 struct Answer {
   std::string question;
   std::string text;
   bool operator==(const Answer&) const = default;
-};
-
-struct ClockMark {
-  std::uint64_t boot_ns = 0;
-  std::int64_t unix_ns = 0;
 };
 
 class RecordingWriter {
@@ -70,11 +59,10 @@ class RecordingWriter {
 
   // In the order in which it came about. One thread; never waits.
   void add(std::span<const Event> events);
-  void add(TurnMark turn);
   void add(Answer answer);
-  void add(ClockMark clock);
+  void add(Moment moment);
   void add(const Incident& incident, std::string json);
-  void add_loss(std::uint64_t boot_ns, const LossCount& loss);
+  void add(const LossCount& loss);
 
   // Writes what waits, and makes one file of the recording and its log. Call once; nothing is added afterwards.
   Result<void> finish();
@@ -85,11 +73,7 @@ class RecordingWriter {
     Incident incident;
     std::string json;
   };
-  struct LossItem {
-    std::uint64_t boot_ns = 0;
-    LossCount loss;
-  };
-  using Item = std::variant<Event, TurnMark, Answer, ClockMark, IncidentItem, LossItem>;
+  using Item = std::variant<Event, Moment, Answer, IncidentItem, LossCount>;
   class Tables;
 
   RecordingWriter(std::unique_ptr<Tables> tables, const RecordingSettings& settings);

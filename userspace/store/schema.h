@@ -10,11 +10,11 @@ inline constexpr std::int32_t kRecordingApplicationId = 0x4d435231;  // "MCR1"
 // Raised when a reader of the version before would misread what is written; new columns and tables are no reason.
 inline constexpr std::int32_t kRecordingVersion = 1;
 
-// One row of `seq` numbers goes through steps, events, answers, turns and incidents: their order is the order in which
-// it all came about.
+// One row of `seq` numbers goes through steps, events, clock, answers, loss and incidents: their order is the order in
+// which it all came about.
 inline constexpr const char* kRecordingSchema = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE clock (boot_ns INTEGER PRIMARY KEY, unix_ns INTEGER NOT NULL);
+CREATE TABLE clock (seq INTEGER PRIMARY KEY, boot_ns INTEGER NOT NULL, unix_ns INTEGER NOT NULL);
 CREATE TABLE cgroups (
   id INTEGER PRIMARY KEY, cgroup_id INTEGER NOT NULL, serial INTEGER NOT NULL, path TEXT, created_ns INTEGER,
   removed_ns INTEGER, container INTEGER REFERENCES containers (id));
@@ -36,13 +36,12 @@ CREATE TABLE steps (
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY, boot_ns INTEGER NOT NULL, kind TEXT NOT NULL, cgroup_id INTEGER, pid INTEGER,
   json TEXT NOT NULL);
-CREATE TABLE turns (seq INTEGER PRIMARY KEY, read_until_ns INTEGER NOT NULL, now_ns INTEGER NOT NULL);
 CREATE TABLE answers (seq INTEGER PRIMARY KEY, question TEXT NOT NULL, answer TEXT NOT NULL);
 CREATE TABLE incidents (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL, "update" TEXT, boot_ns INTEGER NOT NULL, unix_ns INTEGER NOT NULL,
   kind TEXT NOT NULL, container_id TEXT, container_name TEXT, image TEXT, cgroup_path TEXT, json TEXT NOT NULL);
 CREATE TABLE loss (
-  boot_ns INTEGER NOT NULL, critical INTEGER NOT NULL, bulk INTEGER NOT NULL, throttled INTEGER NOT NULL,
+  seq INTEGER PRIMARY KEY, boot_ns INTEGER NOT NULL, critical INTEGER NOT NULL, bulk INTEGER NOT NULL, throttled INTEGER NOT NULL,
   invalid INTEGER NOT NULL, untracked INTEGER NOT NULL, unrecorded INTEGER NOT NULL);
 )sql";
 

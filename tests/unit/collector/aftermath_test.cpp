@@ -335,7 +335,7 @@ class FollowedTest : public AftermathTest {
   }
   // What is told again of these once the container has ended, in one look.
   std::size_t told_again(const Box& box, const std::vector<Incident>& incidents) {
-    Aftermath aftermath(*resolver_);
+    Aftermath aftermath(*around_);
     for (const Incident& incident : incidents) {
       aftermath.follow(incident, 1200_ms);
     }
@@ -391,7 +391,7 @@ TEST_F(FollowedTest, WhatTheFirstLineSaidIsNotSaidAgain) {
   Incident told_with_it = told(web);
   told_with_it.container.state =
       RuntimeState{.status = "exited", .exit_code = 137, .finished_unix_ns = FakeClock::kUnixOffset + 1'150'000'000};
-  Aftermath aftermath(*resolver_);
+  Aftermath aftermath(*around_);
   aftermath.follow(told_with_it, 1200_ms);
   ends(web, "web", ended(1150_ms, 137, true));
   wait_until([&] {

@@ -535,7 +535,7 @@ TEST_F(CollectorTest, AVictimSaysWhereItComesFrom) {
 }
 
 TEST_F(CollectorTest, TheProgramAloneWhereThatIsAskedFor) {
-  settings_.cmdlines = CmdlineDetail::kProgramOnly;
+  cmdlines_ = CmdlineDetail::kProgramOnly;
   const Box job = box("/job", 64_MiB);
   tell(created(job, 1000_ms));
   tell(exec(job, 1003_ms, std::string("hog\0anon\0", 9)));

@@ -4,9 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "store/container_fields.h"
 #include "store/event_fields.h"
 #include "store/json_fields.h"
+#include "store/questions.h"
 #include "support/event_builder.h"
 
 namespace memcrest {
@@ -14,6 +14,7 @@ namespace memcrest {
 namespace {
 
 using testing::HasSubstr;
+using testing::SizeIs;
 using namespace testing_support;  // NOLINT(google-build-using-namespace): literals
 
 // What converts to anything, to count the members of a struct by trying to fill them.
@@ -70,6 +71,8 @@ class Filler {
       value = true;
     } else if constexpr (std::is_enum_v<T>) {
       value = static_cast<T>(1);
+    } else if constexpr (std::is_floating_point_v<T>) {
+      value = static_cast<T>(next_) + 0.5;
     } else if constexpr (std::is_integral_v<T>) {
       value = static_cast<T>(std::numeric_limits<T>::max() - static_cast<T>(next_ % 100));
     } else if constexpr (fields_detail::IsVector<T>::value) {
@@ -134,16 +137,27 @@ void expect_zero_to_come_back() {
 
 TYPED_TEST(EveryEvent, ZeroIsNotTheDefaultOfEveryField) { expect_zero_to_come_back<TypeParam>(); }
 
-TEST(EventJson, ZeroIsNotTheDefaultOfEveryField) { expect_zero_to_come_back<StuckTask>(); }
+TEST(EventJson, ZeroIsNotTheDefaultOfEveryField) {
+  expect_zero_to_come_back<StuckTask>();
+  expect_zero_to_come_back<OuterContainer>();
+  expect_zero_to_come_back<RankedCgroup>();
+  expect_zero_to_come_back<Identity>();
+}
 
-TEST(ContainerFields, ComeBackAsTheyWere) {
-  Container container;
-  Filler().fill(container);
-  const FieldsJson json = FieldsWriter::json_of(container);
-  Container back;
-  ASSERT_TRUE(FieldsReader::read(json, back));
+template <typename T>
+T filled_and_back() {
+  T value;
+  Filler().fill(value);
+  const FieldsJson json = FieldsWriter::json_of(value);
+  T back;
+  EXPECT_TRUE(FieldsReader::read(json, back));
   EXPECT_EQ(FieldsWriter::json_of(back), json);
-  EXPECT_EQ(back.pod->labels.begin()->first, "k\x80");
+  return back;
+}
+
+TEST(Answers, ComeBackAsTheyWere) {
+  EXPECT_EQ(filled_and_back<Identity>().container.pod->labels.begin()->first, "k\x80");
+  EXPECT_THAT(filled_and_back<HostRanking>().by_growth, SizeIs(2));
 }
 
 TEST(EventJson, BytesThatAreNoTextAreKept) {

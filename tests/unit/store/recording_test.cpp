@@ -33,8 +33,11 @@ std::string text_of(const RecordingReader::Item& item) {
   if (const auto* event = std::get_if<Event>(&item)) {
     return std::string(kind_of(*event)) + event_to_json(*event);
   }
-  if (const auto* turn = std::get_if<TurnMark>(&item)) {
-    return "turn " + std::to_string(turn->read_until_ns) + " " + std::to_string(turn->now_ns);
+  if (const auto* moment = std::get_if<Moment>(&item)) {
+    return "moment " + std::to_string(moment->boot_ns) + " " + std::to_string(moment->unix_ns);
+  }
+  if (const auto* loss = std::get_if<LossCount>(&item)) {
+    return "loss " + std::to_string(loss->critical) + " " + std::to_string(loss->untracked);
   }
   if (const auto* answer = std::get_if<Answer>(&item)) {
     return answer->question + "? " + answer->text;
@@ -121,7 +124,7 @@ TEST_F(RecordingTest, ComesBackInItsOrder) {
   std::vector<std::string> want;
   {
     const auto out = writer();
-    out->add(TurnMark{10, 20});
+    out->add(Moment{10, 20});
     out->add(std::span(events).subspan(0, 3));
     out->add(Answer{"memory.peak of /docker/x", "77"});
     out->add(std::span(events).subspan(3));
@@ -129,14 +132,13 @@ TEST_F(RecordingTest, ComesBackInItsOrder) {
     incident.id = "i-1";
     incident.update = "runtime_state";
     out->add(incident, "{\"id\":1}");
-    out->add(TurnMark{30, 40});
-    out->add(ClockMark{1, 2});
-    out->add_loss(5, {.critical = 1, .bulk = 2, .throttled = 3, .invalid = 4, .untracked = 5});
+    out->add(Moment{30, -40});
+    out->add(LossCount{.critical = 1, .bulk = 2, .throttled = 3, .invalid = 4, .untracked = 5});
     ASSERT_TRUE(out->finish());
-    EXPECT_EQ(out->status().written, 12U);
+    EXPECT_EQ(out->status().written, 11U);
     EXPECT_EQ(out->status().unrecorded, 0U);
   }
-  want.emplace_back("turn 10 20");
+  want.emplace_back("moment 10 20");
   for (std::size_t i = 0; i < events.size(); ++i) {
     want.push_back(text_of(RecordingReader::Item(events[i])));
     if (i == 2) {
@@ -144,12 +146,12 @@ TEST_F(RecordingTest, ComesBackInItsOrder) {
     }
   }
   want.emplace_back("incident i-1runtime_state{\"id\":1}");
-  want.emplace_back("turn 30 40");
+  want.emplace_back("moment 30 -40");
+  want.emplace_back("loss 1 5");
   EXPECT_EQ(all(), want);
   const auto reader = RecordingReader::open(file());
   EXPECT_THAT(reader->meta(), ElementsAre(Pair("ended", "whole"), Pair("host_name", "node1"), Pair("odd", "\xff")));
   EXPECT_TRUE(reader->ended());
-  EXPECT_EQ(reader->loss()->untracked, 5U);
   EXPECT_FALSE(std::filesystem::exists(file() + "-wal")) << "one file to copy";
 }
 
@@ -285,7 +287,7 @@ TEST_F(RecordingTest, RowsThatDoNotFit) {
                      "unknown kind"),
            std::pair("UPDATE events SET kind = x'00ff', json = '{}'", "unknown kind"),
            std::pair("UPDATE events SET kind = 'kill', json = '{'", "no JSON"),
-           std::pair("DROP TABLE turns", "no such table"),
+           std::pair("DROP TABLE clock", "no such table"),
        }) {
     change(sql);
     EXPECT_THAT(error(), HasSubstr(says)) << sql;

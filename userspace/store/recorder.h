@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the collector and the machine: what passes is recorded. One thread, the collector's.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "memcrest/event_source.h"
+#include "memcrest/surroundings.h"
+#include "store/recording_writer.h"
+
+namespace memcrest {
+
+class RecordingSource final : public EventSource {
+ public:
+  RecordingSource(EventSource& inner, RecordingWriter& writer) : inner_(inner), writer_(writer) {}
+
+  Status poll(std::chrono::milliseconds timeout, std::vector<Event>& out) override;
+  [[nodiscard]] int wait_fd() const override { return inner_.wait_fd(); }
+  [[nodiscard]] LossCount loss() const override;
+
+ private:
+  EventSource& inner_;
+  RecordingWriter& writer_;
+  mutable LossCount told_;
+};
+
+class RecordingSurroundings final : public Surroundings {
+ public:
+  RecordingSurroundings(Surroundings& inner, RecordingWriter& writer) : inner_(inner), writer_(writer) {}
+
+  [[nodiscard]] Moment now() override;
+  void note(const Event& event) override { inner_.note(event); }
+  void tend() override { inner_.tend(); }
+  [[nodiscard]] Identity find(std::uint64_t cgroup_id) override;
+  [[nodiscard]] Identity find_path(const std::string& path) override;
+  [[nodiscard]] Identity wait(std::uint64_t cgroup_id, std::chrono::milliseconds limit) override;
+  [[nodiscard]] std::optional<RuntimeState> runtime_state(std::uint64_t cgroup_id) override;
+  [[nodiscard]] std::string stream_gap(const Container& container, const std::string& cgroup_path) override;
+  [[nodiscard]] std::optional<std::uint64_t> number(const std::string& cgroup_path, const std::string& file) override;
+  [[nodiscard]] std::vector<SampleEvent> sample(const std::vector<std::uint64_t>& cgroup_ids) override;
+  [[nodiscard]] HostRanking rank() override;
+  void complete_names(HostRanking& ranking) override;
+  [[nodiscard]] std::string cmdline(const ProcessKey& process) override;
+  [[nodiscard]] std::string exe(const ProcessKey& process) override;
+
+ private:
+  template <typename T>
+  T keep(std::string question, T answer);
+
+  Surroundings& inner_;
+  RecordingWriter& writer_;
+  std::unordered_map<std::string, std::string> told_;  // an answer is recorded when it is another than before
+};
+
+}  // namespace memcrest
