@@ -31,6 +31,9 @@ struct Pod {
   std::optional<std::uint32_t> attempt;       // of the container within the pod: 0 for the first
   std::map<std::string, std::string> labels;  // of the pod
   std::optional<Owner> owner;
+  // Why labels, owner and the containers' memory request are missing although the Kubernetes API is asked; empty: it
+  // told them, or nobody asks it.
+  std::string unknown_reason;
 };
 
 // What the runtime or the orchestrator says of the container's life. It may disagree with the kernel: an incident is
@@ -42,6 +45,7 @@ struct RuntimeState {
   std::string error;   // Docker's State.Error
   std::string reason;  // Kubernetes' lastState.terminated.reason: "OOMKilled"
   std::optional<std::uint32_t> restart_count;
+  std::optional<std::int64_t> finished_unix_ns;  // of the last end, by the runtime's clock
 };
 
 // A container around this one: docker in docker, a node made by kind.

@@ -135,6 +135,8 @@ struct RankedCgroup {
   Runtime runtime = Runtime::kUnknown;
   std::string container_id;
   std::string container_name;
+  std::string pod_name;  // containers of pods share their names: a dozen are called "app"
+  std::string pod_namespace;
   std::uint64_t usage_bytes = 0;
   std::int64_t growth_bytes = 0;  // over the last `growth_window_ms`; what was freed counts as negative
 };

@@ -325,8 +325,8 @@ class Watch:
                 found.append(incident)
         return found
 
-    def wait_for(self, kind=None, container=None, match=None, timeout=PATIENCE):
-        found = wait_until(lambda: self.incidents(kind, container, match), timeout)
+    def wait_for(self, kind=None, container=None, match=None, timeout=PATIENCE, update=None):
+        found = wait_until(lambda: self.incidents(kind, container, match, update), timeout)
         if not found:
             raise AssertionError(f'no such incident (kind={kind} container={container}); got:\n{self.out.text()}\n'
                                  f'{self.err.text()}')
@@ -383,6 +383,25 @@ class TestCase(unittest.TestCase):
         self.assertEqual(incident['container']['image'], image)
         self.assertIsNone(incident['container']['unknown_reason'])
         self.assertTrue(incident['cgroup']['path'].endswith('/' + container), incident['cgroup'])
+
+    def assert_told_again(self, watch, incident, statuses=('exited',), **state):
+        """The runtime's words come once, as the same incident or at once with it; returns the incident with them."""
+        container = incident['container']['id']
+        known = incident['container']['state']
+        if known and known['finished'] and known['finished'] >= incident['time']:
+            again = incident
+        else:
+            again = watch.wait_for('oom', container, match=lambda i: i['id'] == incident['id'], update='runtime_state')
+        self.assertEqual(again['victims'], incident['victims'])
+        self.assertEqual(again['time'], incident['time'])
+        told = again['container']['state']
+        self.assertIn(told['status'], statuses)
+        self.assertEqual({key: told[key] for key in state}, state)
+        self.assertGreaterEqual(told['finished'], incident['time'][:19], 'an end before the kill')
+        watch.settle()
+        same = [i for i in watch.incidents('oom', container, update='runtime_state') if i['id'] == incident['id']]
+        self.assertEqual(len(same), 0 if again is incident else 1)
+        return again
 
     def assert_nothing_lost(self, incident):
         self.assertEqual(incident['evidence']['lost_critical'], 0)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: what goes where, exit codes, how it ends, and what it says when it cannot."""
 
+import contextlib
 import json
 import os
 import pty
 import signal
+import socket
 import subprocess
+import tempfile
 import time
 
 import harness
@@ -173,6 +176,40 @@ class CheckTest(harness.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(len(done.stdout.splitlines()), 1)
         self.assertIsInstance(json.loads(done.stdout), dict)
+
+    def sources(self, *options):
+        """What check says of each source of names, by its name: (state, reason)."""
+        done = memcrest('check', '--json', *options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return {one['name']: (one['state'], one['reason']) for one in json.loads(done.stdout)['name_sources']}
+
+    def test_who_tells_names(self):
+        with tempfile.TemporaryDirectory() as directory:
+            dead = os.path.join(directory, 'dead.sock')
+            with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
+                listener.bind(dead)
+            sources = self.sources('--docker-socket', dead, '--podman-socket', f'{directory}/none.sock',
+                                   '--kubernetes-server', 'http://127.0.0.1:1', '--kubernetes-node', 'n')
+            self.assertEqual(sources['OCI bundles'], ('works', ''))
+            self.assertEqual(sources['Docker'][0], 'fails')
+            self.assertIn('refused', sources['Docker'][1])
+            self.assertEqual(sources['Podman'][0], 'absent')
+            self.assertEqual(sources['Kubernetes API'][0], 'fails')
+            self.assertIn('127.0.0.1:1', sources['Kubernetes API'][1])
+            text = memcrest('check', '--docker-socket', dead).stdout
+            self.assertRegex(text, r'names of containers\n  works +OCI bundles')
+            self.assertRegex(text, r'FAILS +Docker .*refused')
+        sources = self.sources('--docker-socket', '', '--podman-socket', '', '--no-bundles', '--no-kubernetes')
+        self.assertEqual({state for state, _ in sources.values()}, {'not_asked'})
+        self.assertTrue(all(reason for _, reason in sources.values()), sources)
+
+    def test_a_daemon_that_hangs_costs_two_seconds(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, 'silent.sock')
+            with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
+                listener.bind(path)
+                listener.listen()
+                self.assertEqual(self.sources('--docker-socket', path)['Docker'], ('fails', 'no answer within 2 s'))
 
     def test_stdout_that_cannot_be_written(self):
         for arguments in ('check', 'version', 'check --json'):

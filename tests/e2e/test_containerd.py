@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Containers of containerd, made through CRI as a kubelet makes them, and by ctr: each incident names its own."""
 
+import contextlib
+import http.server
+import json
 import os
+import ssl
+import threading
 
 import harness
 from harness import MIB, Watch, cgroups, unique, wait_until
@@ -189,6 +194,101 @@ class CtrTest(ContainerdTest):
     def remove(self, container):
         wait_until(lambda: containerd.ctr('tasks', 'rm', '--force', container, check=False).returncode == 0)
         containerd.ctr('containers', 'rm', container)
+
+
+class Refuses(http.server.BaseHTTPRequestHandler):
+    """A Kubernetes API that says no to everything, with the status of its server."""
+
+    def do_GET(self):
+        body = json.dumps({'kind': 'Status', 'message': 'pods is forbidden: not for you'}).encode()
+        self.send_response(self.server.status)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class KubernetesApiTest(ContainerdTest):
+    """Pod, namespace and names come from the disk; what only the API tells is missing, and why."""
+
+    @contextlib.contextmanager
+    def api(self, status, tls=None):
+        """Its URL."""
+        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Refuses)
+        server.status = status
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f'{"https" if tls else "http"}://127.0.0.1:{server.server_port}'
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def certificate(self, directory, name):
+        """A self-signed one; the path of both the key and the certificate."""
+        path = os.path.join(directory, f'{name}.pem')
+        harness.run('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
+                    '-days', '2', '-subj', f'/CN={name}', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', path,
+                    '-out', f'{path}.crt')
+        with open(path, 'a', encoding='utf-8') as file:
+            file.write(harness.read(f'{path}.crt'))
+        return path
+
+    def assert_reason(self, reason, *options):
+        options = (*options, '--kubernetes-node', 'node-a')
+        with containerd.watch(*options) as watch, containerd.pod() as pod:
+            watch.settle(0.5)
+            container = pod.run('app', 'hog', 'anon', '256m')
+            self.assertEqual(containerd.wait_for_end(container), 137)
+            incident = watch.wait_for('oom', container)
+            self.assert_names_in_pod(incident, pod, container, 'app')
+            found = incident['container']['pod']
+            self.assertIsNone(found['owner'])
+            self.assertRegex(found['unknown_reason'], reason)
+            self.assertTrue(any(found['unknown_reason'] in gap for gap in incident['evidence']['gaps']), incident)
+            self.assertFalse(incident['evidence']['complete'])
+            running = pod.run('web', 'sleep', '600')
+            command = [*containerd.command(), 'ps', '--docker-socket', '', *options]
+            rows = [json.loads(line) for line in harness.run(*command, '--json').stdout.splitlines()]
+            row = next(row for row in rows if row['container']['id'] == running)
+            self.assertRegex(row['container']['pod']['unknown_reason'], reason)
+            self.assertEqual(row['container']['pod']['name'], pod.name)
+            done = harness.run(*command)
+            self.assertRegex(done.stderr, f'note: labels and owners of pods not known: .*{reason}')
+            self.assertIn('web', done.stdout)
+        self.assertRegex(watch.summary(), f'the pods of Kubernetes are not followed: .*{reason}')
+
+    def test_nobody_listens(self):
+        self.assert_reason('127.0.0.1:1.*refused', '--kubernetes-server', 'http://127.0.0.1:1')
+
+    def test_unauthorized(self):
+        with self.api(401) as url:
+            self.assert_reason('answered 401', '--kubernetes-server', url)
+
+    def test_forbidden(self):
+        with self.api(403) as url:
+            self.assert_reason('answered 403: pods is forbidden', '--kubernetes-server', url)
+
+    def test_a_certificate_of_somebody_else(self):
+        directory = self.scratch()
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(self.certificate(directory, 'server'))
+        with self.api(200, tls) as url:
+            self.assert_reason('certificate', '--kubernetes-server', url, '--kubernetes-ca',
+                               self.certificate(directory, 'other') + '.crt')
+
+    def test_not_asked_is_no_reason(self):
+        with containerd.watch() as watch, containerd.pod() as pod:
+            container = pod.run('app', 'hog', 'anon', '256m')
+            containerd.wait_for_end(container)
+            incident = watch.wait_for('oom', container)
+            self.assertIsNone(incident['container']['pod']['unknown_reason'])
+        self.assertNotIn('Kubernetes', watch.summary())
 
 
 if __name__ == '__main__':

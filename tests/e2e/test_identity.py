@@ -89,6 +89,12 @@ class DaemonTest(harness.TestCase):
         docker('start', container)
         return container, name, docker.inspect(container, '.State.Pid')
 
+    def assert_gap(self, incident):
+        """The daemon was away: what only it could have told is missing, and that is said."""
+        self.assertTrue(any('the events of Docker are not followed' in gap for gap in incident['evidence']['gaps']),
+                        incident['evidence'])
+        self.assertFalse(incident['evidence']['complete'])
+
     @staticmethod
     def stop_daemon():
         dockerd.stop()
@@ -105,7 +111,9 @@ class DaemonTest(harness.TestCase):
             self.stop_daemon()
             try:
                 go(pid)
-                self.assert_named(watch.wait_for('oom', container), container, name)
+                incident = watch.wait_for('oom', container)
+                self.assert_named(incident, container, name)
+                self.assert_gap(incident)
             finally:
                 self.start_daemon()
             for options in ([], ['--rm']):
@@ -113,7 +121,10 @@ class DaemonTest(harness.TestCase):
                 if not options:
                     self.remove_later(container)
                 self.assertEqual(code, 137)
-                self.assert_named(watch.wait_for('oom', container), container, name)
+                incident = watch.wait_for('oom', container)
+                self.assert_named(incident, container, name)
+                self.assertEqual([gap for gap in incident['evidence']['gaps'] if 'events of Docker' in gap], [])
+        self.assertRegex(watch.summary(), 'the events of Docker were interrupted')
 
     def test_killed_while_memcrest_runs(self):
         with Watch() as watch:
@@ -151,9 +162,28 @@ class DaemonTest(harness.TestCase):
         try:
             with Watch() as watch:
                 go(pid)
-                self.assert_named(watch.wait_for('oom', container), container, name)
+                incident = watch.wait_for('oom', container)
+                self.assert_named(incident, container, name)
+                self.assert_gap(incident)
         finally:
             self.start_daemon()
+
+    def test_stopped_at_the_end_is_told_by_the_summary(self):
+        with Watch() as watch:
+            wait_until(lambda: docker('events', '--since', '1s', '--until', '0s', check=False).returncode == 0)
+            watch.settle()
+            self.stop_daemon()
+            try:
+                watch.settle()
+                watch.stop()
+            finally:
+                self.start_daemon()
+        self.assertRegex(watch.summary(), 'the events of Docker are not followed: .*lost: nothing')
+
+    def test_no_daemon_installed_is_no_news(self):
+        with Watch(socket=f'{docker.dir}/no-such.sock') as watch:
+            watch.settle()
+        self.assertNotIn('Docker', watch.summary())
 
 
 class ShortLivedTest(harness.TestCase):

@@ -241,5 +241,70 @@ class OomTest(harness.TestCase):
             self.assertEqual(incident['limit']['bytes'], 16 * MIB)
 
 
+class RuntimeStateTest(harness.TestCase):
+    """What Docker says of the end comes as a second line, in its own words."""
+
+    def run_watched(self, watch, *command, **options):
+        """(the incident, what Docker itself says now)"""
+        container, name, code = docker.run_to_end(*command, **options)
+        self.remove_later(container)
+        incident = watch.wait_for('oom', container)
+        self.assert_named(incident, container, name)
+        docker_says = {'exit_code': code, 'oom_killed': docker.inspect(container, '.State.OOMKilled') == 'true'}
+        self.assertEqual(docker.inspect(container, '.State.ExitCode'), str(code))
+        return incident, docker_says
+
+    def test_main_process(self):
+        with Watch() as watch:
+            incident, docker_says = self.run_watched(watch, 'hog', 'anon', '256m')
+            self.assertEqual(docker_says['exit_code'], 137)
+            self.assert_told_again(watch, incident, restart_count=0, **docker_says)
+
+    def test_child_killed_and_the_main_process_ends_well(self):
+        with Watch() as watch:
+            incident, docker_says = self.run_watched(watch, 'hog', 'child', 'anon', '256m')
+            self.assertEqual(docker_says['exit_code'], 0)
+            again = self.assert_told_again(watch, incident, **docker_says)
+            self.assertFalse(again['victims'][0]['main_process'])
+
+    def test_child_killed_and_the_main_process_says_137(self):
+        """As a shell does that passes its child's end on: 137, and no kill of the main process."""
+        with Watch() as watch:
+            incident, docker_says = self.run_watched(watch, 'sh', '-c', 'hog anon 256m; exit $?')
+            self.assertEqual(docker_says['exit_code'], 137)
+            again = self.assert_told_again(watch, incident, **docker_says)
+            self.assertFalse(again['victims'][0]['main_process'])
+
+    def test_started_again_at_once(self):
+        with Watch() as watch:
+            container, name = docker.create('sh', '-c', 'sleep 0.3; exec hog anon 256m', options=['--restart', 'on-failure:2'])
+            self.remove_later(container)
+            docker('start', container)
+            wait_until(lambda: len(watch.incidents('oom', container)) >= 3)
+            incidents = watch.incidents('oom', container)
+            self.assertEqual(len(incidents), 3)
+            self.assert_named(incidents[-1], container, name)
+            self.assert_told_again(watch, incidents[-1], exit_code=137, restart_count=2)
+
+    def test_removed_at_once_is_told_once(self):
+        with Watch() as watch:
+            container, _, _ = docker.run_to_end('hog', 'anon', '256m', options=['--rm'])
+            incident = watch.wait_for('oom', container)
+            self.assertLessEqual(len(watch.incidents('oom', container, update='runtime_state')), 1)
+            self.assertIsNone(incident['update'])
+
+    def test_as_text(self):
+        name = unique()
+        with Watch('--container', name, json_lines=False) as watch:
+            container, _, _ = docker.run_to_end('sh', '-c', 'hog anon 256m; exit $?', name=name)
+            self.remove_later(container)
+            self.assertTrue(wait_until(lambda: 'OOMKilled' in watch.out.text()))
+            watch.settle(0.2)
+            again = watch.out.text().split('\n\n')[-2]  # the last one, which may be the only one
+            self.assertIn(name, again.splitlines()[0])
+            self.assertRegex(again, r'state +exited · exit code 137 · OOMKilled (true|false) · ended \d\d:\d\d:\d\d')
+            self.assertRegex(again, r'kernel +its OOM killer killed hog\[\d+\], not the main process')
+
+
 if __name__ == '__main__':
     harness.main()

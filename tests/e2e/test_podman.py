@@ -97,6 +97,22 @@ class PodmanCases:
 
 
 class WithSocketTest(PodmanCases, harness.TestCase):
+    def podman_says(self, container):
+        code, killed = podman('inspect', '--format', '{{.State.ExitCode}} {{.State.OOMKilled}}', container).stdout.split()
+        return {'exit_code': int(code), 'oom_killed': killed == 'true'}
+
+    def test_what_podman_says_of_the_end(self):
+        for mode, expected in ((('hog',), 137), (('hog', 'child'), 0)):
+            with self.watching() as watch, self.subTest(mode):
+                container, name, code = podman.run_to_end(*mode, 'anon', '256m')
+                self.remove_later(container)
+                self.assertEqual(code, expected)
+                incident = watch.wait_for('oom', container)
+                self.assert_names(incident, container, name)
+                # Podman says "stopped" until it has cleaned up.
+                self.assert_told_again(watch, incident, ('stopped', 'exited'), **self.podman_says(container))
+                self.assertEqual(incident['victims'][0]['main_process'], expected == 137)
+
     def test_service_gone_and_back(self):
         container, name = podman.create(*WAITS_FOR_GO)
         self.remove_later(container)
@@ -107,7 +123,9 @@ class WithSocketTest(PodmanCases, harness.TestCase):
                 self.assert_names(watch.wait_for('oom', container), container, name)
                 while_gone, its_name, _ = podman.run_to_end('hog', 'anon', '256m')
                 self.remove_later(while_gone)
-                self.assert_names(watch.wait_for('oom', while_gone), while_gone, its_name)
+                incident = watch.wait_for('oom', while_gone)
+                self.assert_names(incident, while_gone, its_name)
+                self.assertTrue(any('events of Podman' in gap for gap in incident['evidence']['gaps']), incident)
             after, its_name, _ = podman.run_to_end('hog', 'anon', '256m', options=['--rm'])
             self.assert_names(watch.wait_for('oom', after), after, its_name)
 

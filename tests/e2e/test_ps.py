@@ -13,6 +13,7 @@ import termios
 
 import harness
 from harness import IMAGE, MEMCREST, MIB, cgroups, docker, memcrest, unique, wait_until
+from runtimes import seeing
 
 setUpModule = harness.start_docker
 tearDownModule = harness.stop_docker
@@ -315,6 +316,15 @@ class TroubleTest(PsCase):
         found = [json.loads(line) for line in ps('--json', '--no-bundles', '--docker-socket', '').stdout.splitlines()]
         self.assertTrue(all(row['container']['unknown_reason'] for row in found))
         self.assertIn(64 * MIB, {row['limit_bytes'] for row in found})
+
+    def test_without_docker_names_come_from_its_files_and_that_is_said(self):
+        _, name = self.start()
+        command = seeing(os.path.join(docker.dir, 'ps-view'), {'/var/lib/docker': f'{docker.dir}/data',
+                                                               '/run/docker': f'{docker.dir}/exec'})
+        done = harness.run(*command, 'ps', '--docker-socket', '/nowhere/docker.sock')
+        self.assertIn(name, done.stdout)
+        self.assertEqual(done.stderr.count('no Docker socket at /nowhere/docker.sock'), 1, done.stderr)
+        self.assertNotIn('does not answer', ps().stderr)
 
     def test_a_docker_that_hangs_is_not_waited_for_longer_than_asked(self):
         container, name = self.start()

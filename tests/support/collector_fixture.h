@@ -159,7 +159,9 @@ class CollectorFixture : public ::testing::Test {
     if (!collector_) {
       tree_.emplace(*CgroupTree::open(cgroups_.root()));
       resolver_.emplace(*tree_, clock_,
-                        ResolverSettings{.docker_socket = socket_, .api_timeout = std::chrono::milliseconds(2000)});
+                        ResolverSettings{.docker_socket = socket_,
+                                         .follow_events = follow_events_,
+                                         .api_timeout = std::chrono::milliseconds(2000)});
       collector_.emplace(source_, *resolver_, *tree_, clock_, cgroups_.root(), settings_,
                          [this](const Incident& incident) { incidents_.push_back(incident); });
     }
@@ -190,6 +192,7 @@ class CollectorFixture : public ::testing::Test {
   CollectorSettings settings_;
   std::vector<Incident> incidents_;
   std::string socket_;  // empty: no daemon
+  bool follow_events_ = false;
   std::optional<FakeDaemon> daemon_;
   std::optional<CgroupTree> tree_;
   std::optional<Resolver> resolver_;

@@ -93,6 +93,7 @@ inline Incident hostile_detail() {
     one.runtime = i % 2 == 0 ? Runtime::kDocker : Runtime::kUnknown;
     one.container_id = name;
     one.container_name = i < 5 ? name : "";
+    one.pod_name = one.pod_namespace = i % 4 == 0 ? name : "";
     one.usage_bytes = kMost;
     one.growth_bytes = i % 3 == 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
     ranking.by_usage.push_back(one);

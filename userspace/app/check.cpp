@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `memcrest check`: what this kernel and these privileges allow, hook by hook.
+// `memcrest check`: what this kernel and these privileges allow, hook by hook, and who tells the containers' names.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/exit_codes.h"
+#include "app/name_sources.h"
 #include "app/verbs.h"
 #include "identity/cgroup_tree.h"
 #include "probe/features.h"
@@ -36,7 +37,7 @@ Json rungs_json(const std::vector<Tier>& rungs) {
   return out;
 }
 
-std::string as_json(const Features& features, const Result<CgroupTree>& tree) {
+std::string as_json(const Features& features, const Result<CgroupTree>& tree, const std::vector<NameSource>& sources) {
   Json out;
   out["schema"] = "memcrest.check.v1";
   out["version"] = MEMCREST_VERSION;
@@ -67,6 +68,13 @@ std::string as_json(const Features& features, const Result<CgroupTree>& tree) {
     out["capabilities"].push_back(
         {{"name", one.name}, {"held", one.held}, {"required", one.required}, {"consequence", one.consequence}});
   }
+  out["name_sources"] = Json::array();
+  for (const NameSource& one : sources) {
+    out["name_sources"].push_back({{"name", one.name},
+                                   {"state", to_string(one.state)},
+                                   {"reason", to_valid_utf8(one.reason)},
+                                   {"tells", one.tells}});
+  }
   return out.dump();
 }
 
@@ -94,7 +102,33 @@ void print_ladder(const char* option, const std::vector<Tier>& rungs, const Tier
   }
 }
 
-void print(const Features& features, const Result<CgroupTree>& tree) {
+// A daemon that is not there is no news: many machines have but one.
+const char* word(NameSource::State state) {
+  switch (state) {
+    case NameSource::State::kWorks:
+      return "works";
+    case NameSource::State::kAbsent:
+      return "absent";
+    case NameSource::State::kFails:
+      return "FAILS";
+    case NameSource::State::kNotAsked:
+      return "not asked";
+  }
+  return "not asked";
+}
+
+void print_sources(const std::vector<NameSource>& sources) {
+  std::cout << "\nnames of containers\n";
+  for (const NameSource& one : sources) {
+    std::cout << "  " << padded(word(one.state), 11) << padded(one.name, 18) << one.tells;
+    if (!one.reason.empty()) {
+      std::cout << " (" << escape_terminal(one.reason) << ")";
+    }
+    std::cout << "\n";
+  }
+}
+
+void print(const Features& features, const Result<CgroupTree>& tree, const std::vector<NameSource>& sources) {
   std::cout << padded("kernel", 14) << escape_terminal(features.kernel + " " + features.machine) << "\n";
   std::cout << padded("BTF", 14)
             << (!features.btf_file.empty() && features.btf ? "from a file"
@@ -127,6 +161,9 @@ void print(const Features& features, const Result<CgroupTree>& tree) {
                         11)
               << (one.held ? one.name : padded(one.name, 18) + one.consequence) << "\n";
   }
+  if (!sources.empty()) {
+    print_sources(sources);
+  }
   std::cout << "\n"
             << (supported(features, tree)
                     ? features.lower.bpf ? "memcrest watch works here.\n" : "memcrest watch works here, without BPF.\n"
@@ -139,10 +176,11 @@ int check(const CheckOptions& options) {
   const SystemRoot root;
   const auto tree = CgroupTree::open(root);
   const Features features = probe_features(root, {.btf_file = options.btf_file, .disabled = {}});
+  const auto sources = tree ? try_name_sources(options.identity, *tree) : std::vector<NameSource>();
   if (options.json) {
-    std::cout << as_json(features, tree) << "\n";
+    std::cout << as_json(features, tree, sources) << "\n";
   } else {
-    print(features, tree);
+    print(features, tree, sources);
   }
   std::cout << std::flush;
   if (!std::cout) {

@@ -236,6 +236,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
   check->add_flag("--json", options.check.json, "As one JSON object");
   add_btf(*check, options.check.btf_file);
+  add_identity(*check, options.check.identity);
   check->footer("Exit code: 0 when watch works here, 3 when it does not.");
   app.add_subcommand("version", "Print the version");
   app.footer(

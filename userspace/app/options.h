@@ -50,6 +50,7 @@ struct RunOptions {
 };
 
 struct CheckOptions {
+  IdentityOptions identity;
   bool json = false;
   std::string btf_file;
 };

@@ -37,6 +37,10 @@ class Reasons {
       ++counts_[reason];
     }
   }
+  // Does one of them hold this text?
+  [[nodiscard]] bool mention(const std::string& text) const {
+    return std::ranges::any_of(counts_, [&](const auto& one) { return one.first.find(text) != std::string::npos; });
+  }
   // "WHAT: REASON (3 containers)", the most frequent first, at most kReasonsTold.
   void tell(const char* what) const {
     std::vector<std::pair<std::string, std::size_t>> sorted(counts_.begin(), counts_.end());
@@ -75,6 +79,7 @@ class Ps {
   std::size_t sandboxes_ = 0;
   bool cut_ = false;  // there were more cgroups than were looked at
   std::vector<std::string> omitted_;
+  std::vector<EngineStream> streams_;
 };
 
 void Ps::read_figures(const std::vector<ListedCgroup>& listed) {
@@ -97,11 +102,14 @@ int Ps::run() {
   MemoryReader limits(tree_, true);
   const auto listed =
       list_cgroups(entries, options_.all, [&](const std::string& path) { return limits.limit_of(path).has_value(); });
-  const auto settings = resolver_settings(options_.identity);
+  auto settings = resolver_settings(options_.identity);
   if (!settings) {
     spdlog::error("{}", escape_terminal(settings.error().message()));
     return kExitUsage;
   }
+  settings->follow_events = true;  // to know who answers
+  // The other half is for the names of those that are asked for after it.
+  settings->kubernetes_patience = std::chrono::duration_cast<milliseconds>(options_.wait / 2);
   Resolver resolver(tree_, clock_, *settings);
   const auto deadline = steady_clock::now() + options_.wait;
   for (const ListedCgroup& one : listed) {
@@ -116,6 +124,7 @@ int Ps::run() {
   for (ContainerMemory& row : rows_) {
     row.container = resolver.find(row.cgroup.id).container;
   }
+  streams_ = resolver.streams();
   select();
   sort_by(options_.order, rows_);
   std::cout << render() << std::flush;
@@ -161,12 +170,24 @@ std::string Ps::render() {
 
 void Ps::notes() const {
   Reasons unknown;
+  Reasons pods;
   Reasons gaps;
   for (const ContainerMemory& row : rows_) {
-    unknown.add(row.kind == CgroupKind::kContainer ? row.container.unknown_reason : std::string());
+    const Container& container = row.container;
+    unknown.add(row.kind == CgroupKind::kContainer ? container.unknown_reason : std::string());
+    pods.add(container.pod && !unknown.mention(container.pod->unknown_reason) ? container.pod->unknown_reason : "");
     std::ranges::for_each(row.figures.gaps, [&](const std::string& gap) { gaps.add(gap); });
   }
   unknown.tell("not known");
+  pods.tell("labels and owners of pods not known");
+  for (const EngineStream& stream : streams_) {
+    const bool concerns = std::ranges::any_of(rows_, [&](const ContainerMemory& row) {
+      return !stream_gap({stream}, row.container, row.cgroup.path).empty();
+    });
+    if (concerns && !unknown.mention(stream.state.last_error)) {  // else that has told it
+      spdlog::info("note: {} does not answer: {}", stream.engine, escape_terminal(stream.state.last_error));
+    }
+  }
   gaps.tell("not read");
   if (!omitted_.empty()) {
     spdlog::info("note: no room for {}; a wider terminal, a pipe or --json shows all", fmt::join(omitted_, ", "));

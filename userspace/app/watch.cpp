@@ -115,6 +115,12 @@ void Watch::summary(Session& session, std::chrono::nanoseconds elapsed) const {
   if (output_.dropped() > 0) {
     text += fmt::format("; {} could not be written", output_.dropped());
   }
+  for (const std::string& trouble : stream_troubles(session.resolver().streams())) {
+    text += "; " + escape_terminal(trouble);
+  }
+  if (const auto kubernetes = session.resolver().kubernetes(); kubernetes && is_away(*kubernetes)) {
+    text += "; the pods of Kubernetes are not followed: " + escape_terminal(kubernetes->why_not);
+  }
   spdlog::info("{}; lost: {}", text, describe(session.collector().loss()));
 }
 

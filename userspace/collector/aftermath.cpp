@@ -11,10 +11,19 @@ constexpr std::uint64_t kPatienceNs = 10'000 * kMillisecond;
 constexpr std::uint64_t kLookNs = 50 * kMillisecond;
 constexpr std::size_t kMaxFollowed = 256;
 
-// Has the runtime told of an end that it had not told before?
-bool speaks_of_the_end(const std::optional<RuntimeState>& before, const RuntimeState& now) {
+// The kernel's time of the kill and the runtime's of the end come by different ways: Podman's is that of a file.
+constexpr std::int64_t kClockSlackNs = 100'000'000;
+
+// Has the runtime told of an end that followed the kill, and had not told it before? What it says of an earlier life of
+// the container is no news.
+bool speaks_of_the_end(const Incident& incident, const RuntimeState& now) {
+  const std::optional<RuntimeState>& before = incident.container.state;
   if (before && before->restart_count && now.restart_count.value_or(0) > *before->restart_count) {
     return true;
+  }
+  if (now.finished_unix_ns) {
+    return *now.finished_unix_ns >= incident.unix_ns - kClockSlackNs &&
+           (!before || before->finished_unix_ns != now.finished_unix_ns);
   }
   return now.exit_code && now.status != "running" && (!before || before->status != now.status);
 }
@@ -22,12 +31,14 @@ bool speaks_of_the_end(const std::optional<RuntimeState>& before, const RuntimeS
 }  // namespace
 
 void Aftermath::follow(const Incident& incident, std::uint64_t now_ns) {
-  const bool container_ended = incident.kind == IncidentKind::kOom && !incident.container.id.empty() &&
-                               std::ranges::any_of(incident.victims, &Victim::main_process);
+  const bool killed = incident.kind == IncidentKind::kOom && !incident.victims.empty();
   const bool may_speak =
       incident.container.runtime == Runtime::kDocker || incident.container.runtime == Runtime::kPodman;
-  if (container_ended && may_speak && followed_.size() < kMaxFollowed) {
-    followed_.push_back({incident, now_ns + kPatienceNs});
+  if (killed && may_speak && !incident.container.id.empty() && followed_.size() < kMaxFollowed) {
+    // The kernel log names cgroups by their paths alone.
+    const std::uint64_t id =
+        incident.cgroup.id != 0 ? incident.cgroup.id : resolver_.find_path(incident.cgroup.path).cgroup.id;
+    followed_.push_back({incident, id, now_ns + kPatienceNs});
   }
 }
 
@@ -38,10 +49,10 @@ void Aftermath::collect(std::uint64_t now_ns, bool last, const Sink& sink) {
   looked_ns_ = now_ns;
   std::erase_if(followed_, [&](Followed& one) {
     Incident& incident = one.incident;
-    const Container now = resolver_.find(incident.cgroup.id).container;
-    if (now.id == incident.container.id && now.state && speaks_of_the_end(incident.container.state, *now.state)) {
+    auto now = resolver_.runtime_state(one.cgroup_id);
+    if (now && speaks_of_the_end(incident, *now)) {
       incident.update = "runtime_state";
-      incident.container.state = now.state;
+      incident.container.state = std::move(now);
       sink(incident);
       return true;
     }

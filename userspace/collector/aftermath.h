@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the runtime says of a container after the OOM killer has ended it: it can take a while, may never come, and may
-// disagree with the kernel ("OOMKilled": false). The incident is told at once and, when the runtime has spoken, again
-// with its words. One thread.
+// What the runtime says of the end of a container in which the OOM killer has killed: it can take a while, may never
+// come, and may disagree with the kernel ("OOMKilled": false). The incident is told at once and, when the runtime has
+// spoken, again with its words. One thread.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ class Aftermath {
 
   explicit Aftermath(Resolver& resolver) : resolver_(resolver) {}
 
-  // An incident that was just told. Only containers whose main process was killed are followed, for ten seconds.
+  // An incident that was just told. An OOM in a container is followed for ten seconds, a child's too: who waits for
+  // the child often ends with it. At most 256 at once.
   void follow(const Incident& incident, std::uint64_t now_ns);
   // Tells those of which the runtime has spoken; looks at most every 50 ms. `last`: look now, since this is the end.
   void collect(std::uint64_t now_ns, bool last, const Sink& sink);
@@ -28,6 +29,7 @@ class Aftermath {
  private:
   struct Followed {
     Incident incident;
+    std::uint64_t cgroup_id = 0;
     std::uint64_t until_ns = 0;
   };
 

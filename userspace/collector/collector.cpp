@@ -337,6 +337,9 @@ void Collector::release(std::uint64_t now_ns, bool all) {
       one.incident.container.unknown_reason = "the container runtime has not answered yet";
     }
     judge_roles(one.incident, one.places);
+    if (one.incident.ranking) {
+      ranking_.complete_names(*one.incident.ranking);
+    }
     add_evidence(one.incident, one.evidence_from_ns);
     sink_(one.incident);
     aftermath_.follow(one.incident, now_ns);
@@ -383,6 +386,14 @@ void Collector::add_evidence(Incident& incident, std::uint64_t from_ns) const {
   }
   if (incident.container.name.empty() && !incident.container.id.empty()) {
     evidence.gaps.emplace_back("the container's name is not known: " + incident.container.unknown_reason);
+  }
+  const Container& container = incident.container;
+  if (container.pod && !container.name.empty() && !container.pod->unknown_reason.empty()) {
+    evidence.gaps.emplace_back("the pod's owner, labels and memory request are not known: " +
+                               container.pod->unknown_reason);
+  }
+  if (auto gap = stream_gap(resolver_.streams(), container, incident.cgroup.path); !gap.empty()) {
+    evidence.gaps.push_back(std::move(gap));
   }
   evidence.complete = evidence.gaps.empty() && evidence.lost_critical == 0 && evidence.lost_bulk == 0;
 }

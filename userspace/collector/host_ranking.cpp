@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "identity/container_filter.h"
+
 namespace memcrest {
 namespace {
 
@@ -19,6 +21,14 @@ constexpr std::size_t kShown = 10;
 std::string parent_of(const std::string& path) {
   const auto slash = path.rfind('/');
   return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+void set_identity(RankedCgroup& ranked, const Container& container) {
+  ranked.runtime = container.runtime;
+  ranked.container_id = container.id;
+  ranked.container_name = container.name;
+  ranked.pod_name = pod_name(container);
+  ranked.pod_namespace = pod_namespace(container);
 }
 
 template <typename Value>
@@ -102,9 +112,7 @@ HostRanking UsageRanking::rank() {
       continue;
     }
     RankedCgroup one = rank_one(entry, now);
-    one.runtime = identity.container.runtime;
-    one.container_id = identity.container.id;
-    one.container_name = identity.container.name;
+    set_identity(one, identity.container);
     all.push_back(std::move(one));
   }
   if (entries.size() >= kMaxCgroups) {
@@ -115,6 +123,16 @@ HostRanking UsageRanking::rank() {
   out.by_usage = top(all, [](const RankedCgroup& one) { return static_cast<std::int64_t>(one.usage_bytes); });
   out.by_growth = top(std::move(all), [](const RankedCgroup& one) { return one.growth_bytes; });
   return out;
+}
+
+void UsageRanking::complete_names(HostRanking& ranking) {
+  for (auto* list : {&ranking.by_usage, &ranking.by_growth}) {
+    for (RankedCgroup& ranked : *list) {
+      if (ranked.container_name.empty()) {
+        set_identity(ranked, resolver_.find(ranked.cgroup.id).container);
+      }
+    }
+  }
 }
 
 }  // namespace memcrest

@@ -24,6 +24,8 @@ class UsageRanking {
   void forget(std::uint64_t cgroup_id) { trails_.erase(cgroup_id); }
   // Reads every leaf's usage. A cgroup that a kill has just emptied counts with what it had.
   [[nodiscard]] HostRanking rank();
+  // Names that came too late for rank().
+  void complete_names(HostRanking& ranking);
 
  private:
   struct Point {

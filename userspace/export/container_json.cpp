@@ -2,6 +2,7 @@
 #include "export/container_json.h"
 
 #include "identity/label_facts.h"
+#include "util/units.h"
 
 namespace memcrest {
 namespace {
@@ -32,6 +33,7 @@ Json pod_json(const Pod& pod) {
   json["attempt"] = number_or_null(pod.attempt);
   json["labels"] = labels_json(pod.labels);
   json["owner"] = object_or_null(pod.owner, owner_json);
+  json["unknown_reason"] = text_or_null(pod.unknown_reason);
   return json;
 }
 
@@ -61,6 +63,7 @@ Json state_json(const RuntimeState& state) {
   json["error"] = text_or_null(state.error);
   json["reason"] = text_or_null(state.reason);
   json["restart_count"] = number_or_null(state.restart_count);
+  json["finished"] = state.finished_unix_ns ? Json(format_rfc3339(*state.finished_unix_ns)) : Json(nullptr);
   return json;
 }
 

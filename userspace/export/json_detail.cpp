@@ -38,6 +38,8 @@ Json ranked_json(const RankedCgroup& ranked) {
   json["runtime"] = to_string(ranked.runtime);
   json["container_id"] = text_or_null(ranked.container_id);
   json["container_name"] = text_or_null(ranked.container_name);
+  json["pod_name"] = text_or_null(ranked.pod_name);
+  json["pod_namespace"] = text_or_null(ranked.pod_namespace);
   json["usage_bytes"] = ranked.usage_bytes;
   json["growth_bytes"] = ranked.growth_bytes;
   return json;

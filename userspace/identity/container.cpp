@@ -47,6 +47,7 @@ void merge_state(RuntimeState& known, RuntimeState& more) {
   replace(known.error, more.error);
   replace(known.reason, more.reason);
   replace(known.restart_count, more.restart_count);
+  replace(known.finished_unix_ns, more.finished_unix_ns);
 }
 
 }  // namespace

@@ -28,6 +28,9 @@ class ContainerSource {
   // goes by the id alone does not.
   [[nodiscard]] virtual bool checks_cgroup() const { return false; }
 
+  // Does it tell of Kubernetes' pods what nobody else knows: owner, labels, memory request?
+  [[nodiscard]] virtual bool tells_of_pods() const { return false; }
+
   // What identifies the container: name, image, labels, pod. Must not wait for a container that is just being started
   // or stopped. What the source does not know stays empty. Nothing: the source has no such container. Errors as for
   // UnixHttp; ETIMEDOUT means do not ask again soon, EBADMSG that the container is in another cgroup.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "identity/json_walker.h"
+#include "util/units.h"
 
 namespace memcrest {
 namespace {
@@ -69,6 +70,8 @@ void take_inspect_text(Draft& draft, const Path& path, std::string_view text) {
     draft.set_name(draft.state.status, text);
   } else if (is(path, "State", "Error")) {
     draft.set_name(draft.state.error, text);
+  } else if (is(path, "State", "FinishedAt")) {
+    draft.state.finished_unix_ns = parse_rfc3339(text);
   } else if (path.size() == 3 && path[0] == "Config" && path[1] == "Labels") {
     draft.add_label(path[2], text);
   }

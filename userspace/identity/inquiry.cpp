@@ -49,6 +49,7 @@ struct Inquiry::Round {
   bool nameless = false;   // one knows it, and not its name yet
   bool elsewhere = false;  // the container is in another cgroup: nobody is asked by its id any more
   bool retry = false;      // one refused, as a daemon that is being restarted does
+  std::string no_pod;      // why nobody tells of its pod, by now
   TimePoint ask_again = kNever;
   std::vector<Source*> later;  // those that told or failed: by and by they may have more to tell
 };
@@ -128,12 +129,22 @@ void Inquiry::run_next(Lock& lock, const std::stop_token& stop) {
   }
 }
 
+bool Inquiry::may_ask(const Source& source, const Round& round) {
+  const KnownContainer& container = *round.container;
+  const bool safe = source.api->checks_cgroup() || (container.doubt.empty() && !round.elsewhere);
+  return safe && source.api->may_add(container.path, round.found);
+}
+
 void Inquiry::look_up(const std::shared_ptr<KnownContainer>& container, Lock& lock, const std::stop_token& stop) {
   Round round{.container = container, .found = container_from_path(container->path)};
   round.found.unknown_reason.clear();
+  for (const Source& source : sources_) {
+    if (source.api->tells_of_pods() && may_ask(source, round)) {
+      round.no_pod = std::string(source.api->name()) + " has not answered yet";
+    }
+  }
   for (Source& source : sources_) {
-    const bool safe = source.api->checks_cgroup() || (container->doubt.empty() && !round.elsewhere);
-    if (!stop.stop_requested() && safe && source.api->may_add(container->path, round.found)) {
+    if (!stop.stop_requested() && may_ask(source, round)) {
       ask_one(source, round, lock, stop);
     }
   }
@@ -145,7 +156,7 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
   KnownContainer& container = *round.container;
   const ContainerSource& api = *source.api;
   if (!source.breaker.allows(SteadyClock::now())) {
-    round.errors.push_back(std::string(api.name()) + " did not answer in time and is not asked again yet");
+    fail_round(source, round, std::string(api.name()) + " did not answer in time and is not asked again yet");
     round.ask_again = std::min(round.ask_again, source.breaker.closed_from());
     round.later.push_back(&source);
     return;
@@ -160,7 +171,7 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
     }
     round.retry = round.retry || answer.error().code == ECONNREFUSED;
     round.elsewhere = round.elsewhere || (api.checks_cgroup() && answer.error().code == EBADMSG);
-    round.errors.push_back(answer.error().message());
+    fail_round(source, round, answer.error().message());
     round.ask_again = std::min(round.ask_again, now + pause_after(container.failures));
     round.later.push_back(&source);
     return;
@@ -168,6 +179,7 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
   source.breaker.answered();
   if (!*answer) {
     round.no.push_back(std::string(api.name()) + " knows no container " + container.path.container_id);
+    round.no_pod = api.tells_of_pods() ? round.no.back() : round.no_pod;
     round.relevant_no = round.relevant_no || concerns(api, container.path);
     if (api.runtime() == Runtime::kUnknown) {
       round.later.push_back(&source);  // it knows of all runtimes' containers, some sooner than others
@@ -175,6 +187,11 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
     return;
   }
   round.later.push_back(&source);
+  if (api.tells_of_pods()) {
+    // The pod alone is told of a container just started, whose request comes later, and always of a sandbox.
+    const bool sandbox = round.found.pod && round.found.pod->sandbox;
+    round.no_pod = (*answer)->name.empty() && !sandbox ? (*answer)->unknown_reason : "";
+  }
   if (api.runtime() != Runtime::kUnknown) {
     (*answer)->runtime = api.runtime();  // who answers knows better than the path
   }
@@ -188,11 +205,24 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
   if (!round.found.name.empty()) {  // good enough for who waits; what the others add comes later
     round.found.unknown_reason = round.found.image.empty() ? std::string(api.name()) + " told no image" : "";
     container.container = round.found;
+    say_what_the_pod_lacks(container.container, round);
     container.pending = false;
   }
 }
 
+void Inquiry::fail_round(const Source& source, Round& round, const std::string& why) {
+  round.errors.push_back(why);
+  round.no_pod = source.api->tells_of_pods() ? why : round.no_pod;
+}
+
+void Inquiry::say_what_the_pod_lacks(Container& container, const Round& round) {
+  if (container.pod) {
+    container.pod->unknown_reason = round.no_pod;
+  }
+}
+
 void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& round) {
+  say_what_the_pod_lacks(round.found, round);
   if (!round.found.name.empty()) {
     if (round.found.image.empty()) {
       std::vector<std::string> why = {round.found.unknown_reason};
@@ -275,7 +305,8 @@ void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
   }
   Job again = job;
   ++again.inspect_tries;
-  const bool may_try_again = again.inspect_tries < kInspectAfter.size();
+  // A pod's labels and owner are waited for as long as the container lives; they come from memory, at no cost.
+  const bool may_try_again = again.inspect_tries < kInspectAfter.size() || source.api->tells_of_pods();
   if (!source.breaker.allows(SteadyClock::now())) {
     if (may_try_again) {
       queue(source.breaker.closed_from(), std::move(again));
@@ -302,8 +333,18 @@ void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
       known.unknown_reason.clear();
     }
     merge(known, std::move(more));
-  } else if (!answer && may_try_again) {
-    const auto wait = job.also_gone ? kRetryAfter[1] : kInspectAfter[again.inspect_tries];
+    if (source.api->tells_of_pods() && known.pod) {
+      known.pod->unknown_reason.clear();
+    }
+    return;
+  }
+  if (const auto& pod = container.container.pod; !answer && source.api->tells_of_pods() && pod && !pod->sandbox) {
+    container.container.pod->unknown_reason = answer.error().message();
+  }
+  if (!answer && may_try_again) {
+    const auto wait = job.also_gone
+                          ? kRetryAfter[1]
+                          : kInspectAfter[std::min<std::size_t>(again.inspect_tries, kInspectAfter.size() - 1)];
     queue(SteadyClock::now() + wait, std::move(again));
   }
 }

@@ -58,7 +58,10 @@ class Inquiry {
   bool queue(TimePoint when, Job job);
   void queue_inspections(const std::shared_ptr<KnownContainer>& container, const std::vector<Source*>& later);
   void look_up(const std::shared_ptr<KnownContainer>& container, Lock& lock, const std::stop_token& stop);
+  [[nodiscard]] static bool may_ask(const Source& source, const Round& round);
   void ask_one(Source& source, Round& round, Lock& lock, const std::stop_token& stop);
+  static void fail_round(const Source& source, Round& round, const std::string& why);
+  static void say_what_the_pod_lacks(Container& container, const Round& round);
   void finish(const std::shared_ptr<KnownContainer>& container, Round& round);
   void inspect(const Job& job, Lock& lock, const std::stop_token& stop);
   bool try_again_soon(const std::shared_ptr<KnownContainer>& container);

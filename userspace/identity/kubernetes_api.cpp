@@ -38,7 +38,7 @@ Result<std::optional<Container>> KubernetesApi::look_up(const CgroupPath& path, 
       return found;
     }
     const KubernetesCache::State state = cache_.state();
-    if (!state.available && !state.why_not.empty()) {
+    if (is_away(state)) {
       return std::unexpected(unavailable(state.why_not, EAGAIN));
     }
     const TimePoint now = SteadyClock::now();

@@ -26,6 +26,7 @@ class KubernetesApi final : public ContainerSource {
 
   [[nodiscard]] Runtime runtime() const override { return Runtime::kUnknown; }
   [[nodiscard]] const char* name() const override { return "Kubernetes"; }
+  [[nodiscard]] bool tells_of_pods() const override { return true; }
   // For every container of a pod: nobody else knows the pod's labels and owner.
   [[nodiscard]] bool may_add(const CgroupPath& path, const Container& known) const override;
 

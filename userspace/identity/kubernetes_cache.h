@@ -102,4 +102,9 @@ class KubernetesCache {
   State state_;
 };
 
+// It was tried, and the pods cannot be had at present.
+[[nodiscard]] inline bool is_away(const KubernetesCache::State& state) {
+  return !state.available && !state.why_not.empty();
+}
+
 }  // namespace memcrest

@@ -28,8 +28,19 @@ constexpr std::size_t kMaxSought = 4096;
 constexpr std::size_t kScanLimit = 65536;
 constexpr milliseconds kRescanInterval{500};
 
+std::unique_ptr<KubernetesApi> make_kubernetes(const ResolverSettings& settings) {
+  if (!settings.kubernetes) {
+    return nullptr;
+  }
+  KubernetesOptions options;
+  options.patience = settings.kubernetes_patience;
+  options.cache.tombstone_age = settings.tombstone_age;
+  return std::make_unique<KubernetesApi>(*settings.kubernetes, options);
+}
+
 std::vector<std::unique_ptr<ContainerSource>> make_sources(const ResolverSettings& settings,
-                                                           std::unique_ptr<OciBundle> bundles) {
+                                                           std::unique_ptr<OciBundle> bundles,
+                                                           std::unique_ptr<KubernetesApi> kubernetes) {
   std::vector<std::unique_ptr<ContainerSource>> sources;
   if (bundles) {
     sources.push_back(std::move(bundles));
@@ -40,11 +51,8 @@ std::vector<std::unique_ptr<ContainerSource>> make_sources(const ResolverSetting
   if (settings.podman) {
     sources.push_back(std::make_unique<PodmanApi>(*settings.podman, settings.api_timeout));
   }
-  if (settings.kubernetes) {
-    KubernetesOptions options;
-    options.patience = milliseconds(0);  // others wait for the thread; what comes later is asked for later
-    options.cache.tombstone_age = settings.tombstone_age;
-    sources.push_back(std::make_unique<KubernetesApi>(*settings.kubernetes, options));
+  if (kubernetes) {
+    sources.push_back(std::move(kubernetes));
   }
   return sources;
 }
@@ -53,12 +61,13 @@ std::vector<std::unique_ptr<ContainerSource>> make_sources(const ResolverSetting
 
 struct Resolver::State {
   State(CgroupTree cgroup_tree, const Clock& boot_clock, const ResolverSettings& settings,
-        std::unique_ptr<OciBundle> all_bundles)
+        std::unique_ptr<OciBundle> all_bundles, std::unique_ptr<KubernetesApi> kubernetes_api)
       : tree(std::move(cgroup_tree)),
         clock(boot_clock),
         bundles(all_bundles.get()),
+        kubernetes(kubernetes_api.get()),
         known(settings.max_known, settings.tombstone_age),
-        inquiry(make_sources(settings, std::move(all_bundles))) {}
+        inquiry(make_sources(settings, std::move(all_bundles), std::move(kubernetes_api))) {}
 
   // The caller holds the lock.
   void enter(std::uint64_t id, const std::string& path, TimePoint when);
@@ -80,7 +89,8 @@ struct Resolver::State {
 
   const CgroupTree tree;
   const Clock& clock;
-  const OciBundle* const bundles;  // inside inquiry; null: not asked
+  const OciBundle* const bundles;         // inside inquiry; null: not asked
+  const KubernetesApi* const kubernetes;  // the same
 
   std::mutex mutex;                    // for all that follows
   std::condition_variable work_there;  // for the thread
@@ -94,7 +104,12 @@ struct Resolver::State {
   bool decided_last = false;
   std::deque<std::uint64_t> undecided;  // candidates for a container whose path does not say so
   std::jthread thread;                  // uses all of the above
-  std::vector<std::pair<std::string, std::unique_ptr<RuntimeEvents>>> streams;  // so do their threads
+  struct Stream {
+    std::string engine;
+    Runtime runtime;
+    std::unique_ptr<RuntimeEvents> events;
+  };
+  std::vector<Stream> streams;  // so do their threads
 };
 
 void Resolver::State::enter(std::uint64_t id, const std::string& path, TimePoint when) {
@@ -232,7 +247,8 @@ void Resolver::State::follow(const std::string& engine, Runtime runtime, const s
     connected(runtime, again);
     again = true;
   };
-  streams.emplace_back(engine, std::make_unique<RuntimeEvents>(std::move(settings), clock, std::move(callbacks)));
+  streams.push_back(
+      {engine, runtime, std::make_unique<RuntimeEvents>(std::move(settings), clock, std::move(callbacks))});
 }
 
 void Resolver::State::work(const std::stop_token& stop) {
@@ -310,7 +326,8 @@ void Resolver::State::rescan(std::unique_lock<std::mutex>& lock) {
 Resolver::Resolver(CgroupTree tree, const Clock& clock, const ResolverSettings& settings)
     : state_(std::make_unique<State>(
           tree, clock, settings,
-          settings.bundles ? std::make_unique<OciBundle>(*settings.bundles, tree) : std::unique_ptr<OciBundle>())) {
+          settings.bundles ? std::make_unique<OciBundle>(*settings.bundles, tree) : std::unique_ptr<OciBundle>(),
+          make_kubernetes(settings))) {
   state_->thread = std::jthread([state = state_.get()](const std::stop_token& stop) { state->work(stop); });
   if (settings.follow_events && !settings.docker_socket.empty()) {
     state_->follow("Docker", Runtime::kDocker, settings.docker_socket);
@@ -371,12 +388,22 @@ Identity Resolver::find_path(const std::string& path) {
   return identity;
 }
 
-std::vector<Resolver::Stream> Resolver::streams() const {
-  std::vector<Stream> out;
-  for (const auto& [engine, stream] : state_->streams) {
-    out.push_back({engine, stream->state()});
+std::optional<RuntimeState> Resolver::runtime_state(std::uint64_t cgroup_id) const {
+  const std::lock_guard lock(state_->mutex);
+  const auto* const entry = state_->known.find(cgroup_id);
+  return entry != nullptr && entry->container ? entry->container->container.state : std::nullopt;
+}
+
+std::vector<EngineStream> Resolver::streams() const {
+  std::vector<EngineStream> out;
+  for (const auto& [engine, runtime, events] : state_->streams) {
+    out.push_back({engine, runtime, events->state()});
   }
   return out;
+}
+
+std::optional<KubernetesCache::State> Resolver::kubernetes() const {
+  return state_->kubernetes != nullptr ? std::optional(state_->kubernetes->state()) : std::nullopt;
 }
 
 Identity Resolver::wait(std::uint64_t cgroup_id, milliseconds limit, bool for_all) {

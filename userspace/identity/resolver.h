@@ -11,9 +11,10 @@
 #include <vector>
 
 #include "identity/cgroup_tree.h"
+#include "identity/engine_stream.h"
+#include "identity/kubernetes_cache.h"
 #include "identity/kubernetes_settings.h"
 #include "identity/podman_api.h"
-#include "identity/runtime_events.h"
 #include "memcrest/clock.h"
 #include "memcrest/incident.h"
 
@@ -31,6 +32,9 @@ struct ResolverSettings {
   // and a daemon that is back is asked at once.
   bool follow_events = false;
   std::chrono::milliseconds api_timeout{2000};  // for one whole request, connect to last byte
+  // How long the first list of pods is waited for. Names of other containers wait too; what comes later is asked for
+  // later.
+  std::chrono::milliseconds kubernetes_patience{0};
   std::chrono::nanoseconds tombstone_age{std::chrono::minutes(10)};
   std::size_t max_known = 65536;  // cgroups kept, tombstones included; the oldest tombstones go first
 };
@@ -63,15 +67,15 @@ class Resolver {
   // The cgroup that has this path, or had it last; where none is known, what the path alone tells (id 0). For sources
   // that know no ids.
   [[nodiscard]] Identity find_path(const std::string& path);
+  // What the runtime said last of the container that this cgroup is part of, or was; cheaper than find.
+  [[nodiscard]] std::optional<RuntimeState> runtime_state(std::uint64_t cgroup_id) const;
   // As find, but waits at most `limit` for a pending look-up; `for_all`: until all sources have answered, not only
   // until there is a name.
   [[nodiscard]] Identity wait(std::uint64_t cgroup_id, std::chrono::milliseconds limit, bool for_all = false);
-  // How the runtimes' event streams fare; empty when none is followed. Any thread.
-  struct Stream {
-    std::string engine;
-    RuntimeEventsState state;
-  };
-  [[nodiscard]] std::vector<Stream> streams() const;
+  // How the runtimes' event streams fare; empty when none is followed. Any thread, as the next.
+  [[nodiscard]] std::vector<EngineStream> streams() const;
+  // How the Kubernetes API fares; nothing when it is not asked.
+  [[nodiscard]] std::optional<KubernetesCache::State> kubernetes() const;
 
  private:
   struct State;

@@ -74,6 +74,7 @@ void RuntimeEvents::follow_once(const std::stop_token& stop) {
   const auto end = engine_.http().follow(
       kTarget, settings_.head_timeout, [&](std::string_view bytes) { return take(stream, bytes, stop); }, stop);
   const std::lock_guard lock(mutex_);
+  state_.no_socket = !end && end.error().code == ENOENT;
   if (!end) {
     state_.last_error = engine_.explain(end.error()).message();
   } else if (state_.connected_since_unix_ns) {

@@ -35,6 +35,7 @@ struct RuntimeEventsSettings {
 struct RuntimeEventsState {
   std::optional<std::int64_t> connected_since_unix_ns;  // nullopt: not connected
   std::string last_error;                               // why not, or why not before, as it came: escape it to show it
+  bool no_socket = false;                               // that is why: there is none
   std::uint64_t connections = 0;
   std::uint64_t attempts = 0;
   std::uint64_t events = 0;   // given to the callback

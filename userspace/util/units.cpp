@@ -177,6 +177,60 @@ std::string format_minutes(std::uint64_t seconds) {
   return two_units(hours / 24, "d", hours % 24, "h");
 }
 
+// `count` digits and one of the separators, unless there are none to be; both are taken off.
+std::optional<int> take_digits(std::string_view& text, std::size_t count, std::string_view separators) {
+  const std::size_t whole = count + (separators.empty() ? 0 : 1);
+  if (text.size() < whole || (!separators.empty() && separators.find(text[count]) == std::string_view::npos)) {
+    return std::nullopt;
+  }
+  int value = 0;
+  for (const char c : text.substr(0, count)) {
+    if (!is_digit(c)) {
+      return std::nullopt;
+    }
+    value = value * 10 + (c - '0');
+  }
+  text.remove_prefix(whole);
+  return value;
+}
+
+// ".841" or nothing; it is taken off.
+std::optional<std::chrono::nanoseconds> take_fraction(std::string_view& text) {
+  if (!text.starts_with('.')) {
+    return std::chrono::nanoseconds(0);
+  }
+  text.remove_prefix(1);
+  std::int64_t ns = 0;
+  std::int64_t unit = 100'000'000;
+  std::size_t digits = 0;
+  for (; digits < text.size() && is_digit(text[digits]); ++digits) {
+    ns += unit * (text[digits] - '0');
+    unit /= 10;
+  }
+  text.remove_prefix(digits);
+  return digits > 0 ? std::optional(std::chrono::nanoseconds(ns)) : std::nullopt;
+}
+
+// "Z" or "+01:00"; it is taken off.
+std::optional<std::chrono::minutes> take_zone(std::string_view& text) {
+  const char sign = text.empty() ? '\0' : text.front();
+  if (sign == 'Z' || sign == 'z') {
+    text.remove_prefix(1);
+    return std::chrono::minutes(0);
+  }
+  if (sign != '+' && sign != '-') {
+    return std::nullopt;
+  }
+  text.remove_prefix(1);
+  const auto hours = take_digits(text, 2, ":");
+  const auto minutes = take_digits(text, 2, "");
+  if (!hours || !minutes || *hours > 23 || *minutes > 59) {
+    return std::nullopt;
+  }
+  const auto zone = std::chrono::hours(*hours) + std::chrono::minutes(*minutes);
+  return sign == '-' ? -zone : zone;
+}
+
 }  // namespace
 
 Result<std::uint64_t> parse_size(std::string_view text) {
@@ -259,6 +313,30 @@ std::string format_rfc3339(std::int64_t unix_ns) {
   gmtime_r(&time.seconds, &utc);
   return padded(utc.tm_year + 1900, 4) + "-" + padded(utc.tm_mon + 1, 2) + "-" + padded(utc.tm_mday, 2) + "T" +
          clock_text(utc) + "." + padded(time.ns, 9) + "Z";
+}
+
+std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
+  const auto year = take_digits(text, 4, "-");
+  const auto month = take_digits(text, 2, "-");
+  const auto day = take_digits(text, 2, "Tt ");
+  const auto hour = take_digits(text, 2, ":");
+  const auto minute = take_digits(text, 2, ":");
+  const auto second = take_digits(text, 2, "");
+  if (!year || !month || !day || !hour || !minute || !second || *hour > 23 || *minute > 59 || *second > 60) {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date(std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(*month)),
+                                         std::chrono::day(static_cast<unsigned>(*day)));
+  const auto fraction = take_fraction(text);
+  const auto zone = take_zone(text);
+  constexpr int kLastYear = 2261;  // whose nanoseconds fit in 64 bits
+  if (!date.ok() || *year < 1970 || *year > kLastYear || !fraction || !zone || !text.empty()) {
+    return std::nullopt;
+  }
+  const auto time = std::chrono::sys_days(date) + std::chrono::hours(*hour) + std::chrono::minutes(*minute) +
+                    std::chrono::seconds(*second) - *zone + *fraction;
+  const std::int64_t unix_ns = std::chrono::nanoseconds(time.time_since_epoch()).count();
+  return unix_ns >= 0 ? std::optional(unix_ns) : std::nullopt;
 }
 
 std::string format_time_of_day(std::int64_t unix_ns) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,10 @@ namespace memcrest {
 
 // RFC 3339 in UTC with nanoseconds: "2026-11-22T09:35:43.841000123Z". `unix_ns` counts from 1970.
 [[nodiscard]] std::string format_rfc3339(std::int64_t unix_ns);
+
+// The time since 1970 from RFC 3339, with any zone and fraction; digits beyond nanoseconds are left out. Nothing: it is
+// none, or lies before 1970, as the zero of Go's programs does, or after 2261.
+[[nodiscard]] std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 
 // Local wall-clock time of day with milliseconds, "09:35:43.841".
 [[nodiscard]] std::string format_time_of_day(std::int64_t unix_ns);

@@ -3,6 +3,8 @@
 // judges nothing. Here the frame: whom it is about, and how far to trust it; the rows between are in text_parts.h.
 #include "view/text.h"
 
+#include <algorithm>
+
 #include "identity/label_facts.h"
 #include "util/text.h"
 #include "util/units.h"
@@ -106,16 +108,15 @@ void put_identity(Layout& page, const Incident& incident) {
   }
 }
 
-// What the runtime made of an OOM kill, beside what the kernel did.
-std::string state_words(const Incident& incident) {
-  const RuntimeState& state = *incident.container.state;
+// What the runtime made of the end.
+std::string state_words(const RuntimeState& state) {
   std::string out = state.status;
   const auto add = [&](const std::string& more) { (out += out.empty() ? std::string_view() : kDot) += more; };
   if (state.exit_code) {
     add("exit code " + std::to_string(*state.exit_code));
   }
   if (state.oom_killed) {
-    add(*state.oom_killed ? "OOMKilled true" : "OOMKilled false, but it was the kernel's OOM killer");
+    add(*state.oom_killed ? "OOMKilled true" : "OOMKilled false");
   }
   if (state.restart_count.value_or(0) > 0) {
     add("restarted " + counted(*state.restart_count, "time", "times"));
@@ -123,16 +124,49 @@ std::string state_words(const Incident& incident) {
   if (!state.error.empty()) {
     add("error: " + state.error);
   }
+  if (state.finished_unix_ns) {
+    add("ended " + format_time_of_day(*state.finished_unix_ns));
+  }
   return out;
+}
+
+// What the kernel did, beside what the runtime made of it.
+std::string kill_words(const Incident& incident) {
+  const auto main = std::ranges::find_if(incident.victims, &Victim::main_process);
+  if (main != incident.victims.end()) {
+    return "its OOM killer killed the main process, " + process(main->comm, main->pid);
+  }
+  const Victim& first = incident.victims.front();
+  const bool known = std::ranges::all_of(incident.victims, &Victim::main_process_known);
+  return "its OOM killer killed " + process(first.comm, first.pid) +
+         (incident.victims.size() > 1 ? " and " + std::to_string(incident.victims.size() - 1) + " more" : "") +
+         (known ? ", not the main process" : "");
+}
+
+// The runtime's words and the kernel's deeds.
+void put_state(Layout& page, const Incident& incident) {
+  if (!incident.container.state) {
+    return;
+  }
+  page.row("state");
+  page.words("", escape_terminal(state_words(*incident.container.state)));
+  if (!incident.victims.empty()) {
+    page.row("kernel");
+    page.words("", kill_words(incident));
+  }
+}
+
+// A runtime that was as fast as the incident is not told of again.
+bool state_is_of_this_end(const Incident& incident) {
+  const auto& state = incident.container.state;
+  return incident.kind == IncidentKind::kOom && state && state->finished_unix_ns &&
+         *state->finished_unix_ns >= incident.unix_ns;
 }
 
 std::string update_text(const Incident& incident, const TextStyle& style) {
   Layout page(style.columns, style.color);
   put_heading(page, incident);
-  if (incident.container.state) {
-    page.row("state");
-    page.words("", escape_terminal(state_words(incident)));
-  }
+  put_state(page, incident);
   page.row("incident");
   page.piece("", escape_terminal(incident.id));
   return page.finish() + "\n";
@@ -178,6 +212,9 @@ std::string to_text(const Incident& incident, const TextStyle& style) {
   put_burst(page, incident);
   put_ranking(page, incident);
   put_samplers(page, incident);
+  if (state_is_of_this_end(incident)) {
+    put_state(page, incident);
+  }
   put_evidence(page, incident.evidence);
   return page.finish() + "\n";
 }

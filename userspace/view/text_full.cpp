@@ -46,7 +46,7 @@ std::string window(double ms) {
 
 bool is_more_than_nothing(double ms) { return std::isfinite(ms) && ms > 0; }
 
-// The name that a person knows, else the path.
+// The name that a person knows, else the id that runtimes go by, else the path.
 void put_ranked(Layout& page, const RankedCgroup& ranked) {
   const std::string id = ranked.container_id.substr(0, kShortId);
   if (!ranked.container_name.empty()) {
@@ -61,6 +61,10 @@ void put_ranked(Layout& page, const RankedCgroup& ranked) {
   if (is_container(ranked.runtime)) {
     const bool id_told = ranked.container_name.empty() || id.empty();
     page.piece(kGap, escape_terminal(to_string(ranked.runtime) + (id_told ? "" : " " + id)));
+  }
+  if (!ranked.pod_name.empty()) {
+    const std::string name_space = ranked.pod_namespace.empty() ? "" : ranked.pod_namespace + "/";
+    page.piece(kDot, "pod " + escape_terminal(name_space + ranked.pod_name));
   }
 }
 

@@ -102,6 +102,32 @@ TEST_F(CollectorTest, NothingLostAndNothingMissingIsComplete) {
   EXPECT_TRUE(incidents_[0].evidence.complete);
 }
 
+TEST_F(CollectorTest, ADaemonThatCannotBeFollowedIsAGapOfItsContainers) {
+  daemon_knows({{id_of('a'), "web", "my-app"}});  // and answers 404 to who asks for events
+  follow_events_ = true;
+  const Box web = box("/docker/" + id_of('a'), 64_MiB, 40);
+  const Box job = box("/job", 64_MiB, 41);
+  collector();
+  for (int i = 0; i < 300 && !is_down(resolver_->streams().at(0)); ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  for (const Box* one : {&web, &job}) {
+    tell(created(*one, 1000_ms));
+    tell(chosen(*one, 1164_ms));
+    tell(killed(*one, 1164_ms));
+  }
+  run_until(2000_ms);
+  ASSERT_THAT(incidents_, SizeIs(2));
+  for (const Incident& incident : incidents_) {
+    if (incident.container.name == "web") {
+      EXPECT_THAT(incident.evidence.gaps, Contains(HasSubstr("the events of Docker are not followed: ")));
+      EXPECT_FALSE(incident.evidence.complete);
+    } else {
+      EXPECT_THAT(incident.evidence.gaps, IsEmpty());
+    }
+  }
+}
+
 TEST_F(CollectorTest, LossDuringTheRiseMakesItIncomplete) {
   const Box job = box("/job", 64_MiB);
   run_until(900_ms);

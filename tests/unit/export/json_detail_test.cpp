@@ -127,15 +127,19 @@ TEST(JsonDetail, ARefusedCharge) {
 }
 
 TEST(JsonDetail, TheMachinesRanking) {
-  const auto json = parsed(host_incident());
+  Incident incident = host_incident();
+  incident.ranking->by_usage[0].pod_name = "c1-pod";
+  const auto json = parsed(incident);
   EXPECT_EQ(json["scope"], "host");
   EXPECT_EQ(json["ranking"]["growth_window_ms"], 10'000);
   ASSERT_EQ(json["ranking"]["by_usage"].size(), 7);
   const auto& first = json["ranking"]["by_usage"][0];
-  EXPECT_THAT(keys(first),
-              ElementsAre("cgroup", "runtime", "container_id", "container_name", "usage_bytes", "growth_bytes"));
+  EXPECT_THAT(keys(first), ElementsAre("cgroup", "runtime", "container_id", "container_name", "pod_name",
+                                       "pod_namespace", "usage_bytes", "growth_bytes"));
   EXPECT_THAT(keys(first["cgroup"]), ElementsAre("id", "path"));
   EXPECT_EQ(first["container_name"], "c1");
+  EXPECT_EQ(first["pod_name"], "c1-pod");
+  EXPECT_TRUE(first["pod_namespace"].is_null());
   EXPECT_EQ(first["growth_bytes"], -536'870'912);
   EXPECT_TRUE(json["ranking"]["by_usage"][2]["container_id"].is_null());
   EXPECT_EQ(json["ranking"]["by_usage"][2]["runtime"], "systemd");

@@ -94,11 +94,16 @@ Container whole_container() {
                 .qos = "burstable",
                 .attempt = 3,
                 .labels = {{"app", "shop"}},
-                .owner = Owner{"Deployment", "shop"}};
+                .owner = Owner{"Deployment", "shop"},
+                .unknown_reason = "the API was busy"};
   out.memory_request_bytes = 1;
   out.memory_limit_bytes = 2;
   out.swap_limit_bytes = -1;
-  out.state = RuntimeState{.status = "exited", .exit_code = 137, .oom_killed = false, .restart_count = 4};
+  out.state = RuntimeState{.status = "exited",
+                           .exit_code = 137,
+                           .oom_killed = false,
+                           .restart_count = 4,
+                           .finished_unix_ns = 1795340143'841000123};
   out.outer = {{Runtime::kDocker, std::string(64, 'b'), "kind-worker"}, {Runtime::kUnknown, "x", ""}};
   return out;
 }
@@ -116,7 +121,7 @@ TEST(Json, TheWholeContainer) {
   EXPECT_TRUE(container["machine"].is_null());
   EXPECT_EQ(container["pod"], nlohmann::ordered_json::parse(R"({"uid": "u-1", "name": "shop-1", "namespace": "prod",
     "qos": "burstable", "sandbox": false, "attempt": 3, "labels": {"app": "shop"},
-    "owner": {"kind": "Deployment", "name": "shop"}})"));
+    "owner": {"kind": "Deployment", "name": "shop"}, "unknown_reason": "the API was busy"})"));
   EXPECT_EQ(container["compose"],
             nlohmann::ordered_json::parse(R"({"project": "shop", "service": "web", "number": 2})"));
   EXPECT_EQ(container["ecs"]["cluster"], "prod");
@@ -127,7 +132,7 @@ TEST(Json, TheWholeContainer) {
   EXPECT_EQ(container["swap_limit_bytes"], -1);
   EXPECT_EQ(container["state"],
             nlohmann::ordered_json::parse(R"({"status": "exited", "exit_code": 137, "oom_killed": false,
-    "error": null, "reason": null, "restart_count": 4})"));
+    "error": null, "reason": null, "restart_count": 4, "finished": "2026-11-22T09:35:43.841000123Z"})"));
   EXPECT_EQ(container["outer"][0]["name"], "kind-worker");
   EXPECT_TRUE(container["outer"][1]["name"].is_null());
 }

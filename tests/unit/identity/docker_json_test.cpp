@@ -54,16 +54,21 @@ json ended(json state) {
 }
 
 TEST(DockerInspect, TellsTheStateOfTheEnd) {
-  const auto facts = read_docker_inspect(
-      ended({{"Status", "exited"}, {"ExitCode", 137}, {"OOMKilled", true}, {"Error", "no such device"}, {"Pid", 0}})
-          .dump(),
-      kId);
+  const auto facts = read_docker_inspect(ended({{"Status", "exited"},
+                                                {"ExitCode", 137},
+                                                {"OOMKilled", true},
+                                                {"Error", "no such device"},
+                                                {"Pid", 0},
+                                                {"FinishedAt", "2026-11-22T09:35:43.841000123Z"}})
+                                             .dump(),
+                                         kId);
   ASSERT_TRUE(facts && facts->state);
   EXPECT_EQ(facts->state->status, "exited");
   EXPECT_EQ(facts->state->exit_code, 137);
   EXPECT_EQ(facts->state->oom_killed, true);
   EXPECT_EQ(facts->state->error, "no such device");
   EXPECT_EQ(facts->state->restart_count, 2U);
+  EXPECT_EQ(facts->state->finished_unix_ns, 1795340143'841000123);
   EXPECT_EQ(facts->init_pid, std::nullopt);
 
   const auto fine = read_docker_inspect(
@@ -74,12 +79,15 @@ TEST(DockerInspect, TellsTheStateOfTheEnd) {
 
 TEST(DockerInspect, DefaultsAreNoFactsBeforeTheEnd) {
   for (const char* status : {"created", "running", "paused", "initialized", "removing"}) {
-    const auto facts =
-        read_docker_inspect(ended({{"ExitCode", 0}, {"OOMKilled", false}, {"Status", status}}).dump(), kId);
+    const auto facts = read_docker_inspect(
+        ended({{"ExitCode", 0}, {"OOMKilled", false}, {"Status", status}, {"FinishedAt", "0001-01-01T00:00:00Z"}})
+            .dump(),
+        kId);
     ASSERT_TRUE(facts && facts->state);
     EXPECT_EQ(facts->state->status, status);
     EXPECT_EQ(facts->state->exit_code, std::nullopt) << status;
     EXPECT_EQ(facts->state->oom_killed, std::nullopt) << status;
+    EXPECT_EQ(facts->state->finished_unix_ns, std::nullopt) << status;
   }
   const auto failed = read_docker_inspect(ended({{"Status", "created"}, {"ExitCode", 127}}).dump(), kId);
   EXPECT_EQ(failed->state->exit_code, 127) << "its start failed";
@@ -92,13 +100,15 @@ TEST(DockerInspect, DefaultsAreNoFactsBeforeTheEnd) {
 TEST(DockerInspect, StateOfWrongTypes) {
   json answer = ended({{"Status", 7}, {"ExitCode", "137"}, {"OOMKilled", "true"}, {"Error", {1}}});
   EXPECT_FALSE(read_docker_inspect(answer.dump(), kId)->state);
-  answer = ended({{"Status", "exited"}, {"ExitCode", 1LL << 40U}, {"OOMKilled", 1}, {"Error", nullptr}});
+  answer = ended(
+      {{"Status", "exited"}, {"ExitCode", 1LL << 40U}, {"OOMKilled", 1}, {"Error", nullptr}, {"FinishedAt", "now"}});
   answer["RestartCount"] = -1;
   const auto facts = read_docker_inspect(answer.dump(), kId);
   ASSERT_TRUE(facts && facts->state);
   EXPECT_EQ(facts->state->exit_code, std::nullopt);
   EXPECT_EQ(facts->state->oom_killed, std::nullopt);
   EXPECT_EQ(facts->state->error, "");
+  EXPECT_EQ(facts->state->finished_unix_ns, std::nullopt);
   EXPECT_EQ(facts->state->restart_count, std::nullopt);
 }
 

@@ -176,6 +176,98 @@ TEST_F(InquiryTest, ContainerdUnderKubernetesIsAskedForOnce) {
   EXPECT_EQ(docker->container.name, "web");
 }
 
+// Knows pods, as the Kubernetes API does.
+class FakePods final : public ContainerSource {
+ public:
+  [[nodiscard]] Runtime runtime() const override { return Runtime::kUnknown; }
+  [[nodiscard]] const char* name() const override { return "Kubernetes"; }
+  [[nodiscard]] bool tells_of_pods() const override { return true; }
+  [[nodiscard]] bool may_add(const CgroupPath& path, const Container& /*known*/) const override {
+    return !path.pod_uid.empty();
+  }
+  [[nodiscard]] Answer look_up(const CgroupPath&, const std::stop_token&) override { return FakeSource::next(answers); }
+  [[nodiscard]] Answer inspect(const CgroupPath&, const std::stop_token&) override {
+    return FakeSource::next(inspections);
+  }
+
+  std::deque<Answer> answers;
+  std::deque<Answer> inspections{Answer(std::nullopt)};
+};
+
+class PodInquiryTest : public InquiryTest {
+ protected:
+  PodInquiryTest() {
+    auto names = std::make_unique<FakeSource>();
+    auto pods = std::make_unique<FakePods>();
+    names_ = names.get();
+    pods_ = pods.get();
+    names_->answers = {Container{.name = "app", .image = "shop:1", .pod = Pod{.name = "shop-1", .name_space = "shop"}}};
+    std::vector<std::unique_ptr<ContainerSource>> sources;
+    sources.push_back(std::move(names));
+    sources.push_back(std::move(pods));
+    inquiry_ = Inquiry(std::move(sources));
+  }
+  std::shared_ptr<KnownContainer> asked_for() {
+    auto it = container("/kubepods/pod4c9f1a30-7c0d-4f0e-9d1b-0a1b2c3d4e5f/" + kId);
+    inquiry_.ask(it, Inquiry::kAtOnce);
+    run();
+    return it;
+  }
+  static Answer owned() {
+    return Container{.name = "app", .pod = Pod{.labels = {{"app", "shop"}}, .owner = Owner{"Deployment", "shop"}}};
+  }
+
+  FakeSource* names_ = nullptr;
+  FakePods* pods_ = nullptr;
+};
+
+TEST_F(PodInquiryTest, APodThatIsToldLacksNothing) {
+  pods_->answers = {owned()};
+  const auto it = asked_for();
+  EXPECT_EQ(it->container.pod->owner->name, "shop");
+  EXPECT_EQ(it->container.pod->unknown_reason, "");
+}
+
+TEST_F(PodInquiryTest, WhyNobodyTellsOfThePodIsSaid) {
+  pods_->answers = {fail("ask Kubernetes at", "10.0.0.1:443", ECONNREFUSED)};
+  const auto it = asked_for();
+  EXPECT_EQ(it->container.name, "app");
+  EXPECT_EQ(it->container.unknown_reason, "") << "name and image are known";
+  EXPECT_THAT(it->container.pod->unknown_reason, HasSubstr("ask Kubernetes at 10.0.0.1:443"));
+}
+
+TEST_F(PodInquiryTest, AnApiThatKnowsNoSuchPodIsToldToo) {
+  pods_->answers = {nobody()};
+  EXPECT_THAT(asked_for()->container.pod->unknown_reason, HasSubstr("Kubernetes knows no container " + kId));
+}
+
+TEST_F(PodInquiryTest, AContainerThatTheKubeletHasNotReported) {
+  pods_->answers = {Container{.unknown_reason = "not reported", .pod = Pod{.owner = Owner{"Job", "x"}}}};
+  EXPECT_EQ(asked_for()->container.pod->unknown_reason, "not reported") << "its request is not known";
+  names_->answers = {Container{.name = "pause", .image = "pause", .pod = Pod{.name = "shop-1", .sandbox = true}}};
+  EXPECT_EQ(asked_for()->container.pod->unknown_reason, "") << "a sandbox has none";
+}
+
+TEST_F(PodInquiryTest, AnApiThatComesBackTellsWhatWasMissing) {
+  pods_->answers = {error(ECONNREFUSED)};
+  pods_->inspections = {fail("ask Kubernetes at", "10.0.0.1:443", EPROTO, "answered 403"), owned()};
+  const auto it = asked_for();
+  run(milliseconds(1500));
+  EXPECT_THAT(it->container.pod->unknown_reason, HasSubstr("answered 403")) << "the last reason counts";
+  run(milliseconds(5500));
+  EXPECT_EQ(it->container.pod->unknown_reason, "");
+  EXPECT_EQ(it->container.pod->owner->name, "shop");
+}
+
+TEST_F(PodInquiryTest, WithoutSuchASourceNothingIsSaid) {
+  std::vector<std::unique_ptr<ContainerSource>> sources;
+  auto names = std::make_unique<FakeSource>();
+  names->answers = names_->answers;
+  sources.push_back(std::move(names));
+  inquiry_ = Inquiry(std::move(sources));
+  EXPECT_EQ(asked_for()->container.pod->unknown_reason, "");
+}
+
 TEST_F(InquiryTest, ATimeOutStopsAllOtherQuestionsForAWhile) {
   source_->answers = {error(ETIMEDOUT)};
   std::vector<std::shared_ptr<KnownContainer>> all;

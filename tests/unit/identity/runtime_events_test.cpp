@@ -122,6 +122,7 @@ TEST_F(RuntimeEventsTest, FindsASocketThatAppearsLaterAndADaemonThatComesBack) {
   follow();
   ASSERT_TRUE(comes_true([&] { return events_->state().attempts > 1; }));
   EXPECT_THAT(events_->state().last_error, HasSubstr("no Docker socket at " + socket()));
+  EXPECT_TRUE(events_->state().no_socket);
   EXPECT_FALSE(events_->state().connected_since_unix_ns);
   for (std::size_t round = 1; round <= 2; ++round) {
     const FakeDaemon daemon(socket(), [](Connection& c) {
@@ -143,6 +144,7 @@ TEST_F(RuntimeEventsTest, AStreamThatEndsAtOnceIsNotTakenUpAtOnce) {
   EXPECT_GE(attempts, 3U);
   EXPECT_LE(attempts, 11U) << "20 + 40 + 80 + 160 + 160 + ... ms";
   EXPECT_THAT(events_->state().last_error, HasSubstr("ended the stream"));
+  EXPECT_FALSE(events_->state().no_socket);
 }
 
 TEST_F(RuntimeEventsTest, EveryFailureSaysWhich) {

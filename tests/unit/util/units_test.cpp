@@ -128,6 +128,41 @@ TEST(FormatTime, Rfc3339KeepsNanoseconds) {
   EXPECT_EQ(format_rfc3339(std::numeric_limits<std::int64_t>::min()).substr(0, 4), "1677");
 }
 
+TEST(ParseRfc3339, AsItIsWritten) {
+  EXPECT_EQ(parse_rfc3339("2026-11-22T09:35:43.841000123Z"), 1795340143'841000123);
+  EXPECT_EQ(parse_rfc3339("2026-11-22T09:35:43Z"), 1795340143'000000000);
+  EXPECT_EQ(parse_rfc3339("2026-11-22 10:35:43.5+01:00"), 1795340143'500000000) << "Podman's local time";
+  EXPECT_EQ(parse_rfc3339("2026-11-22T05:05:43.5-04:30"), 1795340143'500000000);
+  EXPECT_EQ(parse_rfc3339("2026-11-22T09:35:43.84100012399Z"), 1795340143'841000123);
+  EXPECT_EQ(parse_rfc3339("2024-02-29T00:00:00Z"), 1709164800'000000000);
+  EXPECT_EQ(parse_rfc3339("1970-01-01T00:00:00Z"), 0);
+}
+
+TEST(ParseRfc3339, NothingElse) {
+  for (const char* text : {"",
+                           "Z",
+                           "2026",
+                           "0001-01-01T00:00:00Z",
+                           "1969-12-31T23:59:59Z",
+                           "1970-01-01T00:00:00+01:00",
+                           "2026-02-29T00:00:00Z",
+                           "2026-13-01T00:00:00Z",
+                           "2026-00-01T00:00:00Z",
+                           "2026-11-22T24:00:00Z",
+                           "2026-11-22T09:60:00Z",
+                           "2026-11-22T09:35:43",
+                           "2026-11-22T09:35:43.Z",
+                           "2026-11-22T09:35:43Zx",
+                           "2026-11-22T09:35:43+1:00",
+                           "2026-11-22T09:35:43+99:00",
+                           "2262-01-01T00:00:00Z",
+                           "9999-12-31T23:59:59Z",
+                           "-026-11-22T09:35:43Z",
+                           "2026-11-22T 9:35:43Z"}) {
+    EXPECT_EQ(parse_rfc3339(text), std::nullopt) << text;
+  }
+}
+
 TEST(FormatTime, TimeOfDayIsLocal) {
   ASSERT_EQ(setenv("TZ", "UTC-2", 1), 0);  // POSIX: two hours east
   tzset();

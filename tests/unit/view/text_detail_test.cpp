@@ -179,6 +179,13 @@ TEST(TextDetail, WhoHoldsTheMachinesMemory) {
   incident.ranking->by_usage[0].runtime = Runtime::kContainerd;
   incident.ranking->by_usage[0].container_id = std::string(64, 'b');
   EXPECT_THAT(plain(incident), HasSubstr("  holds      0 B  bbbbbbbbbbbb  containerd\n"));
+  incident.ranking->by_usage[0].container_name = "app";
+  incident.ranking->by_usage[0].pod_name = "web-7d4b9c-x2x1z";
+  incident.ranking->by_usage[0].pod_namespace = "shop";
+  EXPECT_THAT(plain(incident),
+              HasSubstr("  holds      0 B  app  containerd bbbbbbbbbbbb · pod shop/web-7d4b9c-x2x1z\n"));
+  incident.ranking->by_usage[0].pod_namespace.clear();
+  EXPECT_THAT(plain(incident), HasSubstr(" · pod web-7d4b9c-x2x1z\n"));
 }
 
 TEST(TextDetail, HostileAndHugeValuesStayInTheirLines) {

@@ -75,6 +75,50 @@ TEST_F(TextInUtc, TheWholePicture) {
             "\n");
 }
 
+// The incident of the example, whose main process was killed, told once more.
+Incident told_again(RuntimeState state) {
+  Incident out = oom_incident();
+  out.update = "runtime_state";
+  out.victims[0].main_process = true;
+  out.container.state = std::move(state);
+  return out;
+}
+
+TEST_F(TextInUtc, TheRuntimesWordsBesideTheKernelsDeeds) {
+  Incident incident = told_again({.status = "exited", .exit_code = 137, .oom_killed = false, .restart_count = 1});
+  incident.container.state->finished_unix_ns = incident.unix_ns + 12'000'000;
+  const std::string text = plain(incident);
+  EXPECT_THAT(text, HasSubstr("  RUNTIME SAYS   web   docker b5d635627bb8"));
+  EXPECT_THAT(text, HasSubstr("  state      exited · exit code 137 · OOMKilled false · restarted 1 time · ended "
+                              "09:35:43.853\n"
+                              "  kernel     its OOM killer killed the main process, python[5943]\n"
+                              "  incident   "));
+  EXPECT_THAT(text, HasSubstr(incident.id));
+  EXPECT_THAT(text, Not(HasSubstr("evidence"))) << "the rest was told before";
+}
+
+TEST(Text, ARuntimesOomKilledNeedNotBeTheMainProcess) {
+  Incident incident = told_again({.status = "exited", .exit_code = 0, .oom_killed = true});
+  incident.victims[0].main_process = false;
+  EXPECT_THAT(plain(incident), HasSubstr("  state      exited · exit code 0 · OOMKilled true\n"
+                                         "  kernel     its OOM killer killed python[5943], not the main process\n"));
+  incident.victims.push_back(incident.victims[0]);
+  incident.victims[0].main_process_known = false;
+  EXPECT_THAT(plain(incident), HasSubstr("  kernel     its OOM killer killed python[5943] and 1 more\n"));
+  incident.container.state = RuntimeState{.status = "running", .restart_count = 3};
+  EXPECT_THAT(plain(incident), HasSubstr("  state      running · restarted 3 times\n"));
+}
+
+TEST(Text, ARuntimeThatWasFasterIsInTheFirstTelling) {
+  Incident incident = told_again({.status = "exited", .exit_code = 137, .oom_killed = true});
+  incident.update.clear();
+  EXPECT_THAT(plain(incident), Not(HasSubstr("OOMKilled"))) << "it may be of an earlier life";
+  incident.container.state->finished_unix_ns = incident.unix_ns - 1;
+  EXPECT_THAT(plain(incident), Not(HasSubstr("OOMKilled")));
+  incident.container.state->finished_unix_ns = incident.unix_ns + 5'000'000;
+  EXPECT_THAT(plain(incident), HasSubstr("  state      exited · exit code 137 · OOMKilled true · ended"));
+}
+
 TEST(Text, AChildMayLeaveTheContainerAlive) {
   Incident incident = oom_incident();
   incident.victims[0].main_process = false;
