@@ -87,6 +87,11 @@ void Inquiry::ask(const std::shared_ptr<KnownContainer>& container, TimePoint wh
   }
 }
 
+void Inquiry::changed(const std::shared_ptr<KnownContainer>& container, TimePoint when) {
+  container->outdated = true;
+  ask(container, when);
+}
+
 bool Inquiry::ask_again_if_due(const std::shared_ptr<KnownContainer>& container) {
   const TimePoint now = SteadyClock::now();
   if (container->settled || container->asking || container->live == 0 || now < container->ask_again) {
@@ -131,6 +136,7 @@ void Inquiry::run_next(Lock& lock, const std::stop_token& stop) {
 void Inquiry::look_up(const std::shared_ptr<KnownContainer>& container, Lock& lock, const std::stop_token& stop) {
   Round round{.container = container, .found = container_from_path(container->path)};
   round.found.unknown_reason.clear();
+  container->outdated = false;
   for (Source& source : sources_) {
     const bool safe = source.api->checks_cgroup() || (container->doubt.empty() && !round.elsewhere);
     if (!stop.stop_requested() && safe && source.api->may_add(container->path, round.found)) {
@@ -138,7 +144,10 @@ void Inquiry::look_up(const std::shared_ptr<KnownContainer>& container, Lock& lo
     }
   }
   container->asking = false;  // unless finish() has it asked for again
-  finish(container, round);
+  finish(round);
+  if (container->outdated) {
+    ask(container, SteadyClock::now());
+  }
 }
 
 void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_token& stop) {
@@ -154,37 +163,51 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
   auto answer = source.api->look_up(container.path, stop);
   lock.lock();
   if (!answer) {
-    const TimePoint now = SteadyClock::now();
-    if (answer.error().code == ETIMEDOUT) {
-      source.breaker.timed_out(now);
-    }
-    round.retry = round.retry || answer.error().code == ECONNREFUSED;
-    round.elsewhere = round.elsewhere || (api.checks_cgroup() && answer.error().code == EBADMSG);
-    round.errors.push_back(answer.error().message());
-    round.ask_again = std::min(round.ask_again, now + pause_after(container.failures));
-    round.later.push_back(&source);
+    take_error(source, round, answer.error());
     return;
   }
   source.breaker.answered();
-  if (!*answer) {
+  if (!api.checks_cgroup() && !container.doubt.empty()) {
+    return;  // that came up while it was being asked
+  }
+  if (*answer || api.runtime() == Runtime::kUnknown) {  // of all runtimes' containers it knows some sooner than others
+    round.later.push_back(&source);
+  }
+  if (*answer) {
+    take_answer(api, round, std::move(**answer));
+  } else {
     round.no.push_back(std::string(api.name()) + " knows no container " + container.path.container_id);
     round.relevant_no = round.relevant_no || concerns(api, container.path);
-    if (api.runtime() == Runtime::kUnknown) {
-      round.later.push_back(&source);  // it knows of all runtimes' containers, some sooner than others
-    }
-    return;
   }
+}
+
+void Inquiry::take_error(Source& source, Round& round, const Error& error) {
+  const TimePoint now = SteadyClock::now();
+  if (error.code == ETIMEDOUT) {
+    source.breaker.timed_out(now);
+  }
+  round.retry = round.retry || error.code == ECONNREFUSED;
+  round.elsewhere = round.elsewhere || (source.api->checks_cgroup() && error.code == EBADMSG);
+  round.errors.push_back(error.message());
+  round.ask_again = std::min(round.ask_again, now + pause_after(round.container->failures));
   round.later.push_back(&source);
-  if (api.runtime() != Runtime::kUnknown) {
-    (*answer)->runtime = api.runtime();  // who answers knows better than the path
+}
+
+void Inquiry::take_answer(const ContainerSource& api, Round& round, Container answer) {
+  KnownContainer& container = *round.container;
+  if (api.checks_cgroup()) {
+    container.doubt.clear();
   }
-  if ((*answer)->name.empty()) {
+  if (api.runtime() != Runtime::kUnknown) {
+    answer.runtime = api.runtime();  // who answers knows better than the path
+  }
+  if (answer.name.empty()) {
     round.nameless = true;
-    if (!(*answer)->unknown_reason.empty()) {
-      round.errors.push_back((*answer)->unknown_reason);
+    if (!answer.unknown_reason.empty()) {
+      round.errors.push_back(answer.unknown_reason);
     }
   }
-  merge(round.found, std::move(**answer));
+  merge(round.found, std::move(answer));
   if (!round.found.name.empty()) {  // good enough for who waits; what the others add comes later
     round.found.unknown_reason = round.found.image.empty() ? std::string(api.name()) + " told no image" : "";
     container.container = round.found;
@@ -192,45 +215,55 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
   }
 }
 
-void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& round) {
-  if (!round.found.name.empty()) {
-    if (round.found.image.empty()) {
-      std::vector<std::string> why = {round.found.unknown_reason};
-      why.insert(why.end(), round.errors.begin(), round.errors.end());
-      round.found.unknown_reason = join(why);
-    }
-    container->container = std::move(round.found);
-    container->pending = false;
-    container->settled = true;
-    container->failures = 0;
-    container->doubt.clear();
-    queue_inspections(container, round.later);
-    return;
-  }
+void Inquiry::finish(Round& round) {
+  KnownContainer& container = *round.container;
   if (round.elsewhere) {
-    container->doubt = "the container of this id is in another cgroup";
+    container.doubt = "the container of this id is in another cgroup";
   }
-  if ((round.retry || round.relevant_no || round.nameless) && try_again_soon(container)) {
+  if (!round.found.name.empty() && container.doubt.empty()) {
+    settle_named(round);
+  } else if ((round.retry || round.relevant_no || round.nameless) && try_again_soon(round.container)) {
     return;
-  }
-  container->pending = false;
-  if (!container->doubt.empty()) {
-    container->settled = false;  // the other cgroup may go
-    container->ask_again = SteadyClock::now() + pause_after(container->failures++);
-    container->container = container_from_path(container->path);
-    container->container.unknown_reason = container->doubt;
-    return;
-  }
-  if (round.errors.empty() && !round.nameless) {
-    container->settled = true;  // all answered: that is final
+  } else if (!container.doubt.empty()) {
+    leave_in_doubt(container);
   } else {
-    const TimePoint soon = SteadyClock::now() + pause_after(container->failures++);
-    container->ask_again = round.ask_again == kNever ? soon : round.ask_again;
+    settle_nameless(round);
   }
-  if (!container->container.name.empty()) {
+  container.pending = false;
+}
+
+void Inquiry::settle_named(Round& round) {
+  KnownContainer& container = *round.container;
+  if (round.found.image.empty()) {
+    std::vector<std::string> why = {round.found.unknown_reason};
+    why.insert(why.end(), round.errors.begin(), round.errors.end());
+    round.found.unknown_reason = join(why);
+  }
+  container.container = std::move(round.found);
+  container.settled = true;
+  container.failures = 0;
+  queue_inspections(round.container, round.later);
+}
+
+void Inquiry::leave_in_doubt(KnownContainer& container) {
+  container.settled = false;  // the other cgroup may go
+  container.ask_again = SteadyClock::now() + pause_after(container.failures++);
+  container.container = container_from_path(container.path);
+  container.container.unknown_reason = container.doubt;
+}
+
+void Inquiry::settle_nameless(Round& round) {
+  KnownContainer& container = *round.container;
+  const CgroupPath& path = container.path;
+  if (round.errors.empty() && !round.nameless) {
+    container.settled = true;  // all answered: that is final
+  } else {
+    const TimePoint soon = SteadyClock::now() + pause_after(container.failures++);
+    container.ask_again = round.ask_again == kNever ? soon : round.ask_again;
+  }
+  if (!container.container.name.empty()) {
     return;  // named before; removed since, or an earlier answer holds
   }
-  const CgroupPath& path = container->path;
   std::vector<std::string> why;
   if (path.runtime == Runtime::kUnknown) {
     why.push_back(container_from_path(path).unknown_reason);
@@ -243,7 +276,7 @@ void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& ro
     }
   }
   round.found.unknown_reason = why.empty() ? container_from_path(path).unknown_reason : join(why);
-  container->container = std::move(round.found);
+  container.container = std::move(round.found);
 }
 
 // A few times more while the container's cgroup lives.
@@ -285,6 +318,9 @@ void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
   lock.unlock();
   auto answer = source.api->inspect(container.path, stop);
   lock.lock();
+  if (!container.doubt.empty()) {
+    return;  // that came up while it was being asked
+  }
   if (answer) {
     source.slow_inspections = 0;
   } else if (answer.error().code == ETIMEDOUT && ++source.slow_inspections >= kSlowInARow) {

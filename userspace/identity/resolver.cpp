@@ -104,11 +104,12 @@ void Resolver::State::enter(std::uint64_t id, const std::string& path, TimePoint
   const auto [entry, fresh] = known.add(id, path, now);
   if (entry != nullptr && fresh && entry->container) {
     // A settled container is asked for again when its own cgroup is new: it was restarted, perhaps renamed.
-    const KnownContainer& container = *entry->container;
-    if (!container.settled || path == container.path.container_path) {
+    if (path == entry->container->path.container_path) {
+      inquiry.changed(entry->container, when);
+    } else if (!entry->container->settled) {
       inquiry.ask(entry->container, when);
-      work_there.notify_one();
     }
+    work_there.notify_one();
   }
   if (entry != nullptr && fresh && entry->candidate) {
     consider(id, *entry);
@@ -203,7 +204,7 @@ void Resolver::State::happened(const RuntimeEvent& event) {
     return;
   }
   if (event.action == kRename) {
-    inquiry.ask(container, SteadyClock::now());
+    inquiry.changed(container, SteadyClock::now());
   } else if (event.action == kDie || event.action == kOom) {
     inquiry.refresh(container);
   }

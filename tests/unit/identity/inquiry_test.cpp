@@ -172,6 +172,55 @@ TEST_F(InquiryTest, ARestartKeepsTheOldFactsUntilTheNewOnesCome) {
   EXPECT_EQ(it->container.name, "renamed");
 }
 
+TEST_F(InquiryTest, AskedForOftenIsQueuedOnce) {
+  source_->answers = {web()};
+  const auto it = container("/docker/" + kId);
+  for (int i = 0; i < 5; ++i) {
+    inquiry_.ask(it, i % 2 == 0 ? Inquiry::kAtOnce : SteadyClock::now());
+    inquiry_.ask_again_if_due(it);
+  }
+  EXPECT_TRUE(it->asking);
+  run();
+  EXPECT_FALSE(it->asking);
+  EXPECT_EQ(source_->asked.size(), 1U);
+  look_up(it);
+  EXPECT_EQ(source_->asked.size(), 2U) << "answered, so it may be asked for again";
+}
+
+TEST_F(InquiryTest, WhatIsAskedAgainBeforeItsTurnIsQueuedOnce) {
+  source_->answers = {nobody()};
+  const auto it = container("/docker/" + kId);
+  look_up(it);  // it waits for its next try
+  inquiry_.ask(it, Inquiry::kAtOnce);
+  run();
+  EXPECT_EQ(source_->asked.size(), 1U);
+  run(milliseconds(100));
+  EXPECT_EQ(source_->asked.size(), 2U);
+}
+
+// What was answered may be of before.
+TEST_F(InquiryTest, ChangedWhileItIsAskedForIsAskedOnceMore) {
+  source_->answers = {web(), Answer(Container{.name = "renamed", .image = "x"})};
+  const auto it = container("/docker/" + kId);
+  source_->while_asked = [&, first = true]() mutable {
+    if (std::exchange(first, false)) {
+      lock_.lock();
+      inquiry_.changed(it, SteadyClock::now());
+      inquiry_.changed(it, SteadyClock::now());
+      inquiry_.ask(it, SteadyClock::now());
+      lock_.unlock();
+    }
+  };
+  look_up(it);
+  run(milliseconds(10));
+  EXPECT_EQ(source_->asked.size(), 2U);
+  EXPECT_EQ(it->container.name, "renamed");
+  inquiry_.changed(it, Inquiry::kAtOnce);
+  inquiry_.changed(it, Inquiry::kAtOnce);
+  run();
+  EXPECT_EQ(source_->asked.size(), 3U) << "not asked for yet: once is enough";
+}
+
 TEST_F(InquiryTest, InspectsASecondLater) {
   source_->answers = {web()};
   source_->inspections = {Answer(Container{.name = "web", .image = "my-app:1", .init_pid = 42})};
