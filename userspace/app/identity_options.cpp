@@ -80,7 +80,7 @@ Result<ResolverSettings> resolver_settings(const IdentityOptions& options, const
                                            const std::string& service_account) {
   ResolverSettings out;
   out.docker_socket = options.docker_socket;
-  out.podman.root = options.podman_socket;
+  out.podman = PodmanApi::Sockets{.root = options.podman_socket};
   if (!options.users_podman) {
     out.podman.user_runtime_dirs.clear();
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace memcrest {
 namespace {
@@ -38,6 +39,12 @@ bool concerns(const ContainerSource& api, const CgroupPath& path) {
   return api.runtime() == Runtime::kUnknown || path.runtime == Runtime::kUnknown || api.runtime() == path.runtime;
 }
 
+// A container that has ended has no cgroup, while what is named like it may be of anybody's making.
+bool has_ended(const Container& container) {
+  constexpr std::array<std::string_view, 4> kEnded = {"exited", "stopped", "dead", "terminated"};
+  return container.state && std::ranges::find(kEnded, container.state->status) != kEnded.end();
+}
+
 }  // namespace
 
 struct Inquiry::Round {
@@ -47,6 +54,7 @@ struct Inquiry::Round {
   std::vector<std::string> errors;  // who could not be asked, and why
   bool relevant_no = false;
   bool nameless = false;   // one knows it, and not its name yet
+  bool confirmed = false;  // one that checks the cgroup knows it
   bool elsewhere = false;  // the container is in another cgroup: nobody is asked by its id any more
   bool retry = false;      // one refused, as a daemon that is being restarted does
   TimePoint ask_again = kNever;
@@ -197,9 +205,15 @@ void Inquiry::take_answer(const ContainerSource& api, Round& round, Container an
   KnownContainer& container = *round.container;
   if (api.checks_cgroup()) {
     container.doubt.clear();
+    round.confirmed = true;
+  } else if (!round.confirmed && container.live > 0 && has_ended(answer)) {
+    round.errors.push_back(std::string(api.name()) + " says that the container of this id has ended");
+    round.retry = true;  // it may just be started again, or its cgroup just be removed
+    return;
   }
   if (api.runtime() != Runtime::kUnknown) {
     answer.runtime = api.runtime();  // who answers knows better than the path
+    answer.state.reset();            // of this moment only: inspect() tells the whole
   }
   if (answer.name.empty()) {
     round.nameless = true;

@@ -146,7 +146,7 @@ TEST_F(IdentityOptionsTest, WhatIsGivenAndCannotBeIsAnError) {
   options_.kubernetes = {.server = "https://k8s.example", .node = "n"};
   EXPECT_THAT(refusal(), HasSubstr("https needs one, to know the server by"));
   options_.kubernetes = {.server = "https://k8s.example", .ca_file = "/ca"};
-  EXPECT_THAT(refusal(), HasSubstr("node name: there is none"));
+  EXPECT_THAT(refusal(), HasSubstr("there is none; in a pod, NODE_NAME comes from"));
   options_.kubernetes = {.server = "https://k8s.example", .ca_file = "/ca", .node = "no node"};
   EXPECT_THAT(refusal(), HasSubstr("cannot be one"));
 }

@@ -25,7 +25,9 @@ const std::string kForged = "/user.slice/user-1000.slice/user@1000.service/docke
 class InquiryDoubt : public testing_support::InquiryFixture<FakeBundle, FakeDocker> {
  protected:
   // As the resolver is told of cgroups: in this order, both live.
-  std::shared_ptr<KnownContainer> appeared(const std::string& path) { return known_.add(++last_, path, 0).entry->container; }
+  std::shared_ptr<KnownContainer> appeared(const std::string& path) {
+    return known_.add(++last_, path, 0).entry->container;
+  }
 
   FakeBundle& bundle_ = source<FakeBundle>();
   FakeDocker& docker_ = source<FakeDocker>();
@@ -128,6 +130,41 @@ TEST_F(InquiryDoubt, OnceTheBundleToldTheCgroupTheOthersAreAskedToo) {
   docker_.answers = {web()};
   look_up(real);
   EXPECT_EQ(real->container.name, "web") << "the bundle tells no name, but that the id is this cgroup's";
+}
+
+Answer web_that_is(const std::string& status) {
+  return Container{.name = "web", .image = "my-app:latest", .state = RuntimeState{.status = status}};
+}
+
+TEST_F(InquiryDoubt, AnEndedContainersNameIsNotForACgroupThatLives) {
+  for (const char* const status : {"exited", "stopped", "dead", "terminated"}) {
+    docker_.answers = {web_that_is(status)};
+    const auto forged = container("/user.slice/user-1000.slice/user@1000.service/docker/" + kId);
+    look_up(forged);
+    run(1500ms);
+    EXPECT_EQ(forged->container.name, "") << status;
+    EXPECT_FALSE(forged->pending);
+    EXPECT_EQ(forged->container.unknown_reason, "Docker says that the container of this id has ended");
+  }
+}
+
+TEST_F(InquiryDoubt, OneThatIsStartedAgainIsNamedOnceItRuns) {
+  docker_.answers = {web_that_is("exited"), web_that_is("running")};
+  const auto it = appeared(kReal);
+  look_up(it);
+  EXPECT_TRUE(it->pending);
+  run(200ms);
+  EXPECT_EQ(it->container.name, "web");
+  EXPECT_FALSE(it->container.state) << "a state of the moment is none to be told";
+}
+
+TEST_F(InquiryDoubt, OneThatEndedAtOnceIsNamedWhenItsCgroupIsGoneToo) {
+  docker_.answers = {web_that_is("exited")};
+  const auto it = appeared(kReal);
+  look_up(it);
+  it->live = 0;
+  run(200ms);
+  EXPECT_EQ(it->container.name, "web");
 }
 
 TEST_F(InquiryDoubt, OneInDoubtIsNotInspected) {
