@@ -237,6 +237,11 @@ void Inquiry::finish(Round& round) {
   if (!round.found.name.empty() && container.doubt.empty()) {
     settle_named(round);
   } else if ((round.retry || round.relevant_no || round.nameless) && try_again_soon(round.container)) {
+    const std::string why =
+        container.doubt.empty() ? join(round.errors.empty() ? round.no : round.errors) : container.doubt;
+    if (container.container.name.empty() && !why.empty()) {
+      container.container.unknown_reason = why;  // for who does not wait that long
+    }
     return;
   } else if (!container.doubt.empty()) {
     leave_in_doubt(container);

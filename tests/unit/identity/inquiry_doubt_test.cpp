@@ -141,6 +141,8 @@ TEST_F(InquiryDoubt, AnEndedContainersNameIsNotForACgroupThatLives) {
     docker_.answers = {web_that_is(status)};
     const auto forged = container("/user.slice/user-1000.slice/user@1000.service/docker/" + kId);
     look_up(forged);
+    EXPECT_TRUE(forged->pending);
+    EXPECT_THAT(forged->container.unknown_reason, HasSubstr("has ended")) << "for who does not wait";
     run(1500ms);
     EXPECT_EQ(forged->container.name, "") << status;
     EXPECT_FALSE(forged->pending);
