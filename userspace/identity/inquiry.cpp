@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace memcrest {
 namespace {
@@ -38,6 +39,12 @@ bool concerns(const ContainerSource& api, const CgroupPath& path) {
   return api.runtime() == Runtime::kUnknown || path.runtime == Runtime::kUnknown || api.runtime() == path.runtime;
 }
 
+// A container that has ended has no cgroup, while what is named like it may be of anybody's making.
+bool has_ended(const Container& container) {
+  constexpr std::array<std::string_view, 4> kEnded = {"exited", "stopped", "dead", "terminated"};
+  return container.state && std::ranges::find(kEnded, container.state->status) != kEnded.end();
+}
+
 }  // namespace
 
 struct Inquiry::Round {
@@ -47,6 +54,7 @@ struct Inquiry::Round {
   std::vector<std::string> errors;  // who could not be asked, and why
   bool relevant_no = false;
   bool nameless = false;   // one knows it, and not its name yet
+  bool confirmed = false;  // one that checks the cgroup knows it
   bool elsewhere = false;  // the container is in another cgroup: nobody is asked by its id any more
   bool retry = false;      // one refused, as a daemon that is being restarted does
   std::string no_pod;      // why nobody tells of its pod, by now
@@ -86,6 +94,11 @@ void Inquiry::ask(const std::shared_ptr<KnownContainer>& container, TimePoint wh
     container->pending = true;
     container->container.unknown_reason = container->doubt.empty() ? who + " has not answered yet" : container->doubt;
   }
+}
+
+void Inquiry::changed(const std::shared_ptr<KnownContainer>& container, TimePoint when) {
+  container->outdated = true;
+  ask(container, when);
 }
 
 bool Inquiry::ask_again_if_due(const std::shared_ptr<KnownContainer>& container) {
@@ -143,13 +156,17 @@ void Inquiry::look_up(const std::shared_ptr<KnownContainer>& container, Lock& lo
       round.no_pod = std::string(source.api->name()) + " has not answered yet";
     }
   }
+  container->outdated = false;
   for (Source& source : sources_) {
     if (!stop.stop_requested() && may_ask(source, round)) {
       ask_one(source, round, lock, stop);
     }
   }
   container->asking = false;  // unless finish() has it asked for again
-  finish(container, round);
+  finish(round);
+  if (container->outdated) {
+    ask(container, SteadyClock::now());
+  }
 }
 
 void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_token& stop) {
@@ -165,43 +182,63 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
   auto answer = source.api->look_up(container.path, stop);
   lock.lock();
   if (!answer) {
-    const TimePoint now = SteadyClock::now();
-    if (answer.error().code == ETIMEDOUT) {
-      source.breaker.timed_out(now);
-    }
-    round.retry = round.retry || answer.error().code == ECONNREFUSED;
-    round.elsewhere = round.elsewhere || (api.checks_cgroup() && answer.error().code == EBADMSG);
-    fail_round(source, round, answer.error().message());
-    round.ask_again = std::min(round.ask_again, now + pause_after(container.failures));
-    round.later.push_back(&source);
+    take_error(source, round, answer.error());
     return;
   }
   source.breaker.answered();
-  if (!*answer) {
+  if (!api.checks_cgroup() && !container.doubt.empty()) {
+    return;  // that came up while it was being asked
+  }
+  if (*answer || api.runtime() == Runtime::kUnknown) {  // of all runtimes' containers it knows some sooner than others
+    round.later.push_back(&source);
+  }
+  if (*answer) {
+    take_answer(api, round, std::move(**answer));
+  } else {
     round.no.push_back(std::string(api.name()) + " knows no container " + container.path.container_id);
     round.no_pod = api.tells_of_pods() ? round.no.back() : round.no_pod;
     round.relevant_no = round.relevant_no || concerns(api, container.path);
-    if (api.runtime() == Runtime::kUnknown) {
-      round.later.push_back(&source);  // it knows of all runtimes' containers, some sooner than others
-    }
+  }
+}
+
+void Inquiry::take_error(Source& source, Round& round, const Error& error) {
+  const TimePoint now = SteadyClock::now();
+  if (error.code == ETIMEDOUT) {
+    source.breaker.timed_out(now);
+  }
+  round.retry = round.retry || error.code == ECONNREFUSED;
+  round.elsewhere = round.elsewhere || (source.api->checks_cgroup() && error.code == EBADMSG);
+  fail_round(source, round, error.message());
+  round.ask_again = std::min(round.ask_again, now + pause_after(round.container->failures));
+  round.later.push_back(&source);
+}
+
+void Inquiry::take_answer(const ContainerSource& api, Round& round, Container answer) {
+  KnownContainer& container = *round.container;
+  if (api.checks_cgroup()) {
+    container.doubt.clear();
+    round.confirmed = true;
+  } else if (!round.confirmed && container.live > 0 && has_ended(answer)) {
+    round.errors.push_back(std::string(api.name()) + " says that the container of this id has ended");
+    round.retry = true;  // it may just be started again, or its cgroup just be removed
     return;
   }
-  round.later.push_back(&source);
   if (api.tells_of_pods()) {
     // The pod alone is told of a container just started, whose request comes later, and always of a sandbox.
     const bool sandbox = round.found.pod && round.found.pod->sandbox;
-    round.no_pod = (*answer)->name.empty() && !sandbox ? (*answer)->unknown_reason : "";
+    round.no_pod = answer.name.empty() && !sandbox ? answer.unknown_reason : "";
   }
   if (api.runtime() != Runtime::kUnknown) {
-    (*answer)->runtime = api.runtime();  // who answers knows better than the path
+    answer.runtime = api.runtime();  // who answers knows better than the path
+    answer.state.reset();            // of this moment only: inspect() tells the whole
   }
-  if ((*answer)->name.empty()) {
+  if (answer.name.empty()) {
     round.nameless = true;
-    if (!(*answer)->unknown_reason.empty()) {
-      round.errors.push_back((*answer)->unknown_reason);
+    if (!answer.unknown_reason.empty()) {
+      round.errors.push_back(answer.unknown_reason);
     }
   }
-  merge(round.found, std::move(**answer));
+  merge(round.found, std::move(answer));
   if (!round.found.name.empty()) {  // good enough for who waits; what the others add comes later
     round.found.unknown_reason = round.found.image.empty() ? std::string(api.name()) + " told no image" : "";
     container.container = round.found;
@@ -221,46 +258,61 @@ void Inquiry::say_what_the_pod_lacks(Container& container, const Round& round) {
   }
 }
 
-void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& round) {
+void Inquiry::finish(Round& round) {
+  KnownContainer& container = *round.container;
   say_what_the_pod_lacks(round.found, round);
-  if (!round.found.name.empty()) {
-    if (round.found.image.empty()) {
-      std::vector<std::string> why = {round.found.unknown_reason};
-      why.insert(why.end(), round.errors.begin(), round.errors.end());
-      round.found.unknown_reason = join(why);
-    }
-    container->container = std::move(round.found);
-    container->pending = false;
-    container->settled = true;
-    container->failures = 0;
-    container->doubt.clear();
-    queue_inspections(container, round.later);
-    return;
-  }
   if (round.elsewhere) {
-    container->doubt = "the container of this id is in another cgroup";
+    container.doubt = "the container of this id is in another cgroup";
   }
-  if ((round.retry || round.relevant_no || round.nameless) && try_again_soon(container)) {
+  if (!round.found.name.empty() && container.doubt.empty()) {
+    settle_named(round);
+  } else if ((round.retry || round.relevant_no || round.nameless) && try_again_soon(round.container)) {
+    const std::string why =
+        container.doubt.empty() ? join(round.errors.empty() ? round.no : round.errors) : container.doubt;
+    if (container.container.name.empty() && !why.empty()) {
+      container.container.unknown_reason = why;  // for who does not wait that long
+    }
     return;
-  }
-  container->pending = false;
-  if (!container->doubt.empty()) {
-    container->settled = false;  // the other cgroup may go
-    container->ask_again = SteadyClock::now() + pause_after(container->failures++);
-    container->container = container_from_path(container->path);
-    container->container.unknown_reason = container->doubt;
-    return;
-  }
-  if (round.errors.empty() && !round.nameless) {
-    container->settled = true;  // all answered: that is final
+  } else if (!container.doubt.empty()) {
+    leave_in_doubt(container);
   } else {
-    const TimePoint soon = SteadyClock::now() + pause_after(container->failures++);
-    container->ask_again = round.ask_again == kNever ? soon : round.ask_again;
+    settle_nameless(round);
   }
-  if (!container->container.name.empty()) {
+  container.pending = false;
+}
+
+void Inquiry::settle_named(Round& round) {
+  KnownContainer& container = *round.container;
+  if (round.found.image.empty()) {
+    std::vector<std::string> why = {round.found.unknown_reason};
+    why.insert(why.end(), round.errors.begin(), round.errors.end());
+    round.found.unknown_reason = join(why);
+  }
+  container.container = std::move(round.found);
+  container.settled = true;
+  container.failures = 0;
+  queue_inspections(round.container, round.later);
+}
+
+void Inquiry::leave_in_doubt(KnownContainer& container) {
+  container.settled = false;  // the other cgroup may go
+  container.ask_again = SteadyClock::now() + pause_after(container.failures++);
+  container.container = container_from_path(container.path);
+  container.container.unknown_reason = container.doubt;
+}
+
+void Inquiry::settle_nameless(Round& round) {
+  KnownContainer& container = *round.container;
+  const CgroupPath& path = container.path;
+  if (round.errors.empty() && !round.nameless) {
+    container.settled = true;  // all answered: that is final
+  } else {
+    const TimePoint soon = SteadyClock::now() + pause_after(container.failures++);
+    container.ask_again = round.ask_again == kNever ? soon : round.ask_again;
+  }
+  if (!container.container.name.empty()) {
     return;  // named before; removed since, or an earlier answer holds
   }
-  const CgroupPath& path = container->path;
   std::vector<std::string> why;
   if (path.runtime == Runtime::kUnknown) {
     why.push_back(container_from_path(path).unknown_reason);
@@ -273,7 +325,7 @@ void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& ro
     }
   }
   round.found.unknown_reason = why.empty() ? container_from_path(path).unknown_reason : join(why);
-  container->container = std::move(round.found);
+  container.container = std::move(round.found);
 }
 
 // A few times more while the container's cgroup lives.
@@ -316,6 +368,9 @@ void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
   lock.unlock();
   auto answer = source.api->inspect(container.path, stop);
   lock.lock();
+  if (!container.doubt.empty()) {
+    return;  // that came up while it was being asked
+  }
   if (answer) {
     source.slow_inspections = 0;
   } else if (answer.error().code == ETIMEDOUT && ++source.slow_inspections >= kSlowInARow) {

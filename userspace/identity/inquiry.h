@@ -31,6 +31,8 @@ class Inquiry {
 
   // Has the container looked up at `when`, unless it waits already or nobody could know it.
   void ask(const std::shared_ptr<KnownContainer>& container, TimePoint when);
+  // As ask, since what is known of it may be wrong by now: also when a look-up runs, which may have read what was.
+  void changed(const std::shared_ptr<KnownContainer>& container, TimePoint when);
   // As ask, for one that nobody could tell, once its pause is over. True: there is something new to run.
   bool ask_again_if_due(const std::shared_ptr<KnownContainer>& container);
   // Something happened to a named container: what the runtime says of its state is read again soon.
@@ -62,7 +64,12 @@ class Inquiry {
   void ask_one(Source& source, Round& round, Lock& lock, const std::stop_token& stop);
   static void fail_round(const Source& source, Round& round, const std::string& why);
   static void say_what_the_pod_lacks(Container& container, const Round& round);
-  void finish(const std::shared_ptr<KnownContainer>& container, Round& round);
+  static void take_error(Source& source, Round& round, const Error& error);
+  static void take_answer(const ContainerSource& api, Round& round, Container answer);
+  void finish(Round& round);
+  void settle_named(Round& round);
+  static void leave_in_doubt(KnownContainer& container);
+  static void settle_nameless(Round& round);
   void inspect(const Job& job, Lock& lock, const std::stop_token& stop);
   bool try_again_soon(const std::shared_ptr<KnownContainer>& container);
 

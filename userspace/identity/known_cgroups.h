@@ -35,6 +35,7 @@ struct KnownContainer {
   unsigned tries = 0;    // since it was first asked for, or since it last failed for good
   unsigned failures = 0;
   bool asking = false;                                // a look-up waits or runs
+  bool outdated = false;                              // something changed since the last one began
   bool inspect_queued = false;                        // an inspection waits
   std::chrono::steady_clock::time_point ask_again{};  // not before, after a failure
 };

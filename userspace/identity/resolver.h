@@ -26,7 +26,7 @@ struct ResolverSettings {
   std::optional<SystemRoot> bundles;
   // Docker's API socket. Empty: do not ask.
   std::string docker_socket = "/var/run/docker.sock";
-  std::optional<PodmanApi::Sockets> podman;
+  PodmanApi::Sockets podman{.root = {}, .user_runtime_dirs = {}};
   std::optional<KubernetesEndpoint> kubernetes;
   // Follow the event streams of Docker and of root's Podman: what the runtime says of a container's end is read then,
   // and a daemon that is back is asked at once.
