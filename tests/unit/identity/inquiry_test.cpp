@@ -115,7 +115,7 @@ TEST_F(InquiryTest, ContainerdUnderKubernetesIsAskedForOnce) {
 }
 
 // Knows pods, as the Kubernetes API does.
-class FakePods final : public ContainerSource {
+class FakePods final : public testing_support::FakeSource {
  public:
   [[nodiscard]] Runtime runtime() const override { return Runtime::kUnknown; }
   [[nodiscard]] const char* name() const override { return "Kubernetes"; }
@@ -123,27 +123,12 @@ class FakePods final : public ContainerSource {
   [[nodiscard]] bool may_add(const CgroupPath& path, const Container& /*known*/) const override {
     return !path.pod_uid.empty();
   }
-  [[nodiscard]] Answer look_up(const CgroupPath&, const std::stop_token&) override { return FakeSource::next(answers); }
-  [[nodiscard]] Answer inspect(const CgroupPath&, const std::stop_token&) override {
-    return FakeSource::next(inspections);
-  }
-
-  std::deque<Answer> answers;
-  std::deque<Answer> inspections{Answer(std::nullopt)};
 };
 
-class PodInquiryTest : public InquiryTest {
+class PodInquiryTest : public testing_support::InquiryFixture<FakeDocker, FakePods> {
  protected:
   PodInquiryTest() {
-    auto names = std::make_unique<FakeSource>();
-    auto pods = std::make_unique<FakePods>();
-    names_ = names.get();
-    pods_ = pods.get();
     names_->answers = {Container{.name = "app", .image = "shop:1", .pod = Pod{.name = "shop-1", .name_space = "shop"}}};
-    std::vector<std::unique_ptr<ContainerSource>> sources;
-    sources.push_back(std::move(names));
-    sources.push_back(std::move(pods));
-    inquiry_ = Inquiry(std::move(sources));
   }
   std::shared_ptr<KnownContainer> asked_for() {
     auto it = container("/kubepods/pod4c9f1a30-7c0d-4f0e-9d1b-0a1b2c3d4e5f/" + kId);
@@ -155,8 +140,8 @@ class PodInquiryTest : public InquiryTest {
     return Container{.name = "app", .pod = Pod{.labels = {{"app", "shop"}}, .owner = Owner{"Deployment", "shop"}}};
   }
 
-  FakeSource* names_ = nullptr;
-  FakePods* pods_ = nullptr;
+  FakeDocker* const names_ = &source<FakeDocker>();
+  FakePods* const pods_ = &source<FakePods>();
 };
 
 TEST_F(PodInquiryTest, APodThatIsToldLacksNothing) {
@@ -197,13 +182,12 @@ TEST_F(PodInquiryTest, AnApiThatComesBackTellsWhatWasMissing) {
   EXPECT_EQ(it->container.pod->owner->name, "shop");
 }
 
-TEST_F(PodInquiryTest, WithoutSuchASourceNothingIsSaid) {
-  std::vector<std::unique_ptr<ContainerSource>> sources;
-  auto names = std::make_unique<FakeSource>();
-  names->answers = names_->answers;
-  sources.push_back(std::move(names));
-  inquiry_ = Inquiry(std::move(sources));
-  EXPECT_EQ(asked_for()->container.pod->unknown_reason, "");
+TEST_F(InquiryTest, WhereNobodyIsAskedForPodsTheyLackNothing) {
+  source_->answers = {Container{.name = "app", .image = "shop:1", .pod = Pod{.name = "shop-1", .name_space = "shop"}}};
+  const auto it = container("/kubepods/pod4c9f1a30-7c0d-4f0e-9d1b-0a1b2c3d4e5f/" + kId);
+  look_up(it);
+  EXPECT_EQ(it->container.pod->name, "shop-1");
+  EXPECT_EQ(it->container.pod->unknown_reason, "");
 }
 
 TEST_F(InquiryTest, ATimeOutStopsAllOtherQuestionsForAWhile) {
