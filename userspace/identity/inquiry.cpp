@@ -16,6 +16,7 @@ constexpr std::size_t kMaxJobs = 8192;
 constexpr std::array kRetryAfter = {milliseconds(50), milliseconds(200), milliseconds(1000)};
 // The first lets `docker start` finish, which holds the container's lock.
 constexpr std::array kInspectAfter = {milliseconds(1000), milliseconds(5000), milliseconds(30'000)};
+constexpr milliseconds kBeginning{50};  // for a source that is just beginning
 constexpr seconds kFirstPause{5};
 constexpr seconds kLongestPause{300};
 
@@ -51,6 +52,7 @@ struct Inquiry::Round {
   bool retry = false;      // one refused, as a daemon that is being restarted does
   TimePoint ask_again = kNever;
   std::vector<Source*> later;  // those that told or failed: by and by they may have more to tell
+  std::vector<Source*> beginning;
 };
 
 Inquiry::Inquiry(std::vector<std::unique_ptr<ContainerSource>> sources) {
@@ -122,7 +124,9 @@ void Inquiry::run_next(Lock& lock, const std::stop_token& stop) {
   const Job job = std::move(jobs_.extract(jobs_.begin()).mapped());
   if (job.inspect != nullptr) {
     job.container->inspect_queued = false;
-    inspect(job, lock, stop);
+    if (!inspect(job, lock, stop) && job.beginning) {
+      --job.container->beginning;
+    }
   } else {
     look_up(job.container, lock, stop);
   }
@@ -158,11 +162,12 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
     if (answer.error().code == ETIMEDOUT) {
       source.breaker.timed_out(now);
     }
-    round.retry = round.retry || answer.error().code == ECONNREFUSED;
+    const bool beginning = answer.error().code == EINPROGRESS;
+    round.retry = round.retry || beginning || answer.error().code == ECONNREFUSED;
     round.elsewhere = round.elsewhere || (api.checks_cgroup() && answer.error().code == EBADMSG);
     round.errors.push_back(answer.error().message());
     round.ask_again = std::min(round.ask_again, now + pause_after(container.failures));
-    round.later.push_back(&source);
+    (beginning ? round.beginning : round.later).push_back(&source);
     return;
   }
   source.breaker.answered();
@@ -204,7 +209,7 @@ void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& ro
     container->settled = true;
     container->failures = 0;
     container->doubt.clear();
-    queue_inspections(container, round.later);
+    queue_inspections(container, round);
     return;
   }
   if (round.elsewhere) {
@@ -256,35 +261,44 @@ bool Inquiry::try_again_soon(const std::shared_ptr<KnownContainer>& container) {
   return queue(SteadyClock::now() + wait, {.container = container});
 }
 
-void Inquiry::queue_inspections(const std::shared_ptr<KnownContainer>& container, const std::vector<Source*>& later) {
+void Inquiry::queue_inspections(const std::shared_ptr<KnownContainer>& container, const Round& round) {
+  for (Source* const source : round.beginning) {
+    if (queue(SteadyClock::now() + kBeginning, {.container = container, .inspect = source, .beginning = true})) {
+      ++container->beginning;
+    }
+  }
   for (Source& source : sources_) {
     // Its runtime knows more, also when a bundle had told the name already.
     const bool own = source.api->runtime() == container->container.runtime;
-    if (container->live > 0 && (own || std::ranges::find(later, &source) != later.end())) {
+    if (container->live > 0 && (own || std::ranges::find(round.later, &source) != round.later.end())) {
       queue(SteadyClock::now() + kInspectAfter.front(), {.container = container, .inspect = &source});
     }
   }
 }
 
-void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
+bool Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
   constexpr unsigned kSlowInARow = 3;
   KnownContainer& container = *job.container;
   Source& source = *job.inspect;
   if ((container.live == 0 && !job.also_gone) || !container.doubt.empty()) {
-    return;
+    return false;
   }
   Job again = job;
   ++again.inspect_tries;
+  again.beginning = false;
   const bool may_try_again = again.inspect_tries < kInspectAfter.size();
   if (!source.breaker.allows(SteadyClock::now())) {
     if (may_try_again) {
       queue(source.breaker.closed_from(), std::move(again));
     }
-    return;
+    return false;
   }
   lock.unlock();
   auto answer = source.api->inspect(container.path, stop);
   lock.lock();
+  if (job.beginning && !answer && answer.error().code == EINPROGRESS) {
+    return queue(SteadyClock::now() + kBeginning, job);
+  }
   if (answer) {
     source.slow_inspections = 0;
   } else if (answer.error().code == ETIMEDOUT && ++source.slow_inspections >= kSlowInARow) {
@@ -306,6 +320,7 @@ void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
     const auto wait = job.also_gone ? kRetryAfter[1] : kInspectAfter[again.inspect_tries];
     queue(SteadyClock::now() + wait, std::move(again));
   }
+  return false;
 }
 
 }  // namespace memcrest

@@ -165,7 +165,7 @@ Identity Resolver::State::describe(std::uint64_t id, KnownCgroups::Entry& entry)
       work_there.notify_one();
     }
     identity.pending = entry.container->pending;
-    identity.more_coming = entry.container->asking;
+    identity.more_coming = entry.container->asking || entry.container->beginning > 0;
     identity.container = entry.container->container;
     for (OuterContainer& outer : identity.container.outer) {
       const auto around = known.container(outer.id);

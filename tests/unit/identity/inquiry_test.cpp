@@ -25,7 +25,7 @@ class FakeSource final : public ContainerSource {
   [[nodiscard]] Runtime runtime() const override { return Runtime::kDocker; }
   [[nodiscard]] const char* name() const override { return "Docker"; }
   [[nodiscard]] bool may_add(const CgroupPath& path, const Container& known) const override {
-    return path.docker_candidate && known.name.empty();
+    return path.docker_candidate && (known.name.empty() || adds);
   }
   [[nodiscard]] Answer look_up(const CgroupPath& path, const std::stop_token&) override {
     asked.push_back(path.container_id);
@@ -44,6 +44,7 @@ class FakeSource final : public ContainerSource {
     return answer;
   }
 
+  bool adds = false;  // also to what has a name
   std::deque<Answer> answers;
   std::deque<Answer> inspections{Answer(std::nullopt)};
   std::vector<std::string> asked;
@@ -102,6 +103,53 @@ TEST_F(InquiryTest, NamesAContainer) {
   EXPECT_EQ(it->container.image, "my-app:latest");
   EXPECT_EQ(it->container.unknown_reason, "");
   EXPECT_EQ(it->container.id, kId);
+}
+
+TEST_F(InquiryTest, ASourceThatIsJustBeginningIsAskedAgainAtOnce) {
+  source_->answers = {error(EINPROGRESS), web()};
+  const auto it = container("/docker/" + kId);
+  inquiry_.ask(it, Inquiry::kAtOnce);
+  run(milliseconds(300));
+  EXPECT_EQ(it->container.name, "web");
+}
+
+TEST_F(InquiryTest, WhoeverWaitsForAllWaitsForASourceThatIsJustBeginning) {
+  auto more = std::make_unique<FakeSource>();
+  FakeSource& late = *more;
+  late.adds = true;
+  late.answers = {error(EINPROGRESS)};
+  late.inspections = {error(EINPROGRESS), error(EINPROGRESS), Container{.labels = {{"tier", "front"}}}};
+  std::vector<std::unique_ptr<ContainerSource>> sources = make_sources();
+  source_->answers = {web()};
+  sources.push_back(std::move(more));
+  inquiry_ = Inquiry(std::move(sources));
+
+  const auto it = container("/docker/" + kId);
+  inquiry_.ask(it, Inquiry::kAtOnce);
+  run();
+  EXPECT_EQ(it->container.name, "web");
+  EXPECT_EQ(it->beginning, 1U);
+  run(milliseconds(800));
+  EXPECT_EQ(it->beginning, 0U);
+  EXPECT_EQ(it->container.labels.at("tier"), "front");
+  EXPECT_EQ(late.inspected.size(), 3U);
+}
+
+TEST_F(InquiryTest, NobodyWaitsForASourceThatBeganAndFailed) {
+  auto more = std::make_unique<FakeSource>();
+  more->adds = true;
+  more->answers = {error(EINPROGRESS)};
+  more->inspections = {error(EAGAIN)};
+  std::vector<std::unique_ptr<ContainerSource>> sources = make_sources();
+  source_->answers = {web()};
+  sources.push_back(std::move(more));
+  inquiry_ = Inquiry(std::move(sources));
+
+  const auto it = container("/docker/" + kId);
+  inquiry_.ask(it, Inquiry::kAtOnce);
+  run(milliseconds(300));
+  EXPECT_EQ(it->beginning, 0U);
+  EXPECT_EQ(it->container.name, "web");
 }
 
 TEST_F(InquiryTest, NobodyToAskIsNotPending) {
