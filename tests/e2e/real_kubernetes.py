@@ -116,7 +116,7 @@ class RealKubernetesTest(harness.TestCase):
             killed = status_of(pod)['lastState']['terminated']
             self.assertEqual((killed['reason'], killed['exitCode']), ('OOMKilled', 137))
             second = watch.wait_for('oom', killed['containerID'].removeprefix('containerd://'))
-            first = watch.wait_for('oom', match=lambda i: i['container']['state']['restart_count'] == 0)
+            first = watch.wait_for('oom', match=lambda i: (i['container']['state'] or {}).get('restart_count') == 0)
         for restarts, incident in enumerate((first, second)):
             self.assert_told(incident['container'], pod, owner)
             self.assertEqual(incident['container']['state']['restart_count'], restarts)
