@@ -203,14 +203,14 @@ class Cgroups:
             yield path
         finally:
             for mount in self.mounts:
-                wait_until(lambda at=mount + path: self._remove(at), timeout=5)
+                wait_until(lambda at=mount + path: self.remove(at), timeout=5)
 
     def _hand_down(self, path):
         with open(os.path.join(self.dir(path), 'cgroup.subtree_control'), 'w', encoding='utf-8') as file:
             file.write('+memory')
 
     @staticmethod
-    def _remove(top):
+    def remove(top):
         for directory, _, _ in os.walk(top, topdown=False):
             try:
                 os.rmdir(directory)

@@ -17,6 +17,7 @@ constexpr std::size_t kMaxJobs = 8192;
 constexpr std::array kRetryAfter = {milliseconds(50), milliseconds(200), milliseconds(1000)};
 // The first lets `docker start` finish, which holds the container's lock.
 constexpr std::array kInspectAfter = {milliseconds(1000), milliseconds(5000), milliseconds(30'000)};
+constexpr milliseconds kBeginning{50};  // for a source that is just beginning
 constexpr seconds kFirstPause{5};
 constexpr seconds kLongestPause{300};
 
@@ -60,6 +61,7 @@ struct Inquiry::Round {
   std::string no_pod;      // why nobody tells of its pod, by now
   TimePoint ask_again = kNever;
   std::vector<Source*> later;  // those that told or failed: by and by they may have more to tell
+  std::vector<Source*> beginning;
 };
 
 Inquiry::Inquiry(std::vector<std::unique_ptr<ContainerSource>> sources) {
@@ -136,7 +138,9 @@ void Inquiry::run_next(Lock& lock, const std::stop_token& stop) {
   const Job job = std::move(jobs_.extract(jobs_.begin()).mapped());
   if (job.inspect != nullptr) {
     job.container->inspect_queued = false;
-    inspect(job, lock, stop);
+    if (!inspect(job, lock, stop) && job.beginning) {
+      --job.container->beginning;
+    }
   } else {
     look_up(job.container, lock, stop);
   }
@@ -206,11 +210,12 @@ void Inquiry::take_error(Source& source, Round& round, const Error& error) {
   if (error.code == ETIMEDOUT) {
     source.breaker.timed_out(now);
   }
-  round.retry = round.retry || error.code == ECONNREFUSED;
+  const bool beginning = error.code == EINPROGRESS;
+  round.retry = round.retry || beginning || error.code == ECONNREFUSED;
   round.elsewhere = round.elsewhere || (source.api->checks_cgroup() && error.code == EBADMSG);
   fail_round(source, round, error.message());
   round.ask_again = std::min(round.ask_again, now + pause_after(round.container->failures));
-  round.later.push_back(&source);
+  (beginning ? round.beginning : round.later).push_back(&source);
 }
 
 void Inquiry::take_answer(const ContainerSource& api, Round& round, Container answer) {
@@ -291,7 +296,7 @@ void Inquiry::settle_named(Round& round) {
   container.container = std::move(round.found);
   container.settled = true;
   container.failures = 0;
-  queue_inspections(round.container, round.later);
+  queue_inspections(round);
 }
 
 void Inquiry::leave_in_doubt(KnownContainer& container) {
@@ -338,38 +343,48 @@ bool Inquiry::try_again_soon(const std::shared_ptr<KnownContainer>& container) {
   return queue(SteadyClock::now() + wait, {.container = container});
 }
 
-void Inquiry::queue_inspections(const std::shared_ptr<KnownContainer>& container, const std::vector<Source*>& later) {
+void Inquiry::queue_inspections(const Round& round) {
+  const std::shared_ptr<KnownContainer>& container = round.container;
+  for (Source* const source : round.beginning) {
+    if (queue(SteadyClock::now() + kBeginning, {.container = container, .inspect = source, .beginning = true})) {
+      ++container->beginning;
+    }
+  }
   for (Source& source : sources_) {
     // Its runtime knows more, also when a bundle had told the name already.
     const bool own = source.api->runtime() == container->container.runtime;
-    if (container->live > 0 && (own || std::ranges::find(later, &source) != later.end())) {
+    if (container->live > 0 && (own || std::ranges::find(round.later, &source) != round.later.end())) {
       queue(SteadyClock::now() + kInspectAfter.front(), {.container = container, .inspect = &source});
     }
   }
 }
 
-void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
+bool Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
   constexpr unsigned kSlowInARow = 3;
   KnownContainer& container = *job.container;
   Source& source = *job.inspect;
   if ((container.live == 0 && !job.also_gone) || !container.doubt.empty()) {
-    return;
+    return false;
   }
   Job again = job;
   ++again.inspect_tries;
+  again.beginning = false;
   // A pod's labels and owner are waited for as long as the container lives; they come from memory, at no cost.
   const bool may_try_again = again.inspect_tries < kInspectAfter.size() || source.api->tells_of_pods();
   if (!source.breaker.allows(SteadyClock::now())) {
     if (may_try_again) {
       queue(source.breaker.closed_from(), std::move(again));
     }
-    return;
+    return false;
   }
   lock.unlock();
   auto answer = source.api->inspect(container.path, stop);
   lock.lock();
   if (!container.doubt.empty()) {
-    return;  // that came up while it was being asked
+    return false;  // that came up while it was being asked
+  }
+  if (job.beginning && !answer && answer.error().code == EINPROGRESS) {
+    return queue(SteadyClock::now() + kBeginning, job);
   }
   if (answer) {
     source.slow_inspections = 0;
@@ -391,7 +406,7 @@ void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
     if (source.api->tells_of_pods() && known.pod) {
       known.pod->unknown_reason.clear();
     }
-    return;
+    return false;
   }
   if (const auto& pod = container.container.pod; !answer && source.api->tells_of_pods() && pod && !pod->sandbox) {
     container.container.pod->unknown_reason = answer.error().message();
@@ -402,6 +417,7 @@ void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
                           : kInspectAfter[std::min<std::size_t>(again.inspect_tries, kInspectAfter.size() - 1)];
     queue(SteadyClock::now() + wait, std::move(again));
   }
+  return false;
 }
 
 }  // namespace memcrest

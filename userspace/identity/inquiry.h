@@ -53,12 +53,13 @@ class Inquiry {
     Source* inspect = nullptr;   // this one; null: look up, with all
     unsigned inspect_tries = 0;  // so far
     bool also_gone = false;      // inspect it although its cgroups are gone: its end is what is asked for
+    bool beginning = false;      // the source was just beginning; counted in the container
   };
   struct Round;  // one container asked for with all sources
 
   [[nodiscard]] Source* source_for(const KnownContainer& container);
   bool queue(TimePoint when, Job job);
-  void queue_inspections(const std::shared_ptr<KnownContainer>& container, const std::vector<Source*>& later);
+  void queue_inspections(const Round& round);
   void look_up(const std::shared_ptr<KnownContainer>& container, Lock& lock, const std::stop_token& stop);
   [[nodiscard]] static bool may_ask(const Source& source, const Round& round);
   void ask_one(Source& source, Round& round, Lock& lock, const std::stop_token& stop);
@@ -70,7 +71,8 @@ class Inquiry {
   void settle_named(Round& round);
   static void leave_in_doubt(KnownContainer& container);
   static void settle_nameless(Round& round);
-  void inspect(const Job& job, Lock& lock, const std::stop_token& stop);
+  // True: `job.beginning` still holds, and the job is queued again.
+  bool inspect(const Job& job, Lock& lock, const std::stop_token& stop);
   bool try_again_soon(const std::shared_ptr<KnownContainer>& container);
 
   std::vector<Source> sources_;  // never grows after construction: jobs point into it

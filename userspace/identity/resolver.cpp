@@ -33,7 +33,7 @@ std::unique_ptr<KubernetesApi> make_kubernetes(const ResolverSettings& settings)
     return nullptr;
   }
   KubernetesOptions options;
-  options.patience = settings.kubernetes_patience;
+  options.patience = milliseconds(0);  // names of other containers would wait too: it is asked again
   options.cache.tombstone_age = settings.tombstone_age;
   return std::make_unique<KubernetesApi>(*settings.kubernetes, options);
 }
@@ -199,7 +199,7 @@ Identity Resolver::State::describe(std::uint64_t id, KnownCgroups::Entry& entry)
       work_there.notify_one();
     }
     identity.pending = entry.container->pending;
-    identity.more_coming = entry.container->asking;
+    identity.more_coming = entry.container->asking || entry.container->beginning > 0;
     identity.container = entry.container->container;
     for (OuterContainer& outer : identity.container.outer) {
       const auto around = known.container(outer.id);

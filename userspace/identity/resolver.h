@@ -32,9 +32,6 @@ struct ResolverSettings {
   // and a daemon that is back is asked at once.
   bool follow_events = false;
   std::chrono::milliseconds api_timeout{2000};  // for one whole request, connect to last byte
-  // How long the first list of pods is waited for. Names of other containers wait too; what comes later is asked for
-  // later.
-  std::chrono::milliseconds kubernetes_patience{0};
   std::chrono::nanoseconds tombstone_age{std::chrono::minutes(10)};
   std::size_t max_known = 65536;  // cgroups kept, tombstones included; the oldest tombstones go first
 };

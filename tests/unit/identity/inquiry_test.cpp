@@ -42,6 +42,14 @@ TEST_F(InquiryTest, NamesAContainer) {
   EXPECT_EQ(it->container.id, kId);
 }
 
+TEST_F(InquiryTest, ASourceThatIsJustBeginningIsAskedAgainAtOnce) {
+  source_->answers = {error(EINPROGRESS), web()};
+  const auto it = container("/docker/" + kId);
+  inquiry_.ask(it, Inquiry::kAtOnce);
+  run(milliseconds(300));
+  EXPECT_EQ(it->container.name, "web");
+}
+
 TEST_F(InquiryTest, NobodyToAskIsNotPending) {
   const auto it = container("/machine.slice/libpod-" + kId + ".scope");
   inquiry_.ask(it, Inquiry::kAtOnce);
@@ -180,6 +188,29 @@ TEST_F(PodInquiryTest, AnApiThatComesBackTellsWhatWasMissing) {
   run(milliseconds(5500));
   EXPECT_EQ(it->container.pod->unknown_reason, "");
   EXPECT_EQ(it->container.pod->owner->name, "shop");
+}
+
+TEST_F(PodInquiryTest, WhoeverWaitsForAllWaitsForASourceThatIsJustBeginning) {
+  pods_->answers = {error(EINPROGRESS)};
+  pods_->inspections = {error(EINPROGRESS), error(EINPROGRESS), owned()};
+  const auto it = asked_for();
+  EXPECT_EQ(it->container.name, "app");
+  EXPECT_EQ(it->beginning, 1U);
+  run(milliseconds(800));
+  EXPECT_EQ(it->beginning, 0U);
+  EXPECT_EQ(it->container.pod->owner->name, "shop");
+  EXPECT_EQ(it->container.pod->unknown_reason, "");
+  EXPECT_EQ(pods_->inspected.size(), 3U);
+}
+
+TEST_F(PodInquiryTest, NobodyWaitsForASourceThatBeganAndFailed) {
+  pods_->answers = {error(EINPROGRESS)};
+  pods_->inspections = {error(EAGAIN)};
+  const auto it = asked_for();
+  run(milliseconds(300));
+  EXPECT_EQ(it->beginning, 0U);
+  EXPECT_EQ(it->container.name, "app");
+  EXPECT_NE(it->container.pod->unknown_reason, "");
 }
 
 TEST_F(InquiryTest, WhereNobodyIsAskedForPodsTheyLackNothing) {
