@@ -151,12 +151,12 @@ class Containerd(PrivateRuntime):
         if self.daemon:
             self.daemon.collect()
 
-    def command(self):
-        """memcrest that finds the bundles in /run/containerd."""
+    def memcrest(self):
+        """memcrest as a command that finds the bundles in /run/containerd."""
         return seeing(f'{self.dir}/view', {'/run/containerd': f'{self.dir}/state'})
 
     def watch(self, *options):
-        return Watch(*options, socket='', command=self.command())
+        return Watch(*options, socket='', command=self.memcrest())
 
     @contextlib.contextmanager
     def stopped(self):

@@ -71,6 +71,18 @@ class UsageTest(harness.TestCase):
     def test_values_that_contradict_each_other(self):
         self.assert_usage_error('watch', '--step', '64m', '--burst-min', '16m', word='--burst-min')
 
+    def test_settings_of_kubernetes_that_cannot_be(self):
+        for verb in ('ps', 'watch'):
+            for arguments, word in (
+                (['--kubernetes-ca', '/ca.pem'], '--kubernetes-server is needed'),
+                (['--kubernetes-server', 'k8s.example'], 'https://'),
+                (['--kubernetes-server', 'http://k8s.example', '--kubernetes-node', 'n'], 'plain http'),
+                (['--kubernetes-server', 'https://k8s.example', '--kubernetes-node', 'n'], 'CA file'),
+                (['--kubernetes-server', 'https://k8s.example', '--kubernetes-ca', '/ca.pem'], 'NODE_NAME'),
+            ):
+                with self.subTest(verb=verb, arguments=arguments):
+                    self.assert_usage_error(verb, *arguments, word=word)
+
     def test_hostile_arguments_are_not_echoed_raw(self):
         self.assert_usage_error('watch', '--step', '\x1b[31mred\nline')
         self.assert_usage_error('\x1b[2J')

@@ -5,6 +5,7 @@ import contextlib
 import http.server
 import json
 import os
+import secrets
 import ssl
 import threading
 
@@ -149,7 +150,7 @@ class CriTest(ContainerdTest):
 class CtrTest(ContainerdTest):
     """Ids are whatever the user says, and in no path is a runtime's name."""
 
-    def assert_names_ctr(self, incident, container):
+    def assert_names_ctr(self, incident, container, cgroup=None):
         """The image stands in containerd's own database only, so that it may be unknown."""
         image = incident['container']['image']
         if image is None:
@@ -158,7 +159,7 @@ class CtrTest(ContainerdTest):
         self.assert_names(incident, container, container, image and IMAGE)
         self.assertEqual(incident['container']['runtime_namespace'], 'default')
         self.assertIsNone(incident['container']['pod'])
-        self.assertEqual(incident['cgroup']['path'], f'/default/{container}')
+        self.assertEqual(incident['cgroup']['path'], cgroup or f'/default/{container}')
 
     def test_main_process_and_removed_at_once(self):
         with containerd.watch() as watch:
@@ -173,6 +174,24 @@ class CtrTest(ContainerdTest):
             incident = watch.wait_for('oom', container)
             self.assert_names_ctr(incident, container)
             self.assertFalse(incident['victims'][0]['main_process'])
+
+    def check_cgroup(self, cgroup, container):
+        """A cgroup that the container's maker chose, as nerdctl and the systemd driver would."""
+        with containerd.watch() as watch:
+            code = containerd.ctr_run(container, 'hog', 'anon', '256m', options=['--rm', '--cgroup', cgroup])
+            self.assertEqual(code, 137)
+            incident = watch.wait_for('oom', container)
+            self.assert_names_ctr(incident, container, cgroup)
+            self.assertEqual(incident['limit']['bytes'], 64 * MIB)
+
+    def test_in_a_cgroup_of_nerdctl(self):
+        container = secrets.token_hex(32)
+        self.check_cgroup(f'/nerdctl/{container}', container)
+
+    def test_in_a_scope_as_of_systemd(self):
+        container = secrets.token_hex(32)
+        with cgroups.made(f'/{unique()}.slice') as at:
+            self.check_cgroup(f'{at}/nerdctl-{container}.scope', container)
 
     def test_memcrest_started_after_the_container(self):
         self.check_running(containerd.watch())
@@ -253,7 +272,7 @@ class KubernetesApiTest(ContainerdTest):
             self.assertTrue(any(found['unknown_reason'] in gap for gap in incident['evidence']['gaps']), incident)
             self.assertFalse(incident['evidence']['complete'])
             running = pod.run('web', 'sleep', '600')
-            command = [*containerd.command(), 'ps', '--docker-socket', '', *options]
+            command = [*containerd.memcrest(), 'ps', '--docker-socket', '', *options]
             rows = [json.loads(line) for line in harness.run(*command, '--json').stdout.splitlines()]
             row = next(row for row in rows if row['container']['id'] == running)
             self.assertRegex(row['container']['pod']['unknown_reason'], reason)

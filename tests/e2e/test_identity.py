@@ -254,6 +254,17 @@ class PathTest(harness.TestCase):
             self.assertIn('same container id', incident['container']['unknown_reason'])
         docker('rm', '-f', container)
 
+    def test_a_container_that_has_ended_lends_its_name_to_no_other_cgroup(self):
+        container, _ = docker.create('true')
+        self.remove_later(container)
+        docker.start_and_wait(container)
+        with Watch() as watch, made_below('', unique('mc') + '.slice', f'docker-{container}.scope',
+                                          limit=16 * MIB) as path:
+            oom_by_hand(path)
+            incident = watch.wait_for('oom', match=lambda i: i['cgroup']['path'] == path)
+            self.assertIsNone(incident['container']['name'])
+            self.assertIn('has ended', incident['container']['unknown_reason'])
+
     def assert_named_at(self, incident, container, name, path):
         self.assertEqual(incident['container']['runtime'], 'docker')
         self.assertEqual(incident['container']['id'], container)

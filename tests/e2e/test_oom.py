@@ -294,8 +294,9 @@ class RuntimeStateTest(harness.TestCase):
             self.assertIsNone(incident['update'])
 
     def test_as_text(self):
-        with Watch(json_lines=False) as watch:
-            container, name, _ = docker.run_to_end('sh', '-c', 'hog anon 256m; exit $?')
+        name = unique()
+        with Watch('--container', name, json_lines=False) as watch:
+            container, _, _ = docker.run_to_end('sh', '-c', 'hog anon 256m; exit $?', name=name)
             self.remove_later(container)
             self.assertTrue(wait_until(lambda: 'OOMKilled' in watch.out.text()))
             watch.settle(0.2)

@@ -109,7 +109,8 @@ class WithSocketTest(PodmanCases, harness.TestCase):
                 self.assertEqual(code, expected)
                 incident = watch.wait_for('oom', container)
                 self.assert_names(incident, container, name)
-                self.assert_told_again(watch, incident, **self.podman_says(container))
+                # Podman says "stopped" until it has cleaned up.
+                self.assert_told_again(watch, incident, ('stopped', 'exited'), **self.podman_says(container))
                 self.assertEqual(incident['victims'][0]['main_process'], expected == 137)
 
     def test_service_gone_and_back(self):

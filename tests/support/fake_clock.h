@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 
 #include "memcrest/clock.h"
@@ -15,6 +16,7 @@ class FakeClock final : public Clock {
   [[nodiscard]] std::uint64_t boot_ns() const override { return now_; }
   [[nodiscard]] std::int64_t unix_ns() const override { return kUnixOffset + static_cast<std::int64_t>(now_.load()); }
   void set(std::uint64_t now_ns) { now_ = now_ns; }
+  void advance(std::chrono::nanoseconds by) { now_ += static_cast<std::uint64_t>(by.count()); }
 
  private:
   std::atomic<std::uint64_t> now_{0};

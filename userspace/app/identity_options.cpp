@@ -13,14 +13,10 @@
 namespace memcrest {
 namespace {
 
-const char* environment(const char* name) {
-  return std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread
-}
-
 // DOCKER_HOST when it names a unix socket, else the usual place.
 std::string default_docker_socket() {
   constexpr std::string_view kUnix = "unix://";
-  const char* host = environment("DOCKER_HOST");
+  const char* host = process_environment("DOCKER_HOST");
   if (host != nullptr && std::string_view(host).starts_with(kUnix)) {
     return std::string(host).substr(kUnix.size());
   }
@@ -47,6 +43,10 @@ void add_keep_removed(CLI::App& app, std::chrono::nanoseconds& target) {
 
 }  // namespace
 
+const char* process_environment(const char* name) {
+  return std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread
+}
+
 void add_identity(CLI::App& app, IdentityOptions& options) {
   options.docker_socket = default_docker_socket();
   options.podman_socket = PodmanApi::Sockets{}.root;
@@ -56,8 +56,11 @@ void add_identity(CLI::App& app, IdentityOptions& options) {
   text("--docker-socket", options.docker_socket,
        "Docker's API socket; an empty value asks nobody (default: $DOCKER_HOST or /var/run/docker.sock)", "PATH");
   text("--podman-socket", options.podman_socket,
-       "Podman's API socket of root; an empty value asks no Podman (default: /run/podman/podman.sock, and each user's)",
-       "PATH");
+       "Podman's API socket of root; an empty value does not ask it (default: /run/podman/podman.sock)", "PATH");
+  app.add_flag_callback(
+         "--no-user-podman", [&options] { options.users_podman = false; },
+         "Do not ask users' own Podmans, each at /run/user/UID/podman/podman.sock for that user's containers")
+      ->group("Containers");
   app.add_flag_callback(
          "--no-bundles", [&options] { options.bundles = false; },
          "Do not read the OCI bundles that runtimes keep on disk")
@@ -73,11 +76,13 @@ void add_identity(CLI::App& app, IdentityOptions& options) {
   add_keep_removed(app, options.keep_removed);
 }
 
-Result<ResolverSettings> resolver_settings(const IdentityOptions& options) {
+Result<ResolverSettings> resolver_settings(const IdentityOptions& options, const Environment& environment,
+                                           const std::string& service_account) {
   ResolverSettings out;
   out.docker_socket = options.docker_socket;
-  if (!options.podman_socket.empty()) {
-    out.podman = PodmanApi::Sockets{.root = options.podman_socket};
+  out.podman = PodmanApi::Sockets{.root = options.podman_socket};
+  if (!options.users_podman) {
+    out.podman.user_runtime_dirs.clear();
   }
   if (options.bundles) {
     out.bundles = SystemRoot{};
@@ -88,7 +93,7 @@ Result<ResolverSettings> resolver_settings(const IdentityOptions& options) {
   }
   const KubernetesSettings& given = options.kubernetes;
   const bool anything_given = !given.server.empty() || !given.ca_file.empty() || !given.token_file.empty();
-  std::optional<KubernetesSettings> found = in_cluster_settings(environment);
+  std::optional<KubernetesSettings> found = in_cluster_settings(environment, service_account);
   if (given.server.empty() && !found) {
     return anything_given ? Result<ResolverSettings>(fail("ask the Kubernetes API", {}, EINVAL,
                                                           "this is no pod: --kubernetes-server is needed"))

@@ -17,7 +17,8 @@ namespace memcrest {
 
 struct IdentityOptions {
   std::string docker_socket;  // empty: not asked
-  std::string podman_socket;  // root's; empty: nobody's Podman is asked
+  std::string podman_socket;  // root's; empty: not asked
+  bool users_podman = true;   // each user's own, for that user's containers
   bool bundles = true;
   // Empty server: in a pod, what its service account gives; elsewhere nobody is asked.
   KubernetesSettings kubernetes;
@@ -28,7 +29,13 @@ struct IdentityOptions {
 // Adds the options and sets the defaults that the environment gives.
 void add_identity(CLI::App& app, IdentityOptions& options);
 
-// EINVAL when the settings of Kubernetes cannot be.
-[[nodiscard]] Result<ResolverSettings> resolver_settings(const IdentityOptions& options);
+// Of this process. To be asked before there are threads.
+[[nodiscard]] const char* process_environment(const char* name);
+
+// EINVAL when the settings of Kubernetes that were given cannot be. Those that any pod has, in `environment` and
+// `service_account`, only cause a note.
+[[nodiscard]] Result<ResolverSettings> resolver_settings(
+    const IdentityOptions& options, const Environment& environment = process_environment,
+    const std::string& service_account = std::string(kServiceAccountFolder));
 
 }  // namespace memcrest

@@ -108,8 +108,6 @@ int Ps::run() {
     return kExitUsage;
   }
   settings->follow_events = true;  // to know who answers
-  // The other half is for the names of those that are asked for after it.
-  settings->kubernetes_patience = std::chrono::duration_cast<milliseconds>(options_.wait / 2);
   Resolver resolver(tree_, clock_, *settings);
   const auto deadline = steady_clock::now() + options_.wait;
   for (const ListedCgroup& one : listed) {

@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::size_t kMaxCmdline = 4096;
 constexpr std::size_t kMaxExe = 1024;
+constexpr std::chrono::milliseconds kPatience{250};
+constexpr std::size_t kMostStuck = 4;
 
 // Field 22 of /proc/PID/stat, in clock ticks since boot. comm may hold anything, so count from the last ')'.
 std::optional<std::uint64_t> start_ticks(const std::string& stat) {
@@ -65,7 +67,9 @@ bool is_lasting(const std::string& path) {
 }  // namespace
 
 ProcessTable::ProcessTable(SystemRoot root, std::size_t max_processes, CmdlineDetail detail)
-    : reader_{std::move(root), detail}, max_(std::max<std::size_t>(max_processes, 1)) {}
+    : reader_{std::move(root), detail},
+      patience_(kPatience, kMostStuck),
+      max_(std::max<std::size_t>(max_processes, 1)) {}
 
 void ProcessTable::started(const ExecEvent& event) {
   put(event.task.process, {redact_cmdline(event.cmdline, event.cmdline_cut, reader_.detail),
@@ -75,7 +79,9 @@ void ProcessTable::started(const ExecEvent& event) {
 void ProcessTable::seen(const ProcessKey& process) {
   Known* const known = find(process);
   if (known == nullptr) {
-    put(process, reader_.program(process));
+    auto cmdline = patience_.run(std::to_string(process.tgid),
+                                 [reader = reader_, process] { return reader.raw_cmdline(process); });
+    put(process, reader_.program(process, cmdline.value_or(std::nullopt)));
     return;
   }
   if (!known->program.looked) {
@@ -140,7 +146,7 @@ void ProcessTable::read_all(const Reader& reader, std::size_t most, Running& out
       continue;
     }
     key.start_ns = *start_ns;
-    Program program = reader.program(key);
+    Program program = reader.program(key, reader.raw_cmdline(key));
     if (!program.cmdline.empty()) {  // kernel threads have none
       const std::lock_guard lock(out.mutex);
       out.read.emplace_back(key, std::move(program));
@@ -187,17 +193,21 @@ std::string ProcessTable::Reader::folder(const ProcessKey& key) const {
   return root.proc + "/" + std::to_string(key.tgid);
 }
 
-// The start is read last: the pid may belong to somebody else by then.
-ProcessTable::Program ProcessTable::Reader::program(const ProcessKey& key) const {
+std::optional<std::string> ProcessTable::Reader::raw_cmdline(const ProcessKey& key) const {
   auto text = read_start(folder(key) + "/cmdline", kMaxCmdline + 1);
+  return text ? std::optional(std::move(*text)) : std::nullopt;
+}
+
+// The start is read last: the pid may belong to somebody else by then.
+ProcessTable::Program ProcessTable::Reader::program(const ProcessKey& key, std::optional<std::string> cmdline) const {
   Program out{.exe = read_exe(folder(key)), .looked = true};
   if (start_in_proc(folder(key)) != tick_of(key)) {
     return {.looked = true};
   }
-  if (text) {
-    const bool cut = text->size() > kMaxCmdline;
-    text->resize(std::min(text->size(), kMaxCmdline));
-    out.cmdline = redact_cmdline(*text, cut, detail);
+  if (cmdline) {
+    const bool cut = cmdline->size() > kMaxCmdline;
+    cmdline->resize(std::min(cmdline->size(), kMaxCmdline));
+    out.cmdline = redact_cmdline(*cmdline, cut, detail);
   }
   return out;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Command lines and executables of processes, kept from the moment they start: after a kill there is nobody to ask.
-// Secrets are masked before anything is kept. Bounded, the least recently used go first. To be used by one thread; what
-// ran before is read by another one, since /proc/PID/cmdline can hang for as long as that process does.
+// Secrets are masked before anything is kept. Bounded, the least recently used go first. To be used by one thread.
+// /proc/PID/cmdline is memory of that process, so that a read hangs for as long as it likes: what ran before is read by
+// another thread, and who asks for one that this has not read waits for a quarter of a second at most.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +10,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "memcrest/event.h"
+#include "util/patience.h"
 #include "util/redact.h"
 #include "util/system_root.h"
 
@@ -52,8 +55,10 @@ class ProcessTable {
   struct Reader {  // reads /proc; a copy for the thread
     SystemRoot root;
     CmdlineDetail detail;
-    // Of the process that started then; empty when that one is gone.
-    [[nodiscard]] Program program(const ProcessKey& key) const;
+    // Of the process that started then, `cmdline` having just been read; empty when that one is gone.
+    [[nodiscard]] Program program(const ProcessKey& key, std::optional<std::string> cmdline) const;
+    // May hang for as long as the process does.
+    [[nodiscard]] std::optional<std::string> raw_cmdline(const ProcessKey& key) const;
     [[nodiscard]] std::string exe(const ProcessKey& key) const;
     [[nodiscard]] std::string folder(const ProcessKey& key) const;
   };
@@ -68,6 +73,7 @@ class ProcessTable {
   void put_running(const ProcessKey& key, Program program);
 
   Reader reader_;
+  Patience patience_;
   std::size_t max_;
   std::map<ProcessKey, Known> known_;
   std::list<ProcessKey> by_age_;      // most recently used first

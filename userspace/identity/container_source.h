@@ -33,7 +33,8 @@ class ContainerSource {
 
   // What identifies the container: name, image, labels, pod. Must not wait for a container that is just being started
   // or stopped. What the source does not know stays empty. Nothing: the source has no such container. Errors as for
-  // UnixHttp; ETIMEDOUT means do not ask again soon, EBADMSG that the container is in another cgroup.
+  // UnixHttp; ETIMEDOUT means do not ask again soon, EBADMSG that the container is in another cgroup, EINPROGRESS that
+  // the source is just beginning and will know in a moment whether it knows it.
   [[nodiscard]] virtual Result<std::optional<Container>> look_up(const CgroupPath& path,
                                                                  const std::stop_token& stop) = 0;
   // Everything, the main process and the state included. May fail while the runtime is busy with the container.

@@ -123,6 +123,8 @@ void take_list_text(Draft& draft, const Path& path, std::string_view text) {
     draft.set_name(draft.facts.image, text);
   } else if (is(path, "", "Pod")) {
     draft.set_name(draft.pod.uid, text);
+  } else if (is(path, "", "State")) {
+    draft.set_name(draft.state.status, text);
   } else if (is(path, "", "PodName")) {
     draft.set_name(draft.pod.name, text);
   } else if (path.size() == 3 && path[1] == "Names") {
@@ -179,6 +181,9 @@ Result<std::optional<Container>> read_docker_list(std::string_view json, std::st
     if (depth == 1) {  // one container of the list ends
       if (draft.id == id) {
         found = draft.take();
+        if (!draft.state.status.empty()) {
+          found->state = RuntimeState{.status = std::move(draft.state.status)};
+        }
       }
       draft = {};
     }

@@ -21,7 +21,7 @@ inline constexpr std::size_t kMaxAllLabelBytes = 64U << 10U;  // all of one cont
 // stands there by default until a container has ended (exit code 0, not OOMKilled) is left out while it has not.
 [[nodiscard]] Result<Container> read_docker_inspect(std::string_view json, std::string_view id);
 
-// GET /containers/json: the entry for `id`, if there is one.
+// GET /containers/json: the entry for `id`, if there is one. Of its state only the status.
 [[nodiscard]] Result<std::optional<Container>> read_docker_list(std::string_view json, std::string_view id);
 
 // The "message" of an error answer; empty when there is none.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace memcrest {
 namespace {
@@ -16,6 +17,7 @@ constexpr std::size_t kMaxJobs = 8192;
 constexpr std::array kRetryAfter = {milliseconds(50), milliseconds(200), milliseconds(1000)};
 // The first lets `docker start` finish, which holds the container's lock.
 constexpr std::array kInspectAfter = {milliseconds(1000), milliseconds(5000), milliseconds(30'000)};
+constexpr milliseconds kBeginning{50};  // for a source that is just beginning
 constexpr seconds kFirstPause{5};
 constexpr seconds kLongestPause{300};
 
@@ -38,6 +40,12 @@ bool concerns(const ContainerSource& api, const CgroupPath& path) {
   return api.runtime() == Runtime::kUnknown || path.runtime == Runtime::kUnknown || api.runtime() == path.runtime;
 }
 
+// A container that has ended has no cgroup, while what is named like it may be of anybody's making.
+bool has_ended(const Container& container) {
+  constexpr std::array<std::string_view, 4> kEnded = {"exited", "stopped", "dead", "terminated"};
+  return container.state && std::ranges::find(kEnded, container.state->status) != kEnded.end();
+}
+
 }  // namespace
 
 struct Inquiry::Round {
@@ -47,11 +55,13 @@ struct Inquiry::Round {
   std::vector<std::string> errors;  // who could not be asked, and why
   bool relevant_no = false;
   bool nameless = false;   // one knows it, and not its name yet
+  bool confirmed = false;  // one that checks the cgroup knows it
   bool elsewhere = false;  // the container is in another cgroup: nobody is asked by its id any more
   bool retry = false;      // one refused, as a daemon that is being restarted does
   std::string no_pod;      // why nobody tells of its pod, by now
   TimePoint ask_again = kNever;
   std::vector<Source*> later;  // those that told or failed: by and by they may have more to tell
+  std::vector<Source*> beginning;
 };
 
 Inquiry::Inquiry(std::vector<std::unique_ptr<ContainerSource>> sources) {
@@ -86,6 +96,11 @@ void Inquiry::ask(const std::shared_ptr<KnownContainer>& container, TimePoint wh
     container->pending = true;
     container->container.unknown_reason = container->doubt.empty() ? who + " has not answered yet" : container->doubt;
   }
+}
+
+void Inquiry::changed(const std::shared_ptr<KnownContainer>& container, TimePoint when) {
+  container->outdated = true;
+  ask(container, when);
 }
 
 bool Inquiry::ask_again_if_due(const std::shared_ptr<KnownContainer>& container) {
@@ -123,7 +138,9 @@ void Inquiry::run_next(Lock& lock, const std::stop_token& stop) {
   const Job job = std::move(jobs_.extract(jobs_.begin()).mapped());
   if (job.inspect != nullptr) {
     job.container->inspect_queued = false;
-    inspect(job, lock, stop);
+    if (!inspect(job, lock, stop) && job.beginning) {
+      --job.container->beginning;
+    }
   } else {
     look_up(job.container, lock, stop);
   }
@@ -143,13 +160,17 @@ void Inquiry::look_up(const std::shared_ptr<KnownContainer>& container, Lock& lo
       round.no_pod = std::string(source.api->name()) + " has not answered yet";
     }
   }
+  container->outdated = false;
   for (Source& source : sources_) {
     if (!stop.stop_requested() && may_ask(source, round)) {
       ask_one(source, round, lock, stop);
     }
   }
   container->asking = false;  // unless finish() has it asked for again
-  finish(container, round);
+  finish(round);
+  if (container->outdated) {
+    ask(container, SteadyClock::now());
+  }
 }
 
 void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_token& stop) {
@@ -165,43 +186,64 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
   auto answer = source.api->look_up(container.path, stop);
   lock.lock();
   if (!answer) {
-    const TimePoint now = SteadyClock::now();
-    if (answer.error().code == ETIMEDOUT) {
-      source.breaker.timed_out(now);
-    }
-    round.retry = round.retry || answer.error().code == ECONNREFUSED;
-    round.elsewhere = round.elsewhere || (api.checks_cgroup() && answer.error().code == EBADMSG);
-    fail_round(source, round, answer.error().message());
-    round.ask_again = std::min(round.ask_again, now + pause_after(container.failures));
-    round.later.push_back(&source);
+    take_error(source, round, answer.error());
     return;
   }
   source.breaker.answered();
-  if (!*answer) {
+  if (!api.checks_cgroup() && !container.doubt.empty()) {
+    return;  // that came up while it was being asked
+  }
+  if (*answer || api.runtime() == Runtime::kUnknown) {  // of all runtimes' containers it knows some sooner than others
+    round.later.push_back(&source);
+  }
+  if (*answer) {
+    take_answer(api, round, std::move(**answer));
+  } else {
     round.no.push_back(std::string(api.name()) + " knows no container " + container.path.container_id);
     round.no_pod = api.tells_of_pods() ? round.no.back() : round.no_pod;
     round.relevant_no = round.relevant_no || concerns(api, container.path);
-    if (api.runtime() == Runtime::kUnknown) {
-      round.later.push_back(&source);  // it knows of all runtimes' containers, some sooner than others
-    }
+  }
+}
+
+void Inquiry::take_error(Source& source, Round& round, const Error& error) {
+  const TimePoint now = SteadyClock::now();
+  if (error.code == ETIMEDOUT) {
+    source.breaker.timed_out(now);
+  }
+  const bool beginning = error.code == EINPROGRESS;
+  round.retry = round.retry || beginning || error.code == ECONNREFUSED;
+  round.elsewhere = round.elsewhere || (source.api->checks_cgroup() && error.code == EBADMSG);
+  fail_round(source, round, error.message());
+  round.ask_again = std::min(round.ask_again, now + pause_after(round.container->failures));
+  (beginning ? round.beginning : round.later).push_back(&source);
+}
+
+void Inquiry::take_answer(const ContainerSource& api, Round& round, Container answer) {
+  KnownContainer& container = *round.container;
+  if (api.checks_cgroup()) {
+    container.doubt.clear();
+    round.confirmed = true;
+  } else if (!round.confirmed && container.live > 0 && has_ended(answer)) {
+    round.errors.push_back(std::string(api.name()) + " says that the container of this id has ended");
+    round.retry = true;  // it may just be started again, or its cgroup just be removed
     return;
   }
-  round.later.push_back(&source);
   if (api.tells_of_pods()) {
     // The pod alone is told of a container just started, whose request comes later, and always of a sandbox.
     const bool sandbox = round.found.pod && round.found.pod->sandbox;
-    round.no_pod = (*answer)->name.empty() && !sandbox ? (*answer)->unknown_reason : "";
+    round.no_pod = answer.name.empty() && !sandbox ? answer.unknown_reason : "";
   }
   if (api.runtime() != Runtime::kUnknown) {
-    (*answer)->runtime = api.runtime();  // who answers knows better than the path
+    answer.runtime = api.runtime();  // who answers knows better than the path
+    answer.state.reset();            // of this moment only: inspect() tells the whole
   }
-  if ((*answer)->name.empty()) {
+  if (answer.name.empty()) {
     round.nameless = true;
-    if (!(*answer)->unknown_reason.empty()) {
-      round.errors.push_back((*answer)->unknown_reason);
+    if (!answer.unknown_reason.empty()) {
+      round.errors.push_back(answer.unknown_reason);
     }
   }
-  merge(round.found, std::move(**answer));
+  merge(round.found, std::move(answer));
   if (!round.found.name.empty()) {  // good enough for who waits; what the others add comes later
     round.found.unknown_reason = round.found.image.empty() ? std::string(api.name()) + " told no image" : "";
     container.container = round.found;
@@ -221,46 +263,61 @@ void Inquiry::say_what_the_pod_lacks(Container& container, const Round& round) {
   }
 }
 
-void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& round) {
+void Inquiry::finish(Round& round) {
+  KnownContainer& container = *round.container;
   say_what_the_pod_lacks(round.found, round);
-  if (!round.found.name.empty()) {
-    if (round.found.image.empty()) {
-      std::vector<std::string> why = {round.found.unknown_reason};
-      why.insert(why.end(), round.errors.begin(), round.errors.end());
-      round.found.unknown_reason = join(why);
-    }
-    container->container = std::move(round.found);
-    container->pending = false;
-    container->settled = true;
-    container->failures = 0;
-    container->doubt.clear();
-    queue_inspections(container, round.later);
-    return;
-  }
   if (round.elsewhere) {
-    container->doubt = "the container of this id is in another cgroup";
+    container.doubt = "the container of this id is in another cgroup";
   }
-  if ((round.retry || round.relevant_no || round.nameless) && try_again_soon(container)) {
+  if (!round.found.name.empty() && container.doubt.empty()) {
+    settle_named(round);
+  } else if ((round.retry || round.relevant_no || round.nameless) && try_again_soon(round.container)) {
+    const std::string why =
+        container.doubt.empty() ? join(round.errors.empty() ? round.no : round.errors) : container.doubt;
+    if (container.container.name.empty() && !why.empty()) {
+      container.container.unknown_reason = why;  // for who does not wait that long
+    }
     return;
-  }
-  container->pending = false;
-  if (!container->doubt.empty()) {
-    container->settled = false;  // the other cgroup may go
-    container->ask_again = SteadyClock::now() + pause_after(container->failures++);
-    container->container = container_from_path(container->path);
-    container->container.unknown_reason = container->doubt;
-    return;
-  }
-  if (round.errors.empty() && !round.nameless) {
-    container->settled = true;  // all answered: that is final
+  } else if (!container.doubt.empty()) {
+    leave_in_doubt(container);
   } else {
-    const TimePoint soon = SteadyClock::now() + pause_after(container->failures++);
-    container->ask_again = round.ask_again == kNever ? soon : round.ask_again;
+    settle_nameless(round);
   }
-  if (!container->container.name.empty()) {
+  container.pending = false;
+}
+
+void Inquiry::settle_named(Round& round) {
+  KnownContainer& container = *round.container;
+  if (round.found.image.empty()) {
+    std::vector<std::string> why = {round.found.unknown_reason};
+    why.insert(why.end(), round.errors.begin(), round.errors.end());
+    round.found.unknown_reason = join(why);
+  }
+  container.container = std::move(round.found);
+  container.settled = true;
+  container.failures = 0;
+  queue_inspections(round);
+}
+
+void Inquiry::leave_in_doubt(KnownContainer& container) {
+  container.settled = false;  // the other cgroup may go
+  container.ask_again = SteadyClock::now() + pause_after(container.failures++);
+  container.container = container_from_path(container.path);
+  container.container.unknown_reason = container.doubt;
+}
+
+void Inquiry::settle_nameless(Round& round) {
+  KnownContainer& container = *round.container;
+  const CgroupPath& path = container.path;
+  if (round.errors.empty() && !round.nameless) {
+    container.settled = true;  // all answered: that is final
+  } else {
+    const TimePoint soon = SteadyClock::now() + pause_after(container.failures++);
+    container.ask_again = round.ask_again == kNever ? soon : round.ask_again;
+  }
+  if (!container.container.name.empty()) {
     return;  // named before; removed since, or an earlier answer holds
   }
-  const CgroupPath& path = container->path;
   std::vector<std::string> why;
   if (path.runtime == Runtime::kUnknown) {
     why.push_back(container_from_path(path).unknown_reason);
@@ -273,7 +330,7 @@ void Inquiry::finish(const std::shared_ptr<KnownContainer>& container, Round& ro
     }
   }
   round.found.unknown_reason = why.empty() ? container_from_path(path).unknown_reason : join(why);
-  container->container = std::move(round.found);
+  container.container = std::move(round.found);
 }
 
 // A few times more while the container's cgroup lives.
@@ -286,36 +343,49 @@ bool Inquiry::try_again_soon(const std::shared_ptr<KnownContainer>& container) {
   return queue(SteadyClock::now() + wait, {.container = container});
 }
 
-void Inquiry::queue_inspections(const std::shared_ptr<KnownContainer>& container, const std::vector<Source*>& later) {
+void Inquiry::queue_inspections(const Round& round) {
+  const std::shared_ptr<KnownContainer>& container = round.container;
+  for (Source* const source : round.beginning) {
+    if (queue(SteadyClock::now() + kBeginning, {.container = container, .inspect = source, .beginning = true})) {
+      ++container->beginning;
+    }
+  }
   for (Source& source : sources_) {
     // Its runtime knows more, also when a bundle had told the name already.
     const bool own = source.api->runtime() == container->container.runtime;
-    if (container->live > 0 && (own || std::ranges::find(later, &source) != later.end())) {
+    if (container->live > 0 && (own || std::ranges::find(round.later, &source) != round.later.end())) {
       queue(SteadyClock::now() + kInspectAfter.front(), {.container = container, .inspect = &source});
     }
   }
 }
 
-void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
+bool Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
   constexpr unsigned kSlowInARow = 3;
   KnownContainer& container = *job.container;
   Source& source = *job.inspect;
   if ((container.live == 0 && !job.also_gone) || !container.doubt.empty()) {
-    return;
+    return false;
   }
   Job again = job;
   ++again.inspect_tries;
+  again.beginning = false;
   // A pod's labels and owner are waited for as long as the container lives; they come from memory, at no cost.
   const bool may_try_again = again.inspect_tries < kInspectAfter.size() || source.api->tells_of_pods();
   if (!source.breaker.allows(SteadyClock::now())) {
     if (may_try_again) {
       queue(source.breaker.closed_from(), std::move(again));
     }
-    return;
+    return false;
   }
   lock.unlock();
   auto answer = source.api->inspect(container.path, stop);
   lock.lock();
+  if (!container.doubt.empty()) {
+    return false;  // that came up while it was being asked
+  }
+  if (job.beginning && !answer && answer.error().code == EINPROGRESS) {
+    return queue(SteadyClock::now() + kBeginning, job);
+  }
   if (answer) {
     source.slow_inspections = 0;
   } else if (answer.error().code == ETIMEDOUT && ++source.slow_inspections >= kSlowInARow) {
@@ -336,7 +406,7 @@ void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
     if (source.api->tells_of_pods() && known.pod) {
       known.pod->unknown_reason.clear();
     }
-    return;
+    return false;
   }
   if (const auto& pod = container.container.pod; !answer && source.api->tells_of_pods() && pod && !pod->sandbox) {
     container.container.pod->unknown_reason = answer.error().message();
@@ -347,6 +417,7 @@ void Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
                           : kInspectAfter[std::min<std::size_t>(again.inspect_tries, kInspectAfter.size() - 1)];
     queue(SteadyClock::now() + wait, std::move(again));
   }
+  return false;
 }
 
 }  // namespace memcrest

@@ -31,6 +31,8 @@ class Inquiry {
 
   // Has the container looked up at `when`, unless it waits already or nobody could know it.
   void ask(const std::shared_ptr<KnownContainer>& container, TimePoint when);
+  // As ask, since what is known of it may be wrong by now: also when a look-up runs, which may have read what was.
+  void changed(const std::shared_ptr<KnownContainer>& container, TimePoint when);
   // As ask, for one that nobody could tell, once its pause is over. True: there is something new to run.
   bool ask_again_if_due(const std::shared_ptr<KnownContainer>& container);
   // Something happened to a named container: what the runtime says of its state is read again soon.
@@ -51,19 +53,26 @@ class Inquiry {
     Source* inspect = nullptr;   // this one; null: look up, with all
     unsigned inspect_tries = 0;  // so far
     bool also_gone = false;      // inspect it although its cgroups are gone: its end is what is asked for
+    bool beginning = false;      // the source was just beginning; counted in the container
   };
   struct Round;  // one container asked for with all sources
 
   [[nodiscard]] Source* source_for(const KnownContainer& container);
   bool queue(TimePoint when, Job job);
-  void queue_inspections(const std::shared_ptr<KnownContainer>& container, const std::vector<Source*>& later);
+  void queue_inspections(const Round& round);
   void look_up(const std::shared_ptr<KnownContainer>& container, Lock& lock, const std::stop_token& stop);
   [[nodiscard]] static bool may_ask(const Source& source, const Round& round);
   void ask_one(Source& source, Round& round, Lock& lock, const std::stop_token& stop);
   static void fail_round(const Source& source, Round& round, const std::string& why);
   static void say_what_the_pod_lacks(Container& container, const Round& round);
-  void finish(const std::shared_ptr<KnownContainer>& container, Round& round);
-  void inspect(const Job& job, Lock& lock, const std::stop_token& stop);
+  static void take_error(Source& source, Round& round, const Error& error);
+  static void take_answer(const ContainerSource& api, Round& round, Container answer);
+  void finish(Round& round);
+  void settle_named(Round& round);
+  static void leave_in_doubt(KnownContainer& container);
+  static void settle_nameless(Round& round);
+  // True: `job.beginning` still holds, and the job is queued again.
+  bool inspect(const Job& job, Lock& lock, const std::stop_token& stop);
   bool try_again_soon(const std::shared_ptr<KnownContainer>& container);
 
   std::vector<Source> sources_;  // never grows after construction: jobs point into it

@@ -8,6 +8,11 @@ namespace {
 constexpr std::size_t kMaxPathBytes = 16U << 20U;
 constexpr std::size_t kMaxPathLength = 4096;
 
+void put_in_doubt(KnownContainer& container, const std::string& other_path) {
+  container.doubt = container.container.unknown_reason = "another cgroup carries the same container id: " + other_path;
+  container.settled = false;
+}
+
 }  // namespace
 
 KnownCgroups::KnownCgroups(std::size_t max_entries, std::chrono::nanoseconds tombstone_age)
@@ -176,9 +181,11 @@ void KnownCgroups::join(Entry& entry, CgroupPath path) {
     const auto other = first.lock();
     entry.container = std::make_shared<KnownContainer>();
     entry.container->container = container_from_path(path);
-    if (other && other->live > 0 && other->doubt.empty() && is_container_id(path.container_id)) {
-      entry.container->doubt = entry.container->container.unknown_reason =
-          "another cgroup carries the same container id: " + other->path.container_path;
+    if (other && other->live > 0 && is_container_id(path.container_id)) {
+      put_in_doubt(*entry.container, other->path.container_path);
+      if (other->container.name.empty()) {  // nor is it known which of the two is the real one
+        put_in_doubt(*other, path.container_path);
+      }
     } else {
       first = entry.container;
     }

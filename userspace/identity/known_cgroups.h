@@ -35,7 +35,9 @@ struct KnownContainer {
   unsigned tries = 0;    // since it was first asked for, or since it last failed for good
   unsigned failures = 0;
   bool asking = false;                                // a look-up waits or runs
+  bool outdated = false;                              // something changed since the last one began
   bool inspect_queued = false;                        // an inspection waits
+  unsigned beginning = 0;                             // sources that were just beginning, and will be asked again
   std::chrono::steady_clock::time_point ask_again{};  // not before, after a failure
 };
 

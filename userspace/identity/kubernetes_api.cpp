@@ -10,6 +10,7 @@ using SteadyClock = std::chrono::steady_clock;
 namespace {
 
 constexpr const char* kNotReported = "the kubelet has not reported the container yet";
+constexpr const char* kNotListed = "the pods have not been listed yet";
 
 }  // namespace
 
@@ -45,7 +46,7 @@ Result<std::optional<Container>> KubernetesApi::look_up(const CgroupPath& path, 
     if (now < wait_from_ || now >= until || stop.stop_requested()) {
       wait_from_ = now >= until ? now + patience_ : wait_from_;
       return state.listed ? Result<std::optional<Container>>(std::nullopt)
-                          : std::unexpected(unavailable("the pods have not been listed yet", EAGAIN));
+                          : std::unexpected(unavailable(kNotListed, EINPROGRESS));
     }
     ignore_result(cache_.wait_for_change(seen, until, stop));
   }
@@ -55,6 +56,9 @@ Result<std::optional<Container>> KubernetesApi::inspect(const CgroupPath& path, 
   auto found = cache_.find(path.container_id, path.pod_uid);
   if (!found || found->name.empty()) {
     const KubernetesCache::State state = cache_.state();
+    if (!state.listed && state.why_not.empty()) {
+      return std::unexpected(unavailable(kNotListed, EINPROGRESS));
+    }
     return std::unexpected(unavailable(state.why_not.empty() ? std::string(kNotReported) : state.why_not, EAGAIN));
   }
   return found;

@@ -32,11 +32,11 @@ class KubernetesApi final : public ContainerSource {
 
   // What is known now; of a container that the kubelet has not reported yet (some seconds after its start), and of a
   // pod's sandbox, which it never reports, only the pod, and unknown_reason. Waits for the pod for `patience` at most,
-  // and for half of the time at most when many are asked for in vain. ETIMEDOUT: the pods have not been listed yet;
-  // EAGAIN: they cannot be had at present, with the reason.
+  // and for half of the time at most when many are asked for in vain. EINPROGRESS: the pods are being listed for the
+  // first time; EAGAIN: they cannot be had at present, with the reason.
   [[nodiscard]] Result<std::optional<Container>> look_up(const CgroupPath& path,
                                                          const std::stop_token& stop = {}) override;
-  // What is known by now, without waiting. EAGAIN: nothing, or only the pod.
+  // What is known by now, without waiting. EAGAIN: nothing, or only the pod. EINPROGRESS: as for look_up.
   [[nodiscard]] Result<std::optional<Container>> inspect(const CgroupPath& path,
                                                          const std::stop_token& stop = {}) override;
 

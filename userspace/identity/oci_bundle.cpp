@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "identity/oci_bundle.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -9,6 +11,8 @@ namespace memcrest {
 namespace {
 
 constexpr std::size_t kMaxLearned = 16;
+constexpr std::chrono::milliseconds kPatience{1000};
+constexpr std::size_t kMostStuck = 32;
 
 // containerd's rule for identifiers; full ids of the others obey it too. It makes a name that is one directory's.
 bool is_identifier(std::string_view text) {
@@ -22,7 +26,8 @@ bool is_identifier(std::string_view text) {
 
 }  // namespace
 
-OciBundle::OciBundle(SystemRoot root, CgroupTree tree) : root_(std::move(root)), tree_(std::move(tree)) {}
+OciBundle::OciBundle(SystemRoot root, CgroupTree tree)
+    : root_(std::move(root)), tree_(std::move(tree)), patience_(kPatience, kMostStuck) {}
 
 bool OciBundle::may_add(const CgroupPath& path, const Container& /*known*/) const {
   const bool has_bundle =
@@ -49,10 +54,33 @@ Result<std::optional<Container>> OciBundle::look_up(const CgroupPath& path, cons
   if (!is_identifier(path.container_id)) {
     return fail("look for the OCI bundle of", path.container_id, EINVAL, "not a container id");
   }
-  BundleSearch search(root_, tree_, path, stop);
-  auto found = search.run(learned());
-  learn(search.learned());
-  return found;
+  return search(path, stop);
+}
+
+Result<std::optional<Container>> OciBundle::search(const CgroupPath& path, const std::stop_token& stop) const {
+  auto found = patience_.run(whose(path), [root = root_, tree = tree_, path, stop, known = learned()] {
+    BundleSearch search(root, tree, path, stop);
+    auto container = search.run(known);
+    return std::pair(std::move(container), search.learned());
+  });
+  if (!found) {
+    return fail("look for the OCI bundle of", path.container_id, EIO, "a process or a file system does not answer");
+  }
+  learn(found->second);
+  return std::move(found->first);
+}
+
+// Who could make a search hang: the container around it, or whoever the cgroup was given to.
+std::string OciBundle::whose(const CgroupPath& path) const {
+  if (!path.outer_ids.empty()) {
+    return path.outer_ids.front().id;
+  }
+  auto user = user_of_cgroup(path.container_path);
+  if (const auto directory = tree_.dir_of(path.container_path); directory && !user) {
+    struct stat info{};
+    user = ::lstat(directory->c_str(), &info) == 0 ? std::optional(info.st_uid) : std::nullopt;
+  }
+  return user ? std::to_string(*user) : std::string();
 }
 
 Result<std::optional<Container>> OciBundle::inspect(const CgroupPath& path, const std::stop_token& stop) {
@@ -73,9 +101,7 @@ std::optional<CgroupPath> OciBundle::confirm(const std::string& path, const std:
   guess.container_id = id;
   guess.container_path = path;
   guess.reason.clear();
-  BundleSearch search(root_, tree_, guess, stop);
-  const auto found = search.run(learned());
-  learn(search.learned());
+  const auto found = search(guess, stop);
   return found && *found ? std::optional(std::move(guess)) : std::nullopt;
 }
 

@@ -16,6 +16,7 @@
 #include "identity/bundle_search.h"
 #include "identity/cgroup_tree.h"
 #include "identity/container_source.h"
+#include "util/patience.h"
 
 namespace memcrest {
 
@@ -28,7 +29,7 @@ class OciBundle final : public ContainerSource {
   [[nodiscard]] bool may_add(const CgroupPath& path, const Container& known) const override;
   [[nodiscard]] bool checks_cgroup() const override { return true; }
 
-  // Takes well below 1 s whatever is on disk. Nothing: there is no bundle (any more, or yet: the cgroup of a container
+  // Takes 1 s at most, whatever is on disk. Nothing: there is no bundle (any more, or yet: the cgroup of a container
   // that is being started has no process through which to find one in an unusual place). Errors: there is one, and it
   // is not to be trusted or cannot be read; never ETIMEDOUT, since that is a matter of one container alone.
   [[nodiscard]] Result<std::optional<Container>> look_up(const CgroupPath& path,
@@ -44,11 +45,15 @@ class OciBundle final : public ContainerSource {
                                                   const std::stop_token& stop = {}) const;
 
  private:
+  [[nodiscard]] Result<std::optional<Container>> search(const CgroupPath& path, const std::stop_token& stop) const;
+  [[nodiscard]] std::string whose(const CgroupPath& path) const;
   [[nodiscard]] std::vector<LearnedPlace> learned() const;
   void learn(const std::optional<LearnedPlace>& place) const;
 
   SystemRoot root_;
   CgroupTree tree_;
+  // A user's process can make who reads its command line wait for ever, and a file system of his who looks into it.
+  Patience patience_;
   mutable std::mutex mutex_;  // guards learned_, which only makes the next search faster
   mutable std::vector<LearnedPlace> learned_;
 };

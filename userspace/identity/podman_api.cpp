@@ -2,8 +2,8 @@
 #include "identity/podman_api.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "identity/bundle_places.h"
 #include "identity/docker_json.h"
 
 namespace memcrest {
@@ -26,24 +26,23 @@ Result<std::optional<Container>> read_inspect(std::string_view json, std::string
   return std::move(*found);
 }
 
-}  // namespace
-
-std::optional<uid_t> owner_of_cgroup(std::string_view cgroup_path) {
-  constexpr std::string_view kBefore = "/user.slice/user-";
-  constexpr std::string_view kAfter = ".slice/";
-  if (!cgroup_path.starts_with(kBefore)) {
-    return std::nullopt;
-  }
-  cgroup_path.remove_prefix(kBefore.size());
-  uid_t user = 0;
-  const char* const end_of_path = cgroup_path.data() + cgroup_path.size();
-  const auto [end, error] = std::from_chars(cgroup_path.data(), end_of_path, user);
-  const bool whole = error == std::errc() && std::string_view(end, end_of_path).starts_with(kAfter);
-  return whole && user != 0 ? std::optional(user) : std::nullopt;
+// Whose Podman it is, unless root's. Only the first two parts of the path count: systemd makes them, while a user names
+// what is below as he likes.
+std::optional<uid_t> user_of(const CgroupPath& path) {
+  const auto user = user_of_cgroup(path.container_path);
+  return user && *user != 0 ? user : std::nullopt;
 }
+
+}  // namespace
 
 PodmanApi::PodmanApi(Sockets sockets, milliseconds timeout)
     : sockets_(std::move(sockets)), timeout_(std::clamp(timeout, milliseconds(1), milliseconds(60'000))) {}
+
+bool PodmanApi::may_add(const CgroupPath& path, const Container& known) const {
+  const bool asked = !(user_of(path) ? sockets_.user_runtime_dirs : sockets_.root).empty();
+  return asked && path.runtime == Runtime::kPodman && !path.container_id.empty() &&
+         (known.name.empty() || known.image.empty() || (known.pod && known.pod->name.empty()));
+}
 
 Result<std::optional<Container>> PodmanApi::look_up(const CgroupPath& path, const std::stop_token& stop) {
   // filters={"id":["<id>"]}
@@ -67,7 +66,7 @@ Result<std::optional<Container>> PodmanApi::ask(const CgroupPath& path, Question
   if (!is_container_id(id)) {
     return fail("ask Podman for", id, EINVAL, "not a container id");
   }
-  const auto user = owner_of_cgroup(path.container_path);
+  const auto user = user_of(path);
   std::string socket = sockets_.root;
   CircuitBreaker* breaker = nullptr;
   if (user) {

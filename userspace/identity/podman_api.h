@@ -18,13 +18,9 @@
 
 namespace memcrest {
 
-// The user in whose slice a cgroup lies; nothing for root and for what lies elsewhere. Only the first two parts count:
-// systemd makes them, while a user names what is below as he likes.
-[[nodiscard]] std::optional<uid_t> owner_of_cgroup(std::string_view cgroup_path);
-
 class PodmanApi final : public ContainerSource {
  public:
-  struct Sockets {
+  struct Sockets {  // empty: not asked
     std::string root = "/run/podman/podman.sock";
     std::string user_runtime_dirs = "/run/user";  // of user 1000: /run/user/1000/podman/podman.sock
   };
@@ -35,10 +31,7 @@ class PodmanApi final : public ContainerSource {
 
   [[nodiscard]] Runtime runtime() const override { return Runtime::kPodman; }
   [[nodiscard]] const char* name() const override { return "Podman"; }
-  [[nodiscard]] bool may_add(const CgroupPath& path, const Container& known) const override {
-    return path.runtime == Runtime::kPodman && !path.container_id.empty() &&
-           (known.name.empty() || known.image.empty() || (known.pod && known.pod->name.empty()));
-  }
+  [[nodiscard]] bool may_add(const CgroupPath& path, const Container& known) const override;
 
   // By the list of containers, which tells the pod's name too.
   [[nodiscard]] Result<std::optional<Container>> look_up(const CgroupPath& path,

@@ -33,7 +33,7 @@ std::unique_ptr<KubernetesApi> make_kubernetes(const ResolverSettings& settings)
     return nullptr;
   }
   KubernetesOptions options;
-  options.patience = settings.kubernetes_patience;
+  options.patience = milliseconds(0);  // names of other containers would wait too: it is asked again
   options.cache.tombstone_age = settings.tombstone_age;
   return std::make_unique<KubernetesApi>(*settings.kubernetes, options);
 }
@@ -48,8 +48,8 @@ std::vector<std::unique_ptr<ContainerSource>> make_sources(const ResolverSetting
   if (!settings.docker_socket.empty()) {
     sources.push_back(std::make_unique<DockerApi>(settings.docker_socket, settings.api_timeout));
   }
-  if (settings.podman) {
-    sources.push_back(std::make_unique<PodmanApi>(*settings.podman, settings.api_timeout));
+  if (!settings.podman.root.empty() || !settings.podman.user_runtime_dirs.empty()) {
+    sources.push_back(std::make_unique<PodmanApi>(settings.podman, settings.api_timeout));
   }
   if (kubernetes) {
     sources.push_back(std::move(kubernetes));
@@ -73,6 +73,7 @@ struct Resolver::State {
   void enter(std::uint64_t id, const std::string& path, TimePoint when);
   void enter_scanned(std::uint64_t id, const std::string& path, TimePoint when);
   void consider(std::uint64_t id, KnownCgroups::Entry& entry);
+  void confirmed(std::uint64_t id, KnownCgroups::Entry& entry, const CgroupPath& path);
   Identity find(std::uint64_t id);
   Identity describe(std::uint64_t id, KnownCgroups::Entry& entry);
   Identity seek(std::uint64_t id);
@@ -100,7 +101,11 @@ struct Resolver::State {
   std::unordered_set<std::uint64_t> sought;  // ids that the next rescan looks for
   TimePoint next_rescan{};
   // What was found out of candidates, by the path of the cgroup that would be the container's.
-  std::unordered_map<std::string, std::optional<CgroupPath>> decided;
+  struct Decision {
+    std::optional<CgroupPath> container;
+    TimePoint no_until{};  // a no is for a while: through its processes a container is found once it has some
+  };
+  std::unordered_map<std::string, Decision> decided;
   bool decided_last = false;
   std::deque<std::uint64_t> undecided;  // candidates for a container whose path does not say so
   std::jthread thread;                  // uses all of the above
@@ -119,13 +124,17 @@ void Resolver::State::enter(std::uint64_t id, const std::string& path, TimePoint
   const auto [entry, fresh] = known.add(id, path, now);
   if (entry != nullptr && fresh && entry->container) {
     // A settled container is asked for again when its own cgroup is new: it was restarted, perhaps renamed.
-    const KnownContainer& container = *entry->container;
-    if (!container.settled || path == container.path.container_path) {
+    if (path == entry->container->path.container_path) {
+      inquiry.changed(entry->container, when);
+    } else if (!entry->container->settled) {
       inquiry.ask(entry->container, when);
-      work_there.notify_one();
     }
+    work_there.notify_one();
   }
   if (entry != nullptr && fresh && entry->candidate) {
+    if (path == entry->candidate->path) {
+      decided.erase(path);  // was about another one there
+    }
     consider(id, *entry);
   }
   news.notify_all();
@@ -146,15 +155,22 @@ void Resolver::State::consider(std::uint64_t id, KnownCgroups::Entry& entry) {
     entry.candidate.reset();
     return;
   }
-  if (const auto before = decided.find(entry.candidate->path); before != decided.end()) {
-    entry.candidate.reset();
-    if (const auto container = before->second ? known.settle(id, *before->second) : nullptr) {
-      inquiry.ask(container, Inquiry::kAtOnce);
-      work_there.notify_one();
-    }
+  const auto before = decided.find(entry.candidate->path);
+  if (before != decided.end() && before->second.container) {
+    confirmed(id, entry, *before->second.container);
+  } else if (before != decided.end() && SteadyClock::now() < before->second.no_until) {
+    return;
   } else if (!entry.undecided && undecided.size() < kMaxUndecided) {
     entry.undecided = true;
     undecided.push_back(id);
+    work_there.notify_one();
+  }
+}
+
+void Resolver::State::confirmed(std::uint64_t id, KnownCgroups::Entry& entry, const CgroupPath& path) {
+  entry.candidate.reset();
+  if (const auto container = known.settle(id, path)) {
+    inquiry.ask(container, Inquiry::kAtOnce);
     work_there.notify_one();
   }
 }
@@ -167,7 +183,7 @@ Identity Resolver::State::find(std::uint64_t id) {
 
 Identity Resolver::State::describe(std::uint64_t id, KnownCgroups::Entry& entry) {
   if (!entry.container && entry.candidate && !entry.removed_ns) {
-    consider(id, entry);  // there was no room for it
+    consider(id, entry);  // there was no room for it, or it has had time to show
   }
   Identity identity{.known = !entry.path.empty(), .cgroup = {.id = id, .path = entry.path}};
   if (!identity.known) {
@@ -175,12 +191,15 @@ Identity Resolver::State::describe(std::uint64_t id, KnownCgroups::Entry& entry)
   } else if (!entry.container) {
     identity.container = container_from_path(parse_cgroup_path(entry.path));
     identity.pending = entry.undecided;
+    if (entry.candidate && !entry.undecided && !decided.contains(entry.candidate->path)) {
+      identity.container.unknown_reason = "it was not found out whether this is a container";
+    }
   } else {
     if (inquiry.ask_again_if_due(entry.container)) {
       work_there.notify_one();
     }
     identity.pending = entry.container->pending;
-    identity.more_coming = entry.container->asking;
+    identity.more_coming = entry.container->asking || entry.container->beginning > 0;
     identity.container = entry.container->container;
     for (OuterContainer& outer : identity.container.outer) {
       const auto around = known.container(outer.id);
@@ -218,7 +237,7 @@ void Resolver::State::happened(const RuntimeEvent& event) {
     return;
   }
   if (event.action == kRename) {
-    inquiry.ask(container, SteadyClock::now());
+    inquiry.changed(container, SteadyClock::now());
   } else if (event.action == kDie || event.action == kOom) {
     inquiry.refresh(container);
   }
@@ -261,6 +280,7 @@ void Resolver::State::work(const std::stop_token& stop) {
     decided_last = !undecided.empty() && !(decided_last && job_due == Inquiry::kAtOnce);
     if (decided_last) {
       decide(lock, stop);
+      news.notify_all();
     } else if (rescan_due <= now && job_due != Inquiry::kAtOnce) {
       rescan(lock);
     } else if (job_due <= now) {
@@ -277,25 +297,36 @@ void Resolver::State::work(const std::stop_token& stop) {
 // Is the oldest candidate a container's?
 void Resolver::State::decide(std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
   constexpr std::size_t kMaxDecided = 4096;
+  constexpr std::chrono::seconds kNoFor{1};
   const std::uint64_t id = undecided.front();
   undecided.pop_front();
-  if (auto* const entry = known.find(id); entry != nullptr && entry->candidate) {
-    const ContainerCandidate candidate = *entry->candidate;
-    entry->undecided = false;
-    if (!decided.contains(candidate.path)) {
-      lock.unlock();
-      auto path = bundles->confirm(candidate.path, candidate.id, stop);
-      lock.lock();
-      if (decided.size() >= kMaxDecided) {
-        decided.clear();
-      }
-      decided.emplace(candidate.path, std::move(path));
-    }
-    if (auto* const same = known.find(id); same != nullptr && same->candidate) {
-      consider(id, *same);
-    }
+  auto* entry = known.find(id);
+  if (entry == nullptr || !entry->candidate) {
+    return;
   }
-  news.notify_all();
+  entry->undecided = false;
+  const ContainerCandidate candidate = *entry->candidate;
+  if (const auto before = decided.find(candidate.path);
+      before == decided.end() || (!before->second.container && before->second.no_until <= SteadyClock::now())) {
+    lock.unlock();
+    auto container = bundles->confirm(candidate.path, candidate.id, stop);
+    lock.lock();
+    entry = known.find(id);
+    if (entry == nullptr || !entry->candidate || entry->candidate->path != candidate.path) {
+      return;  // another cgroup's by now
+    }
+    if (entry->removed_ns) {  // what comes after it at this path may be another's: not to be remembered
+      if (container) {
+        confirmed(id, *entry, *container);
+      }
+      return;
+    }
+    if (decided.size() >= kMaxDecided) {
+      decided.clear();
+    }
+    decided.insert_or_assign(candidate.path, Decision{std::move(container), SteadyClock::now() + kNoFor});
+  }
+  consider(id, *entry);
 }
 
 void Resolver::State::rescan(std::unique_lock<std::mutex>& lock) {
@@ -332,8 +363,8 @@ Resolver::Resolver(CgroupTree tree, const Clock& clock, const ResolverSettings& 
   if (settings.follow_events && !settings.docker_socket.empty()) {
     state_->follow("Docker", Runtime::kDocker, settings.docker_socket);
   }
-  if (settings.follow_events && settings.podman) {
-    state_->follow("Podman", Runtime::kPodman, settings.podman->root);
+  if (settings.follow_events && !settings.podman.root.empty()) {
+    state_->follow("Podman", Runtime::kPodman, settings.podman.root);
   }
 }
 
@@ -367,9 +398,6 @@ void Resolver::removed(std::uint64_t cgroup_id) {
   const std::lock_guard lock(state_->mutex);
   const std::uint64_t now = state_->clock.boot_ns();
   state_->known.prune(now);
-  if (const auto* const entry = state_->known.find(cgroup_id); entry != nullptr) {
-    state_->decided.erase(entry->path);  // the next one there may be another's
-  }
   state_->known.remove(cgroup_id, now);
 }
 

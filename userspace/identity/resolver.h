@@ -26,15 +26,12 @@ struct ResolverSettings {
   std::optional<SystemRoot> bundles;
   // Docker's API socket. Empty: do not ask.
   std::string docker_socket = "/var/run/docker.sock";
-  std::optional<PodmanApi::Sockets> podman;
+  PodmanApi::Sockets podman{.root = {}, .user_runtime_dirs = {}};
   std::optional<KubernetesEndpoint> kubernetes;
   // Follow the event streams of Docker and of root's Podman: what the runtime says of a container's end is read then,
   // and a daemon that is back is asked at once.
   bool follow_events = false;
   std::chrono::milliseconds api_timeout{2000};  // for one whole request, connect to last byte
-  // How long the first list of pods is waited for. Names of other containers wait too; what comes later is asked for
-  // later.
-  std::chrono::milliseconds kubernetes_patience{0};
   std::chrono::nanoseconds tombstone_age{std::chrono::minutes(10)};
   std::size_t max_known = 65536;  // cgroups kept, tombstones included; the oldest tombstones go first
 };

@@ -37,6 +37,8 @@ T RecordingSurroundings::keep(std::string question, T answer) {
   return answer;
 }
 
+void RecordingSurroundings::end() { writer_.add(Answer{question::kEnd, {}}); }
+
 Moment RecordingSurroundings::now() {
   const Moment moment = inner_.now();
   writer_.add(moment);

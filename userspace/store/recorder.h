@@ -33,6 +33,8 @@ class RecordingSurroundings final : public Surroundings {
  public:
   RecordingSurroundings(Surroundings& inner, RecordingWriter& writer) : inner_(inner), writer_(writer) {}
 
+  // The collector is about to finish.
+  void end();
   [[nodiscard]] Moment now() override;
   void note(const Event& event) override { inner_.note(event); }
   void tend() override { inner_.tend(); }

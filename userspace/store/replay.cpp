@@ -41,7 +41,7 @@ EventSource::Status Replay::poll(std::chrono::milliseconds /*timeout*/, std::vec
 LossCount Replay::loss() const {
   if (const auto* item = peek(); item != nullptr && std::holds_alternative<LossCount>(*item)) {
     loss_ = std::get<LossCount>(*item);
-    next_.reset();
+    take();
   }
   return loss_;
 }

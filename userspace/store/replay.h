@@ -54,7 +54,7 @@ class Replay final : public EventSource, public Surroundings {
  private:
   // The next item, without what only tells what came of it; nullptr: the end.
   [[nodiscard]] const RecordingReader::Item* peek() const;
-  void take() { next_.reset(); }
+  void take() const { next_.reset(); }
   void learn(Answer answer);
   template <typename T>
   [[nodiscard]] T answer(const std::string& question);

@@ -162,7 +162,7 @@ TEST_F(AftermathTest, ARuntimeThatSpeaksLateIsToldOnceMore) {
   turn_in_vain();
   ends(web, "web", ended(1150_ms, 137, true));
   turn_until_updates(1);
-  const Incident& again = updates()[0];
+  const Incident again = updates()[0];
   EXPECT_EQ(again.update, "runtime_state");
   EXPECT_EQ(again.id, incidents_[0].id);
   EXPECT_EQ(again.container.name, "web");
@@ -237,7 +237,7 @@ TEST_F(AftermathTest, AContainerThatIsStartedAgainAtOnce) {
   tell_first(1);
   wait_until([&] { return resolver_->runtime_state(web.id).has_value(); });
   incidents_.clear();
-  tell(killed(web, 3000_ms));
+  tell(victim(3000_ms, task(77, "hog", web.id), chain({web.full()})));
   run_until(3100_ms);
   ASSERT_THAT(incidents_, SizeIs(1));
   ASSERT_EQ(incidents_[0].container.state->restart_count, 3U);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/process_table.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -311,6 +312,28 @@ TEST_F(ProcessTableTest, WithoutProcNothingIsReadAndNothingFails) {
   ProcessTable table({.proc = dir_.path() + "/nowhere", .sys = "", .run = ""});
   read_running(table);
   EXPECT_EQ(table.size(), 0);
+}
+
+// As one whose arguments lie in memory that its own file system does not deliver.
+TEST_F(ProcessTableTest, AProcessThatHangsIsNotWaitedFor) {
+  const TaskInfo hostile = process(7);
+  add(hostile, "");
+  const std::string cmdline = dir_.path() + "/7/cmdline";
+  std::filesystem::remove(cmdline);
+  ASSERT_EQ(::mkfifo(cmdline.c_str(), 0600), 0);
+  link_exe(hostile, "/bin/hostile");
+  add(process(8), "hog");
+
+  ProcessTable table(root());
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(table.cmdline(hostile.process), "");
+  EXPECT_EQ(table.cmdline(hostile.process), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  EXPECT_EQ(table.exe(hostile.process), "/bin/hostile");
+  EXPECT_EQ(table.cmdline(process(8).process), "hog");
+  const int writer = ::open(cmdline.c_str(), O_WRONLY | O_NONBLOCK);  // lets the reader go
+  EXPECT_GE(writer, 0) << "nobody reads it";
+  ::close(writer);
 }
 
 }  // namespace

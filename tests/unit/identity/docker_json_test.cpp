@@ -218,6 +218,18 @@ TEST(DockerList, FindsTheEntryOfTheId) {
   EXPECT_EQ((*facts)->init_pid, std::nullopt);
 }
 
+TEST(DockerList, TellsWhetherItHasEnded) {
+  json entry = list_entry(kId, "web");
+  EXPECT_FALSE((*read_docker_list(json({entry}).dump(), kId))->state);
+  entry["State"] = "exited";
+  json other = list_entry(kOther, "other");
+  other["State"] = "running";
+  const auto facts = read_docker_list(json({entry, other}).dump(), kId);
+  ASSERT_TRUE(facts && *facts && (*facts)->state);
+  EXPECT_EQ((*facts)->state->status, "exited");
+  EXPECT_EQ((*facts)->state->exit_code, std::nullopt);
+}
+
 TEST(DockerList, PodmansPod) {
   json entry = list_entry(kId, "infra");
   entry["Names"] = {"infra"};

@@ -3,9 +3,9 @@
 
 #include <gmock/gmock.h>
 
-#include <deque>
-#include <functional>
 #include <thread>
+
+#include "support/inquiry_fixture.h"
 
 namespace memcrest {
 namespace {
@@ -14,80 +14,18 @@ using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using SteadyClock = std::chrono::steady_clock;
-using Answer = Result<std::optional<Container>>;
+using testing_support::Answer;
+using testing_support::error;
+using testing_support::FakeDocker;
+using testing_support::nobody;
+using testing_support::web;
 
 const std::string kId(64, 'a');
 const std::string kOther(64, 'b');
 
-// Gives prepared answers; the last one for ever.
-class FakeSource final : public ContainerSource {
- public:
-  [[nodiscard]] Runtime runtime() const override { return Runtime::kDocker; }
-  [[nodiscard]] const char* name() const override { return "Docker"; }
-  [[nodiscard]] bool may_add(const CgroupPath& path, const Container& known) const override {
-    return path.docker_candidate && known.name.empty();
-  }
-  [[nodiscard]] Answer look_up(const CgroupPath& path, const std::stop_token&) override {
-    asked.push_back(path.container_id);
-    return next(answers);
-  }
-  [[nodiscard]] Answer inspect(const CgroupPath& path, const std::stop_token&) override {
-    inspected.push_back(path.container_id);
-    return next(inspections);
-  }
-
-  static Answer next(std::deque<Answer>& from) {
-    Answer answer = from.front();
-    if (from.size() > 1) {
-      from.pop_front();
-    }
-    return answer;
-  }
-
-  std::deque<Answer> answers;
-  std::deque<Answer> inspections{Answer(std::nullopt)};
-  std::vector<std::string> asked;
-  std::vector<std::string> inspected;
-};
-
-Answer web() { return Container{.name = "web", .image = "my-app:latest"}; }
-Answer nobody() { return std::optional<Container>(); }
-Answer error(int code) { return fail("ask", "docker.sock", code); }
-
-class InquiryTest : public ::testing::Test {
+class InquiryTest : public testing_support::InquiryFixture<FakeDocker> {
  protected:
-  InquiryTest() : inquiry_(make_sources()) {}
-
-  std::vector<std::unique_ptr<ContainerSource>> make_sources() {
-    auto source = std::make_unique<FakeSource>();
-    source_ = source.get();
-    std::vector<std::unique_ptr<ContainerSource>> sources;
-    sources.push_back(std::move(source));
-    return sources;
-  }
-  static std::shared_ptr<KnownContainer> container(const std::string& path) {
-    auto made = std::make_shared<KnownContainer>();
-    made->path = parse_cgroup_path(path);
-    made->container = container_from_path(made->path);
-    made->live = 1;
-    return made;
-  }
-  // Runs jobs until none is due within `patience`.
-  void run(milliseconds patience = milliseconds(0)) {
-    const auto end = SteadyClock::now() + patience;
-    while (inquiry_.next_due() <= end) {
-      if (inquiry_.next_due() != Inquiry::kAtOnce) {
-        std::this_thread::sleep_until(inquiry_.next_due());
-      }
-      inquiry_.run_next(lock_, {});
-      EXPECT_TRUE(lock_.owns_lock());
-    }
-  }
-
-  std::mutex mutex_;
-  std::unique_lock<std::mutex> lock_{mutex_};
-  FakeSource* source_ = nullptr;
-  Inquiry inquiry_;
+  FakeDocker* const source_ = &source<FakeDocker>();
 };
 
 TEST_F(InquiryTest, NamesAContainer) {
@@ -104,6 +42,14 @@ TEST_F(InquiryTest, NamesAContainer) {
   EXPECT_EQ(it->container.id, kId);
 }
 
+TEST_F(InquiryTest, ASourceThatIsJustBeginningIsAskedAgainAtOnce) {
+  source_->answers = {error(EINPROGRESS), web()};
+  const auto it = container("/docker/" + kId);
+  inquiry_.ask(it, Inquiry::kAtOnce);
+  run(milliseconds(300));
+  EXPECT_EQ(it->container.name, "web");
+}
+
 TEST_F(InquiryTest, NobodyToAskIsNotPending) {
   const auto it = container("/machine.slice/libpod-" + kId + ".scope");
   inquiry_.ask(it, Inquiry::kAtOnce);
@@ -116,7 +62,7 @@ TEST_F(InquiryTest, AtOnceGoesBeforeWhatIsDue) {
   inquiry_.ask(container("/docker/" + kOther), SteadyClock::now() - milliseconds(100));
   inquiry_.ask(container("/docker/" + kId), Inquiry::kAtOnce);
   run();
-  EXPECT_THAT(source_->asked, ::testing::ElementsAre(kId, kOther));
+  EXPECT_THAT(source_->asked, ::testing::ElementsAre("/docker/" + kId, "/docker/" + kOther));
 }
 
 TEST_F(InquiryTest, UnknownAtFirstIsAskedAgainWhileItLives) {
@@ -177,7 +123,7 @@ TEST_F(InquiryTest, ContainerdUnderKubernetesIsAskedForOnce) {
 }
 
 // Knows pods, as the Kubernetes API does.
-class FakePods final : public ContainerSource {
+class FakePods final : public testing_support::FakeSource {
  public:
   [[nodiscard]] Runtime runtime() const override { return Runtime::kUnknown; }
   [[nodiscard]] const char* name() const override { return "Kubernetes"; }
@@ -185,27 +131,12 @@ class FakePods final : public ContainerSource {
   [[nodiscard]] bool may_add(const CgroupPath& path, const Container& /*known*/) const override {
     return !path.pod_uid.empty();
   }
-  [[nodiscard]] Answer look_up(const CgroupPath&, const std::stop_token&) override { return FakeSource::next(answers); }
-  [[nodiscard]] Answer inspect(const CgroupPath&, const std::stop_token&) override {
-    return FakeSource::next(inspections);
-  }
-
-  std::deque<Answer> answers;
-  std::deque<Answer> inspections{Answer(std::nullopt)};
 };
 
-class PodInquiryTest : public InquiryTest {
+class PodInquiryTest : public testing_support::InquiryFixture<FakeDocker, FakePods> {
  protected:
   PodInquiryTest() {
-    auto names = std::make_unique<FakeSource>();
-    auto pods = std::make_unique<FakePods>();
-    names_ = names.get();
-    pods_ = pods.get();
     names_->answers = {Container{.name = "app", .image = "shop:1", .pod = Pod{.name = "shop-1", .name_space = "shop"}}};
-    std::vector<std::unique_ptr<ContainerSource>> sources;
-    sources.push_back(std::move(names));
-    sources.push_back(std::move(pods));
-    inquiry_ = Inquiry(std::move(sources));
   }
   std::shared_ptr<KnownContainer> asked_for() {
     auto it = container("/kubepods/pod4c9f1a30-7c0d-4f0e-9d1b-0a1b2c3d4e5f/" + kId);
@@ -217,8 +148,8 @@ class PodInquiryTest : public InquiryTest {
     return Container{.name = "app", .pod = Pod{.labels = {{"app", "shop"}}, .owner = Owner{"Deployment", "shop"}}};
   }
 
-  FakeSource* names_ = nullptr;
-  FakePods* pods_ = nullptr;
+  FakeDocker* const names_ = &source<FakeDocker>();
+  FakePods* const pods_ = &source<FakePods>();
 };
 
 TEST_F(PodInquiryTest, APodThatIsToldLacksNothing) {
@@ -259,13 +190,35 @@ TEST_F(PodInquiryTest, AnApiThatComesBackTellsWhatWasMissing) {
   EXPECT_EQ(it->container.pod->owner->name, "shop");
 }
 
-TEST_F(PodInquiryTest, WithoutSuchASourceNothingIsSaid) {
-  std::vector<std::unique_ptr<ContainerSource>> sources;
-  auto names = std::make_unique<FakeSource>();
-  names->answers = names_->answers;
-  sources.push_back(std::move(names));
-  inquiry_ = Inquiry(std::move(sources));
-  EXPECT_EQ(asked_for()->container.pod->unknown_reason, "");
+TEST_F(PodInquiryTest, WhoeverWaitsForAllWaitsForASourceThatIsJustBeginning) {
+  pods_->answers = {error(EINPROGRESS)};
+  pods_->inspections = {error(EINPROGRESS), error(EINPROGRESS), owned()};
+  const auto it = asked_for();
+  EXPECT_EQ(it->container.name, "app");
+  EXPECT_EQ(it->beginning, 1U);
+  run(milliseconds(800));
+  EXPECT_EQ(it->beginning, 0U);
+  EXPECT_EQ(it->container.pod->owner->name, "shop");
+  EXPECT_EQ(it->container.pod->unknown_reason, "");
+  EXPECT_EQ(pods_->inspected.size(), 3U);
+}
+
+TEST_F(PodInquiryTest, NobodyWaitsForASourceThatBeganAndFailed) {
+  pods_->answers = {error(EINPROGRESS)};
+  pods_->inspections = {error(EAGAIN)};
+  const auto it = asked_for();
+  run(milliseconds(300));
+  EXPECT_EQ(it->beginning, 0U);
+  EXPECT_EQ(it->container.name, "app");
+  EXPECT_NE(it->container.pod->unknown_reason, "");
+}
+
+TEST_F(InquiryTest, WhereNobodyIsAskedForPodsTheyLackNothing) {
+  source_->answers = {Container{.name = "app", .image = "shop:1", .pod = Pod{.name = "shop-1", .name_space = "shop"}}};
+  const auto it = container("/kubepods/pod4c9f1a30-7c0d-4f0e-9d1b-0a1b2c3d4e5f/" + kId);
+  look_up(it);
+  EXPECT_EQ(it->container.pod->name, "shop-1");
+  EXPECT_EQ(it->container.pod->unknown_reason, "");
 }
 
 TEST_F(InquiryTest, ATimeOutStopsAllOtherQuestionsForAWhile) {
@@ -324,6 +277,55 @@ TEST_F(InquiryTest, ARestartKeepsTheOldFactsUntilTheNewOnesCome) {
   inquiry_.ask(it, Inquiry::kAtOnce);
   run();
   EXPECT_EQ(it->container.name, "renamed");
+}
+
+TEST_F(InquiryTest, AskedForOftenIsQueuedOnce) {
+  source_->answers = {web()};
+  const auto it = container("/docker/" + kId);
+  for (int i = 0; i < 5; ++i) {
+    inquiry_.ask(it, i % 2 == 0 ? Inquiry::kAtOnce : SteadyClock::now());
+    inquiry_.ask_again_if_due(it);
+  }
+  EXPECT_TRUE(it->asking);
+  run();
+  EXPECT_FALSE(it->asking);
+  EXPECT_EQ(source_->asked.size(), 1U);
+  look_up(it);
+  EXPECT_EQ(source_->asked.size(), 2U) << "answered, so it may be asked for again";
+}
+
+TEST_F(InquiryTest, WhatIsAskedAgainBeforeItsTurnIsQueuedOnce) {
+  source_->answers = {nobody()};
+  const auto it = container("/docker/" + kId);
+  look_up(it);  // it waits for its next try
+  inquiry_.ask(it, Inquiry::kAtOnce);
+  run();
+  EXPECT_EQ(source_->asked.size(), 1U);
+  run(milliseconds(100));
+  EXPECT_EQ(source_->asked.size(), 2U);
+}
+
+// What was answered may be of before.
+TEST_F(InquiryTest, ChangedWhileItIsAskedForIsAskedOnceMore) {
+  source_->answers = {web(), Answer(Container{.name = "renamed", .image = "x"})};
+  const auto it = container("/docker/" + kId);
+  source_->while_asked = [&, first = true]() mutable {
+    if (std::exchange(first, false)) {
+      lock_.lock();
+      inquiry_.changed(it, SteadyClock::now());
+      inquiry_.changed(it, SteadyClock::now());
+      inquiry_.ask(it, SteadyClock::now());
+      lock_.unlock();
+    }
+  };
+  look_up(it);
+  run(milliseconds(10));
+  EXPECT_EQ(source_->asked.size(), 2U);
+  EXPECT_EQ(it->container.name, "renamed");
+  inquiry_.changed(it, Inquiry::kAtOnce);
+  inquiry_.changed(it, Inquiry::kAtOnce);
+  run();
+  EXPECT_EQ(source_->asked.size(), 3U) << "not asked for yet: once is enough";
 }
 
 TEST_F(InquiryTest, InspectsASecondLater) {

@@ -428,7 +428,8 @@ TEST_F(KubernetesApiTest, BeforeTheFirstList) {
   KubernetesApi api(endpoint(server), options);
   const auto early = api.look_up(path_of(kWeb));
   ASSERT_FALSE(early);
-  EXPECT_EQ(early.error().code, EAGAIN);
+  EXPECT_EQ(early.error().code, EINPROGRESS);
+  EXPECT_EQ(api.inspect(path_of(kWeb)).error().code, EINPROGRESS);
   std::stop_source stop;
   stop.request_stop();
   EXPECT_FALSE(api.look_up(path_of(kWeb), stop.get_token()));
@@ -448,7 +449,7 @@ TEST_F(KubernetesApiTest, WhatTheKubeletHasNotReported) {
   EXPECT_THAT((*api.look_up(path_of(kDb)))->unknown_reason, HasSubstr("not reported"));
   EXPECT_EQ(api.inspect(path_of(kDb)).error().code, EAGAIN);
   EXPECT_EQ((*api.inspect(path_of(kWeb)))->name, "main");
-  EXPECT_FALSE(*api.inspect(path_of(kDb, "0c1f2b44-51c5-4d0c-9a8e-2f7d6f1f6a99")));
+  EXPECT_EQ(api.inspect(path_of(kDb, "0c1f2b44-51c5-4d0c-9a8e-2f7d6f1f6a99")).error().code, EAGAIN);
 }
 
 TEST_F(KubernetesApiTest, IsAskedAboutContainersOfPods) {

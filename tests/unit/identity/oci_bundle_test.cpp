@@ -236,6 +236,27 @@ TEST_F(Bundles, InAnUnusualPlaceThroughConmon) {
   EXPECT_EQ(found(cgroup).name, "fallback");
 }
 
+// As one whose arguments lie in memory that its own file system does not deliver.
+TEST_F(Bundles, AProcessThatHangsCostsItsOwnContainersNames) {
+  const std::string outer = "/docker/" + repeated("99");
+  const std::string hostile = outer + "/libpod_parent/libpod-" + kPodman;
+  host_.add({.pid = 20, .parent = 1, .cgroup = outer + "/libpod_parent/conmon"});
+  const std::string cmdline = host_.top() + "/proc/20/cmdline";
+  std::filesystem::remove(cmdline);
+  ASSERT_EQ(::mkfifo(cmdline.c_str(), 0600), 0);
+  put_docker();
+
+  const auto begin = std::chrono::steady_clock::now();
+  host_.cgroups.add(hostile);
+  EXPECT_THAT(refusal(hostile), HasSubstr("does not answer"));
+  EXPECT_THAT(refusal(hostile), HasSubstr("does not answer"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(8));
+  EXPECT_EQ(found("/docker/" + kDocker).name, "web");
+  const int writer = ::open(cmdline.c_str(), O_WRONLY | O_NONBLOCK);  // lets the reader go
+  EXPECT_GE(writer, 0) << "nobody reads it";
+  ::close(writer);
+}
+
 TEST_F(Bundles, Rootless) {
   const std::string user = std::to_string(::getuid());
   const std::string slice = "/user.slice/user-" + user + ".slice/user@" + user + ".service";

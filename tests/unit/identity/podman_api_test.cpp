@@ -43,17 +43,6 @@ CgroupPath of_user(uid_t user) {
                            ".service/user.slice/libpod-" + kId + ".scope/container");
 }
 
-TEST(OwnerOfCgroup, OnlySystemdsOwnPartsCount) {
-  EXPECT_EQ(owner_of_cgroup("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-x.scope"), 1000U);
-  EXPECT_EQ(owner_of_cgroup("/user.slice/user-1000.slice/user@1000.service/user.slice/user-7.slice/x"), 1000U);
-  for (const char* path :
-       {"", "/", "/machine.slice/libpod-x.scope", "/user.slice/user-0.slice/session-1.scope",
-        "/x/user.slice/user-1000.slice/y", "/user.slice/user-.slice/y", "/user.slice/user-10x.slice/y",
-        "/user.slice/user-1000.slice", "/user.slice/user-99999999999.slice/y", "/user.slice/user--5.slice/y"}) {
-    EXPECT_EQ(owner_of_cgroup(path), std::nullopt) << path;
-  }
-}
-
 class PodmanApiTest : public ::testing::Test {
  protected:
   [[nodiscard]] std::string socket() const { return dir_.path() + "/podman.sock"; }
@@ -188,6 +177,16 @@ TEST_F(PodmanApiTest, AsksOnlyForWhatPodmanMayKnow) {
   EXPECT_TRUE(podman.may_add(rootful(), known)) << "its image is missing";
   known.image = "my-app";
   EXPECT_FALSE(podman.may_add(rootful(), known));
+}
+
+TEST_F(PodmanApiTest, AnEmptySocketIsNotAskedTheOthersAre) {
+  const PodmanApi users({.root = "", .user_runtime_dirs = dir_.path()}, kTimeout);
+  EXPECT_FALSE(users.may_add(rootful(), {}));
+  EXPECT_TRUE(users.may_add(of_user(1000), {}));
+  const PodmanApi roots({.root = socket(), .user_runtime_dirs = ""}, kTimeout);
+  EXPECT_TRUE(roots.may_add(rootful(), {}));
+  EXPECT_TRUE(roots.may_add(of_user(0), {}));
+  EXPECT_FALSE(roots.may_add(of_user(1000), {}));
 }
 
 TEST_F(PodmanApiTest, OnlyFullIdsReachTheSocket) {

@@ -3,81 +3,23 @@
 
 #include <gmock/gmock.h>
 
-#include <algorithm>
 #include <atomic>
+#include <memory>
 #include <thread>
+#include <vector>
 
-#include "identity/cgroup_path.h"
-#include "support/fake_cgroups.h"
-#include "support/fake_daemon.h"
+#include "support/resolver_fixture.h"
 
 namespace memcrest {
 namespace {
 
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
-using testing_support::FakeCgroups;
-using testing_support::FakeDaemon;
-using testing_support::TempDir;
-using Connection = FakeDaemon::Connection;
+using testing_support::id_of;
+using testing_support::know_all;
+using testing_support::ResolverTest;
+using Connection = testing_support::FakeDaemon::Connection;
 using SteadyClock = std::chrono::steady_clock;
-
-class FakeClock final : public Clock {
- public:
-  [[nodiscard]] std::uint64_t boot_ns() const override { return now_; }
-  [[nodiscard]] std::int64_t unix_ns() const override { return 0; }
-  void advance(std::chrono::nanoseconds by) { now_ += static_cast<std::uint64_t>(by.count()); }
-
- private:
-  std::atomic<std::uint64_t> now_{1'000'000'000};
-};
-
-std::string id_of(char digit) { return std::string(64, digit); }
-
-// The id that a request is about, from either form of it. From behind: "%22" in front of it looks like digits too.
-std::string wanted_id(const std::string& target) {
-  for (std::size_t i = target.size() - std::min<std::size_t>(target.size(), 64); i > 0; --i) {
-    if (is_container_id(target.substr(i, 64))) {
-      return target.substr(i, 64);
-    }
-  }
-  return {};
-}
-
-// Knows every container: its name is "n-" and its id's first digit, its main process 42.
-void know_all(Connection& c) {
-  const std::string id = wanted_id(c.target());
-  const std::string name = "n-" + id.substr(0, 1);
-  if (c.target().starts_with("/containers/json")) {
-    c.answer(200, R"([{"Id":")" + id + R"(","Names":["/)" + name + R"("],"Image":"img","Labels":{"k":"v"}}])");
-  } else {
-    c.answer(200, R"({"Id":")" + id + R"(","Name":"/)" + name + R"(","State":{"Pid":42},"Config":{"Image":"img"}})");
-  }
-}
-
-class ResolverTest : public ::testing::Test {
- protected:
-  void start(FakeDaemon::Handler handler) { daemon_.emplace(socket(), std::move(handler)); }
-  [[nodiscard]] std::string socket() const { return dir_.path() + "/docker.sock"; }
-  [[nodiscard]] ResolverSettings settings() const {
-    return {.docker_socket = socket(), .api_timeout = milliseconds(300)};
-  }
-  Resolver& resolver() { return resolver(settings()); }
-  Resolver& resolver(const ResolverSettings& with) {
-    if (!resolver_) {
-      auto tree = CgroupTree::open(cgroups_.root());
-      EXPECT_TRUE(tree);
-      resolver_.emplace(std::move(*tree), clock_, with);
-    }
-    return *resolver_;
-  }
-
-  TempDir dir_;
-  FakeCgroups cgroups_;
-  FakeClock clock_;
-  std::optional<FakeDaemon> daemon_;
-  std::optional<Resolver> resolver_;
-};
 
 TEST_F(ResolverTest, NamesAContainerThatAppeared) {
   start(know_all);

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""memcrest against a real Kubernetes: kubelet and containerd run the pods, the real API server tells of them and lets
+memcrest do what deploy/kubernetes/rbac.yaml says, and no more. scripts/test-kubernetes runs it."""
+
+import json
+import os
+import sys
+
+import harness
+from cluster import PATHS, Cluster
+from harness import MIB, run
+from pods_api import NODE
+from runtimes import IMAGE, Containerd
+
+containerd = Containerd()
+cluster = None
+SCHEMA = os.path.join(harness.SOURCE, 'docs', 'ps.schema.json')
+
+
+def setUpModule():
+    global cluster  # pylint: disable=global-statement
+    cluster = Cluster(containerd)
+    try:
+        containerd.start()
+        cluster.start()
+        cluster.create({'kind': 'Namespace', 'metadata': {'name': 'memcrest'}})
+        cluster.create({'kind': 'Namespace', 'metadata': {'name': 'shop'}})
+        cluster.apply('deploy/kubernetes/rbac.yaml')
+    except BaseException:
+        tearDownModule()
+        raise
+
+
+def tearDownModule():
+    cluster.stop()
+    containerd.stop()
+    cluster.remove()
+
+
+def workload(kind, name, *command, **more):
+    """A manifest: one container of 64 MiB, on the host's network, since there is no other."""
+    api = 'batch/v1' if kind == 'Job' else 'apps/v1'
+    container = {'name': 'app', 'image': IMAGE, 'imagePullPolicy': 'Never', 'command': list(command),
+                 'resources': {'requests': {'memory': '48Mi'}, 'limits': {'memory': '64Mi'}}}
+    pod = {'hostNetwork': True, 'tolerations': [{'operator': 'Exists'}], 'automountServiceAccountToken': False,
+           'terminationGracePeriodSeconds': 0, 'containers': [container], **more}
+    spec = {'template': {'metadata': {'labels': {'app': name}}, 'spec': pod}}
+    if kind != 'Job':
+        spec['selector'] = {'matchLabels': {'app': name}}
+    return {'apiVersion': api, 'kind': kind, 'metadata': {'name': name, 'namespace': 'shop'}, 'spec': spec}
+
+
+def status_of(pod):
+    return pod['status'].get('containerStatuses', [{}])[0]
+
+
+def restarted(times):
+    return lambda pod: status_of(pod).get('restartCount', 0) >= times and status_of(pod)['lastState'].get('terminated')
+
+
+def running(pod):
+    return 'running' in status_of(pod).get('state', {})
+
+
+class RealKubernetesTest(harness.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.token = cluster.service_account_token('memcrest', 'memcrest')
+        self.token_file = os.path.join(self.scratch(), 'token')
+        with open(self.token_file, 'w', encoding='utf-8') as file:
+            file.write(self.token)
+
+    def options(self):
+        return ['--kubernetes-server', cluster.url, '--kubernetes-ca', cluster.ca.file, '--kubernetes-token',
+                self.token_file, '--kubernetes-node', NODE]
+
+    def create(self, *arguments, **more):
+        manifest = workload(*arguments, **more)
+        cluster.create(manifest)
+        path = PATHS[manifest['kind']].format('shop') + f'/{manifest["metadata"]["name"]}?propagationPolicy=Background'
+        self.addCleanup(cluster.request, 'DELETE', path)
+
+    def assert_told(self, found, pod, owner):
+        self.assertEqual(found['runtime'], 'containerd')
+        self.assertEqual((found['name'], found['image']), ('app', IMAGE))
+        self.assertIsNone(found['unknown_reason'])
+        meta = pod['metadata']
+        self.assertEqual((found['pod']['name'], found['pod']['namespace'], found['pod']['uid'], found['pod']['qos']),
+                         (meta['name'], 'shop', meta['uid'], 'burstable'))
+        self.assertEqual(found['pod']['owner'], owner)
+        self.assertEqual(found['pod']['labels'], meta['labels'])
+        self.assertEqual(found['memory_request_bytes'], 48 * MIB)
+        self.assertEqual(found['memory_limit_bytes'], 64 * MIB)
+
+    def test_the_role_is_enough_and_no_more(self):
+        def status(method, path, body=None):
+            return cluster.request(method, path, body, self.token)[0]
+        on_node = f'/api/v1/pods?fieldSelector=spec.nodeName%3D{NODE}'
+        self.assertEqual(status('GET', on_node), 200)
+        self.assertEqual(status('GET', on_node + '&watch=1&timeoutSeconds=1'), 200)
+        for method, path in (('GET', '/api/v1/secrets'), ('GET', '/api/v1/nodes'), ('GET', '/api/v1/configmaps'),
+                             ('GET', '/api/v1/namespaces'), ('GET', '/apis/apps/v1/deployments'),
+                             ('GET', '/api/v1/namespaces/shop/pods/any/log'), ('DELETE', '/api/v1/namespaces/shop/pods'),
+                             ('DELETE', '/api/v1/namespaces/shop/pods/any'),
+                             ('POST', '/api/v1/namespaces/shop/pods/any/exec?command=sh'),
+                             ('POST', '/api/v1/namespaces/memcrest/serviceaccounts/memcrest/token')):
+            self.assertEqual(status(method, path, {} if method == 'POST' else None), 403, (method, path))
+        self.assertEqual(status('POST', '/api/v1/namespaces/shop/pods', {'metadata': {'name': 'any'}}), 403)
+        self.assertEqual(cluster.request('GET', on_node, token='wrong')[0], 401)
+
+    def test_a_deployment_that_is_oom_killed_again_and_again(self):
+        owner = {'kind': 'Deployment', 'name': 'web'}
+        with containerd.watch(*self.options()) as watch:
+            self.create('Deployment', 'web', 'sh', '-c', 'sleep 8; exec hog anon 256m')
+            pod = cluster.wait_for_pod('shop', 'app=web', restarted(2))
+            killed = status_of(pod)['lastState']['terminated']
+            self.assertEqual((killed['reason'], killed['exitCode']), ('OOMKilled', 137))
+            second = watch.wait_for('oom', killed['containerID'].removeprefix('containerd://'))
+            first = watch.wait_for('oom', match=lambda i: (i['container']['state'] or {}).get('restart_count') == 0)
+        for restarts, incident in enumerate((first, second)):
+            self.assert_told(incident['container'], pod, owner)
+            self.assertEqual(incident['container']['state']['restart_count'], restarts)
+            self.assertTrue(incident['victims'][0]['main_process'])
+            self.assertEqual(incident['cgroup']['path'], f'{cluster.cgroup_root}/kubepods/burstable/'
+                             f'pod{pod["metadata"]["uid"]}/{incident["container"]["id"]}')
+        self.assertIsNone(first['container']['state']['reason'])
+        self.assertEqual(second['container']['state']['reason'], 'OOMKilled')
+        self.assertEqual(second['container']['state']['exit_code'], 137)
+
+    def test_ps_and_who_owns_a_pod(self):
+        pods = {}
+        for kind in ('Deployment', 'DaemonSet', 'Job'):
+            name = kind.lower()
+            self.create(kind, name, 'sleep', '600', **({'restartPolicy': 'Never'} if kind == 'Job' else {}))
+            pods[kind] = cluster.wait_for_pod('shop', f'app={name}', running)
+        done = run(*containerd.memcrest(), 'ps', '--json', '--namespace', 'shop', *self.options())
+        checked = run(sys.executable, harness.VALIDATOR, '--schema', SCHEMA, input=done.stdout, stdout=None)
+        self.assertEqual(checked.returncode, 0)
+        rows = {row['container']['id']: row for row in map(json.loads, done.stdout.splitlines())}
+        for kind, pod in pods.items():
+            row = rows[status_of(pod)['containerID'].removeprefix('containerd://')]
+            self.assert_told(row['container'], pod, {'kind': kind, 'name': kind.lower()})
+            self.assertEqual(row['container']['state']['restart_count'], 0)
+            self.assertEqual(row['container']['state']['status'], 'running')
+            self.assertEqual(row['limit_bytes'], 64 * MIB)
+
+
+if __name__ == '__main__':
+    harness.main()
