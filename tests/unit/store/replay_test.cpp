@@ -16,6 +16,7 @@ using std::chrono::milliseconds;
 using testing::ElementsAreArray;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 using namespace testing_support;  // NOLINT(google-build-using-namespace): literals
 
@@ -59,6 +60,7 @@ class ReplayTest : public CollectorFixture {
       ignore_result(again.turn(milliseconds(0)));
     }
     again.finish();
+    EXPECT_TRUE(replay.at_end());
     EXPECT_FALSE(replay.error()) << replay.error()->message();
     EXPECT_EQ(replay.unanswered(), 0U);
     std::vector<std::string> recorded;
@@ -103,9 +105,9 @@ TEST_F(ReplayTest, BurstsThatAreSampledAndLossOnTheWay) {
   cgroups_.write(job.path, "memory.usage_in_bytes", std::to_string(1_MiB));
   run_until(4000_ms);
   end_recording();
-  ASSERT_THAT(incidents_, SizeIs(1));
-  EXPECT_EQ(incidents_[0].kind, IncidentKind::kBurst);
-  EXPECT_EQ(incidents_[0].evidence.lost_bulk, 3U);
+  ASSERT_THAT(incidents_, Not(IsEmpty()));
+  EXPECT_EQ(incidents_.back().kind, IncidentKind::kBurst);
+  EXPECT_EQ(incidents_.back().evidence.lost_bulk, 3U);
   EXPECT_THAT(replayed(), ElementsAreArray(told()));
 }
 
@@ -142,7 +144,7 @@ TEST_F(ReplayTest, WhatIsStillOpenAtTheEnd) {
   EXPECT_THAT(replayed(), ElementsAreArray(told()));
 }
 
-TEST_F(ReplayTest, AHundredContainers) {
+TEST_F(ReplayTest, SeveralContainers) {
   std::vector<Known> all;
   for (int i = 0; i < 8; ++i) {
     all.push_back({id_of(static_cast<char>('0' + i)), "n" + std::to_string(i), "image"});
