@@ -40,6 +40,10 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
   switch (options.verb) {
     case Verb::kWatch:
       return memcrest::watch(options.watch);
+    case Verb::kRecord:
+      return memcrest::watch(options.record);
+    case Verb::kReplay:
+      return memcrest::replay(options.replay);
     case Verb::kRun:
       return memcrest::run(options.run, *signals);
     case Verb::kPs:

@@ -161,6 +161,37 @@ CLI::App* add_watch(CLI::App& app, WatchOptions& options) {
   return verb;
 }
 
+CLI::App* add_record(CLI::App& app, WatchOptions& options) {
+  options.silent = true;
+  CLI::App* verb = app.add_subcommand("record", "Write all that is seen, and what is found, into one file");
+  verb->add_option("--output,-o", options.record.path, "The recording, an SQLite file (docs/recording.md); a new one")
+      ->type_name("FILE")
+      ->required();
+  add_size(*verb, "--max-size", options.record.max_bytes, 1U << 20U, kMaxSize,
+           "Stop recording at this size (default: when 256 MiB of the disk are left)");
+  add_duration(*verb, "--duration", options.duration, std::chrono::milliseconds(1), std::chrono::hours(24 * 365),
+               "Stop after this time");
+  add_trace(*verb, options.trace);
+  verb->footer(
+      "Written once a second: what is older than that survives the death of memcrest and of the machine.\n"
+      "Examples:\n"
+      "  memcrest record -o night.memcrest --duration 8h --max-size 2g\n"
+      "  memcrest replay night.memcrest\n"
+      "  sqlite3 night.memcrest 'SELECT id, container_name FROM incidents'");
+  return verb;
+}
+
+CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
+  CLI::App* verb = app.add_subcommand("replay", "Find the incidents of a recording again, as watch would print them");
+  verb->add_option("file", options.path, "The recording")->required();
+  verb->add_flag("--json", options.json, "One JSON object per incident on stdout (docs/incident.md)");
+  add_filter(*verb, options.filter);
+  verb->footer(
+      "Needs no privileges, and works on any machine.\n"
+      "Example: memcrest replay night.memcrest --container web --json");
+  return verb;
+}
+
 CLI::App* add_run(CLI::App& app, RunOptions& options) {
   CLI::App* verb = app.add_subcommand("run", "Run a command in a memory cgroup of its own and report what it needed");
   add_size(*verb, "--memory,-m", options.memory_bytes, 64 * kPage, kMaxSize, "Memory limit (default: none)");
@@ -231,6 +262,8 @@ ParsedOptions parse_options(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "memcrest " MEMCREST_VERSION);
   const CLI::App* watch = add_watch(app, options.watch);
+  const CLI::App* record = add_record(app, options.record);
+  const CLI::App* replay = add_replay(app, options.replay);
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* ps = add_ps(app, options.ps);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
@@ -246,6 +279,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     check_trace(options.watch.trace);
+    check_trace(options.record.trace);
     check_trace(options.run.trace);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
@@ -262,6 +296,10 @@ ParsedOptions parse_options(int argc, char** argv) {
   }
   if (watch->parsed()) {
     options.verb = Verb::kWatch;
+  } else if (record->parsed()) {
+    options.verb = Verb::kRecord;
+  } else if (replay->parsed()) {
+    options.verb = Verb::kReplay;
   } else if (run->parsed()) {
     options.verb = Verb::kRun;
   } else if (ps->parsed()) {

@@ -32,8 +32,16 @@ struct TraceOptions {
 
 enum class FailOn { kNothing, kOom, kBurst };
 
+// A recording to be made beside; empty path: none.
+struct RecordOptions {
+  std::string path;
+  std::uint64_t max_bytes = 0;
+};
+
 struct WatchOptions {
   TraceOptions trace;
+  RecordOptions record;
+  bool silent = false;  // incidents are recorded, not printed
   bool json = false;
   ContainerFilter filter;
   std::optional<std::chrono::nanoseconds> duration;
@@ -64,11 +72,19 @@ struct PsOptions {
   std::chrono::nanoseconds wait{2'000'000'000};  // for the runtimes' answers
 };
 
-enum class Verb { kWatch, kRun, kPs, kCheck, kVersion };
+struct ReplayOptions {
+  std::string path;
+  bool json = false;
+  ContainerFilter filter;
+};
+
+enum class Verb { kWatch, kRecord, kReplay, kRun, kPs, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
   WatchOptions watch;
+  WatchOptions record;
+  ReplayOptions replay;
   RunOptions run;
   PsOptions ps;
   CheckOptions check;

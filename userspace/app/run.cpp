@@ -75,7 +75,7 @@ class Follower {
       ignore_result(session_->collector().turn(kLook));
     }
     if (session_ != nullptr) {
-      session_->collector().finish();
+      ignore_result(session_->finish());
     }
   }
 

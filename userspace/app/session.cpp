@@ -7,6 +7,8 @@
 #include <charconv>
 
 #include "app/exit_codes.h"
+#include "app/recorded_settings.h"
+#include "export/json.h"
 #include "probe/kallsyms.h"
 #include "probe/kernel_log_source.h"
 #include "util/fd.h"
@@ -174,7 +176,8 @@ std::optional<std::uint64_t> Session::unseen_kills() const {
 }
 
 std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const TraceOptions& options,
-                                                                        const CgroupTree& tree, Collector::Sink sink) {
+                                                                        const CgroupTree& tree, Collector::Sink sink,
+                                                                        const RecordOptions& record) {
   const auto failed = [](Error error, int code) { return std::unexpected(Failure{std::move(error), code}); };
   std::unique_ptr<Session> out(new Session());
   out->tree_ = std::make_unique<CgroupTree>(tree);
@@ -225,8 +228,52 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   out->source_ = std::make_unique<MergedSource>(std::move(out->sources_));
   out->around_ =
       std::make_unique<LiveSurroundings>(*out->resolver_, *out->tree_, out->clock_, out->root_, options.cmdlines);
-  out->collector_ = std::make_unique<Collector>(*out->source_, *out->around_, std::move(settings), std::move(sink));
+  if (auto recorded = out->record(record, settings); !recorded) {
+    return std::unexpected(recorded.error());
+  }
+  out->collect(std::move(settings), std::move(sink));
   return out;
+}
+
+std::expected<void, Session::Failure> Session::record(const RecordOptions& options, const CollectorSettings& settings) {
+  if (options.path.empty()) {
+    return {};
+  }
+  RecordingSettings recording;
+  recording.max_bytes = options.max_bytes;
+  auto writer = RecordingWriter::create(options.path, recording, meta_of(settings));
+  if (!writer) {
+    return std::unexpected(Failure{writer.error(), kExitFailure});
+  }
+  writer_ = std::move(*writer);
+  recording_source_ = std::make_unique<RecordingSource>(*source_, *writer_);
+  recording_around_ = std::make_unique<RecordingSurroundings>(*around_, *writer_);
+  return {};
+}
+
+void Session::collect(CollectorSettings settings, Collector::Sink sink) {
+  if (!writer_) {
+    collector_ = std::make_unique<Collector>(*source_, *around_, std::move(settings), std::move(sink));
+    return;
+  }
+  auto recorded = [writer = writer_.get(), sink = std::move(sink)](const Incident& incident) {
+    writer->add(incident, to_json(incident));
+    sink(incident);
+  };
+  collector_ =
+      std::make_unique<Collector>(*recording_source_, *recording_around_, std::move(settings), std::move(recorded));
+}
+
+Result<void> Session::finish() {
+  if (recording_around_) {
+    recording_around_->end();
+  }
+  collector_->finish();
+  return writer_ ? writer_->finish() : Result<void>{};
+}
+
+std::optional<RecordingWriter::Status> Session::recording() const {
+  return writer_ ? std::optional(writer_->status()) : std::nullopt;
 }
 
 std::string describe_tiers(const Features& features) {

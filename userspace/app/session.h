@@ -13,6 +13,7 @@
 #include "memcrest/clock.h"
 #include "probe/features.h"
 #include "probe/ring_source.h"
+#include "store/recorder.h"
 
 namespace memcrest {
 
@@ -26,9 +27,14 @@ class Session {
   // Hooks are attached when this returns; what exists already is being looked up.
   [[nodiscard]] static std::expected<std::unique_ptr<Session>, Failure> open(const TraceOptions& options,
                                                                              const CgroupTree& tree,
-                                                                             Collector::Sink sink);
+                                                                             Collector::Sink sink,
+                                                                             const RecordOptions& record = {});
 
   [[nodiscard]] Collector& collector() { return *collector_; }
+  // Emits what is still open, and ends the recording. Call once, last.
+  Result<void> finish();
+  // nullopt: nothing is recorded.
+  [[nodiscard]] std::optional<RecordingWriter::Status> recording() const;
   [[nodiscard]] const Features& features() const { return features_; }
   // Kills that the machine counted and no incident tells of; nullopt: this rung cannot know.
   [[nodiscard]] std::optional<std::uint64_t> unseen_kills() const;
@@ -36,6 +42,8 @@ class Session {
 
  private:
   Session() = default;
+  void collect(CollectorSettings settings, Collector::Sink sink);
+  [[nodiscard]] std::expected<void, Failure> record(const RecordOptions& options, const CollectorSettings& settings);
   [[nodiscard]] std::expected<void, Failure> open_sources(const TraceOptions& options);
   [[nodiscard]] std::expected<void, Failure> open_probe(const TraceOptions& options);
   [[nodiscard]] std::expected<void, Failure> open_kernel_log();
@@ -51,6 +59,9 @@ class Session {
   bool log_joins_ = false;                  // the kernel log adds to what hooks tell
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<LiveSurroundings> around_;
+  std::unique_ptr<RecordingWriter> writer_;
+  std::unique_ptr<RecordingSource> recording_source_;
+  std::unique_ptr<RecordingSurroundings> recording_around_;
   std::unique_ptr<Collector> collector_;
 };
 

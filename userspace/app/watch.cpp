@@ -44,6 +44,9 @@ class Watch {
 
  private:
   void tell(const Incident& incident);
+  void print(const Incident& incident);
+  void notice_end_of_recording(const Session& session);
+  [[nodiscard]] bool tell_recording(const RecordingWriter::Status& status) const;
   void banner(const Session& session, const CgroupTree& tree) const;
   void summary(Session& session, std::chrono::nanoseconds elapsed) const;
 
@@ -56,6 +59,7 @@ class Watch {
   std::uint64_t refused_ = 0;
   std::uint64_t filtered_ = 0;
   std::uint64_t incomplete_ = 0;
+  bool told_end_ = false;
 };
 
 void Watch::tell(const Incident& incident) {
@@ -64,7 +68,7 @@ void Watch::tell(const Incident& incident) {
     return;
   }
   if (!incident.update.empty()) {
-    output_.write(options_.json ? to_json(incident) + "\n" : to_text(incident, style_));
+    print(incident);
     return;  // counted when it was told first
   }
   if (incident.kind == IncidentKind::kOom) {
@@ -78,7 +82,30 @@ void Watch::tell(const Incident& incident) {
     ++bursts_;
   }
   incomplete_ += incident.evidence.complete ? 0 : 1;
-  output_.write(options_.json ? to_json(incident) + "\n" : to_text(incident, style_));
+  print(incident);
+}
+
+void Watch::print(const Incident& incident) {
+  if (!options_.silent) {
+    output_.write(options_.json ? to_json(incident) + "\n" : to_text(incident, style_));
+  }
+}
+
+// At once, since it may be the middle of the night: watching goes on.
+void Watch::notice_end_of_recording(const Session& session) {
+  const auto status = told_end_ ? std::nullopt : session.recording();
+  if (status && !status->recording) {
+    told_end_ = true;
+    spdlog::error("recording has ended, watching goes on: {}", escape_terminal(status->stopped));
+  }
+}
+
+// False: the recording is not whole.
+bool Watch::tell_recording(const RecordingWriter::Status& status) const {
+  const std::string left_out =
+      status.unrecorded == 0 ? "nothing left out" : std::to_string(status.unrecorded) + " items left out";
+  spdlog::info("recorded {} in {}: {}", escape_terminal(options_.record.path), format_size(status.bytes), left_out);
+  return status.stopped.empty() && status.unrecorded == 0;
 }
 
 void Watch::banner(const Session& session, const CgroupTree& tree) const {
@@ -131,7 +158,8 @@ int Watch::run() {
     spdlog::error("{}", escape_terminal(tree.error().message()));
     return kExitUnsupported;
   }
-  auto session = Session::open(options_.trace, *tree, [this](const Incident& incident) { tell(incident); });
+  auto session = Session::open(options_.trace, *tree, [this](const Incident& incident) { tell(incident); },
+                               options_.record);
   if (!session) {
     spdlog::error("{}", escape_terminal(session.error().error.message()));
     return session.error().exit_code;
@@ -151,11 +179,18 @@ int Watch::run() {
     if ((*session)->collector().turn(longest) == EventSource::Status::kEnd) {
       break;
     }
+    notice_end_of_recording(**session);
   }
   ignore_result((*session)->collector().turn(std::chrono::milliseconds(0)));
-  (*session)->collector().finish();
+  const auto recorded = (*session)->finish();
   output_.close(kDrainMs);
   summary(**session, steady_clock::now() - begin);
+  if (!recorded) {
+    spdlog::error("the recording could not be ended: {}", escape_terminal(recorded.error().message()));
+  }
+  if (const auto status = (*session)->recording(); status && !tell_recording(*status)) {
+    return kExitFailure;
+  }
   if (const int error = output_.error(); error != 0) {
     spdlog::error("standard output could not be written: {}", std::strerror(error));
     return kExitOutput;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Structs with named fields (event_fields.h) as JSON and back. For the sources of this room only: it shows
+// Structs with named fields (event_fields.h) as JSON and back. For sources only, never for another header: it shows
 // nlohmann/json.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -31,6 +32,10 @@ struct IsOptional : std::false_type {};
 template <typename T>
 struct IsOptional<std::optional<T>> : std::true_type {};
 template <typename T>
+struct IsDuration : std::false_type {};
+template <typename R, typename P>
+struct IsDuration<std::chrono::duration<R, P>> : std::true_type {};
+template <typename T>
 struct IsVector : std::false_type {};
 template <typename T>
 struct IsVector<std::vector<T>> : std::true_type {};
@@ -48,6 +53,8 @@ class FieldsWriter {
       if (value) {
         json_[name] = json_of(*value);
       }
+    } else if constexpr (fields_detail::IsDuration<T>::value) {
+      always(name, value);
     } else if constexpr (std::is_class_v<T>) {
       if (FieldsJson inner = json_of(value); inner.is_primitive() ? inner != "" : !inner.empty()) {
         json_[name] = std::move(inner);
@@ -71,6 +78,8 @@ class FieldsWriter {
       return EnumNames<T>::kNames[static_cast<std::size_t>(value)];
     } else if constexpr (std::is_arithmetic_v<T>) {
       return value;
+    } else if constexpr (fields_detail::IsDuration<T>::value) {
+      return std::chrono::nanoseconds(value).count();
     } else if constexpr (fields_detail::IsVector<T>::value) {
       FieldsJson out = FieldsJson::array();
       for (const auto& one : value) {
@@ -129,6 +138,11 @@ class FieldsReader {
       return json.is_number();
     } else if constexpr (std::is_integral_v<T>) {
       return read_integer(json, out);
+    } else if constexpr (fields_detail::IsDuration<T>::value) {
+      std::int64_t ns = 0;
+      const bool fits = read_integer(json, ns) && ns >= 0;
+      out = std::chrono::duration_cast<T>(std::chrono::nanoseconds(fits ? ns : 0));
+      return fits;
     } else if constexpr (fields_detail::IsVector<T>::value) {
       return read_array(json, out);
     } else if constexpr (std::is_same_v<T, std::map<std::string, std::string>>) {
