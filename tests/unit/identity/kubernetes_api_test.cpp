@@ -445,6 +445,7 @@ TEST_F(KubernetesApiTest, WhatTheKubeletHasNotReported) {
     }
   });
   KubernetesApi api(endpoint(server), quick());
+  ASSERT_TRUE(becomes([&] { return api.state().listed; }));
   EXPECT_EQ(name_of(api, kDb), "web/") << "the pod is known, which container of it is not";
   EXPECT_THAT((*api.look_up(path_of(kDb)))->unknown_reason, HasSubstr("not reported"));
   EXPECT_EQ((*api.inspect(path_of(kDb)))->name, "");
