@@ -177,6 +177,10 @@ struct Evidence {
   std::vector<std::string> gaps;
 };
 
+// Whether the runtime tells of an end at or after a kill: its clock and the kernel's come by different ways, Podman's
+// is that of a file, so up to 100 ms before it count too. False where it tells no time of the end.
+[[nodiscard]] bool ended_after(const RuntimeState& state, std::int64_t kill_unix_ns);
+
 struct Incident {
   IncidentKind kind = IncidentKind::kOom;
   std::string id;

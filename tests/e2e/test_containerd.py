@@ -278,7 +278,7 @@ class KubernetesApiTest(ContainerdTest):
             self.assertRegex(row['container']['pod']['unknown_reason'], reason)
             self.assertEqual(row['container']['pod']['name'], pod.name)
             done = harness.run(*command)
-            self.assertRegex(done.stderr, f'note: labels and owners of pods not known: .*{reason}')
+            self.assertRegex(done.stderr, f'note: labels, owners or memory requests of pods not known: .*{reason}')
             self.assertIn('web', done.stdout)
         self.assertRegex(watch.summary(), f'the pods of Kubernetes are not followed: .*{reason}')
 

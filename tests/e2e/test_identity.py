@@ -263,7 +263,7 @@ class PathTest(harness.TestCase):
             oom_by_hand(path)
             incident = watch.wait_for('oom', match=lambda i: i['cgroup']['path'] == path)
             self.assertIsNone(incident['container']['name'])
-            self.assertIn('has ended', incident['container']['unknown_reason'])
+            self.assertIn('does not run', incident['container']['unknown_reason'])
 
     def assert_named_at(self, incident, container, name, path):
         self.assertEqual(incident['container']['runtime'], 'docker')

@@ -177,7 +177,7 @@ void Ps::notes() const {
     std::ranges::for_each(row.figures.gaps, [&](const std::string& gap) { gaps.add(gap); });
   }
   unknown.tell("not known");
-  pods.tell("labels and owners of pods not known");
+  pods.tell("labels, owners or memory requests of pods not known");
   for (const EngineStream& stream : streams_) {
     const bool concerns = std::ranges::any_of(rows_, [&](const ContainerMemory& row) {
       return !stream_gap({stream}, row.container, row.cgroup.path).empty();

@@ -11,9 +11,6 @@ constexpr std::uint64_t kPatienceNs = 10'000 * kMillisecond;
 constexpr std::uint64_t kLookNs = 50 * kMillisecond;
 constexpr std::size_t kMaxFollowed = 256;
 
-// The kernel's time of the kill and the runtime's of the end come by different ways: Podman's is that of a file.
-constexpr std::int64_t kClockSlackNs = 100'000'000;
-
 // Has the runtime told of an end that followed the kill, and had not told it before? What it says of an earlier life of
 // the container is no news.
 bool speaks_of_the_end(const Incident& incident, const RuntimeState& now) {
@@ -22,8 +19,7 @@ bool speaks_of_the_end(const Incident& incident, const RuntimeState& now) {
     return true;
   }
   if (now.finished_unix_ns) {
-    return *now.finished_unix_ns >= incident.unix_ns - kClockSlackNs &&
-           (!before || before->finished_unix_ns != now.finished_unix_ns);
+    return ended_after(now, incident.unix_ns) && (!before || before->finished_unix_ns != now.finished_unix_ns);
   }
   return now.exit_code && now.status != "running" && (!before || before->status != now.status);
 }

@@ -344,8 +344,10 @@ void Collector::add_evidence(Incident& incident, std::uint64_t from_ns) const {
   evidence.charge_tier = settings_.charge_tier;
   evidence.oom_tier = settings_.oom_tier;
   LossCount before;
+  // Where steps were lost a rise seems to begin later than it did.
+  const std::uint64_t window_ns = static_cast<std::uint64_t>(settings_.bursts.window.count());
   for (const auto& [time, count] : loss_history_) {
-    if (time >= from_ns) {
+    if (time + window_ns >= from_ns) {
       break;
     }
     before = count;
@@ -365,7 +367,9 @@ void Collector::add_evidence(Incident& incident, std::uint64_t from_ns) const {
   }
   const Container& container = incident.container;
   if (container.pod && !container.name.empty() && !container.pod->unknown_reason.empty()) {
-    evidence.gaps.emplace_back("the pod's owner, labels and memory request are not known: " +
+    const bool pod_told = container.pod->owner || !container.pod->labels.empty();
+    evidence.gaps.emplace_back((pod_told ? "the container's memory request and restart count are not known: "
+                                         : "the pod's owner, labels and memory request are not known: ") +
                                container.pod->unknown_reason);
   }
   if (auto gap = around_.stream_gap(container, incident.cgroup.path); !gap.empty()) {

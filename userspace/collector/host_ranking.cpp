@@ -129,7 +129,9 @@ void UsageRanking::complete_names(HostRanking& ranking) {
   for (auto* list : {&ranking.by_usage, &ranking.by_growth}) {
     for (RankedCgroup& ranked : *list) {
       if (ranked.container_name.empty()) {
-        set_identity(ranked, resolver_.find(ranked.cgroup.id).container);
+        if (const Identity identity = resolver_.find(ranked.cgroup.id); identity.known) {
+          set_identity(ranked, identity.container);
+        }
       }
     }
   }

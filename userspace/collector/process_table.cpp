@@ -18,8 +18,9 @@ namespace {
 
 constexpr std::size_t kMaxCmdline = 4096;
 constexpr std::size_t kMaxExe = 1024;
+constexpr std::size_t kMaxCgroup = 4096;
 constexpr std::chrono::milliseconds kPatience{250};
-constexpr std::size_t kMostStuck = 4;
+constexpr std::size_t kMostStuck = 16;
 
 // Field 22 of /proc/PID/stat, in clock ticks since boot. comm may hold anything, so count from the last ')'.
 std::optional<std::uint64_t> start_ticks(const std::string& stat) {
@@ -79,8 +80,9 @@ void ProcessTable::started(const ExecEvent& event) {
 void ProcessTable::seen(const ProcessKey& process) {
   Known* const known = find(process);
   if (known == nullptr) {
-    auto cmdline = patience_.run(std::to_string(process.tgid),
-                                 [reader = reader_, process] { return reader.raw_cmdline(process); });
+    // A container whose processes hang costs its own command lines.
+    auto cmdline =
+        patience_.run(reader_.cgroup(process), [reader = reader_, process] { return reader.raw_cmdline(process); });
     put(process, reader_.program(process, cmdline.value_or(std::nullopt)));
     return;
   }
@@ -196,6 +198,11 @@ std::string ProcessTable::Reader::folder(const ProcessKey& key) const {
 std::optional<std::string> ProcessTable::Reader::raw_cmdline(const ProcessKey& key) const {
   auto text = read_start(folder(key) + "/cmdline", kMaxCmdline + 1);
   return text ? std::optional(std::move(*text)) : std::nullopt;
+}
+
+// Reading it never waits for the process.
+std::string ProcessTable::Reader::cgroup(const ProcessKey& key) const {
+  return read_start(folder(key) + "/cgroup", kMaxCgroup).value_or(std::to_string(key.tgid));
 }
 
 // The start is read last: the pid may belong to somebody else by then.

@@ -58,6 +58,7 @@ class ProcessTable {
     // Of the process that started then, `cmdline` having just been read; empty when that one is gone.
     [[nodiscard]] Program program(const ProcessKey& key, std::optional<std::string> cmdline) const;
     // May hang for as long as the process does.
+    [[nodiscard]] std::string cgroup(const ProcessKey& key) const;
     [[nodiscard]] std::optional<std::string> raw_cmdline(const ProcessKey& key) const;
     [[nodiscard]] std::string exe(const ProcessKey& key) const;
     [[nodiscard]] std::string folder(const ProcessKey& key) const;

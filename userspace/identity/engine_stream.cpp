@@ -28,7 +28,7 @@ std::string stream_gap(const std::vector<EngineStream>& streams, const Container
   }
   // Podman needs no daemon, and a user's is another one than root's.
   const bool podman = container.runtime == Runtime::kPodman;
-  if (podman && (was_never_there(*stream) || user_of_cgroup(cgroup_path))) {
+  if (podman && (was_never_there(*stream) || user_of_cgroup(cgroup_path).value_or(0) != 0)) {
     return {};
   }
   return "how the container ended, or a new name of it, may be missing: the events of " + stream->engine +

@@ -40,10 +40,12 @@ bool concerns(const ContainerSource& api, const CgroupPath& path) {
   return api.runtime() == Runtime::kUnknown || path.runtime == Runtime::kUnknown || api.runtime() == path.runtime;
 }
 
-// A container that has ended has no cgroup, while what is named like it may be of anybody's making.
-bool has_ended(const Container& container) {
-  constexpr std::array<std::string_view, 4> kEnded = {"exited", "stopped", "dead", "terminated"};
-  return container.state && std::ranges::find(kEnded, container.state->status) != kEnded.end();
+// A container that does not run has no cgroup, while what is named like it may be of anybody's making. One that was
+// just created is about to have one.
+bool has_no_cgroup(const Container& container) {
+  constexpr std::array<std::string_view, 7> kNone = {"exited",  "stopped",  "dead",      "terminated",
+                                                     "waiting", "removing", "restarting"};
+  return container.state && std::ranges::find(kNone, container.state->status) != kNone.end();
 }
 
 }  // namespace
@@ -211,7 +213,8 @@ void Inquiry::take_error(Source& source, Round& round, const Error& error) {
     source.breaker.timed_out(now);
   }
   const bool beginning = error.code == EINPROGRESS;
-  round.retry = round.retry || beginning || error.code == ECONNREFUSED;
+  const bool stuck = source.api->checks_cgroup() && error.code == EAGAIN;
+  round.retry = round.retry || beginning || stuck || error.code == ECONNREFUSED;
   round.elsewhere = round.elsewhere || (source.api->checks_cgroup() && error.code == EBADMSG);
   fail_round(source, round, error.message());
   round.ask_again = std::min(round.ask_again, now + pause_after(round.container->failures));
@@ -223,8 +226,8 @@ void Inquiry::take_answer(const ContainerSource& api, Round& round, Container an
   if (api.checks_cgroup()) {
     container.doubt.clear();
     round.confirmed = true;
-  } else if (!round.confirmed && container.live > 0 && has_ended(answer)) {
-    round.errors.push_back(std::string(api.name()) + " says that the container of this id has ended");
+  } else if (!round.confirmed && container.live > 0 && has_no_cgroup(answer)) {
+    round.errors.push_back(std::string(api.name()) + " says that the container of this id does not run");
     round.retry = true;  // it may just be started again, or its cgroup just be removed
     return;
   }
@@ -300,7 +303,7 @@ void Inquiry::settle_named(Round& round) {
 }
 
 void Inquiry::leave_in_doubt(KnownContainer& container) {
-  container.settled = false;  // the other cgroup may go
+  container.settled = false;  // the record on disk may settle it
   container.ask_again = SteadyClock::now() + pause_after(container.failures++);
   container.container = container_from_path(container.path);
   container.container.unknown_reason = container.doubt;
@@ -353,6 +356,10 @@ void Inquiry::queue_inspections(const Round& round) {
   for (Source& source : sources_) {
     // Its runtime knows more, also when a bundle had told the name already.
     const bool own = source.api->runtime() == container->container.runtime;
+    std::erase_if(jobs_, [&](const auto& one) {  // of an earlier round
+      const Job& job = one.second;
+      return job.container == container && job.inspect == &source && !job.also_gone && !job.beginning;
+    });
     if (container->live > 0 && (own || std::ranges::find(round.later, &source) != round.later.end())) {
       queue(SteadyClock::now() + kInspectAfter.front(), {.container = container, .inspect = &source});
     }
@@ -386,6 +393,9 @@ bool Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
   if (job.beginning && !answer && answer.error().code == EINPROGRESS) {
     return queue(SteadyClock::now() + kBeginning, job);
   }
+  const auto pause = job.also_gone
+                         ? kRetryAfter[1]
+                         : kInspectAfter[std::min<std::size_t>(again.inspect_tries, kInspectAfter.size() - 1)];
   if (answer) {
     source.slow_inspections = 0;
   } else if (answer.error().code == ETIMEDOUT && ++source.slow_inspections >= kSlowInARow) {
@@ -402,9 +412,17 @@ bool Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
       known.image = more.image;  // as the user wrote it; a list shows a digest once the tag moved
       known.unknown_reason.clear();
     }
+    const bool pod_alone = source.api->tells_of_pods() && more.name.empty();
+    std::string why = pod_alone ? std::move(more.unknown_reason) : std::string();
+    more.unknown_reason.clear();
     merge(known, std::move(more));
+    // A sandbox is never told of by itself.
+    const bool all = !pod_alone || (known.pod && known.pod->sandbox);
     if (source.api->tells_of_pods() && known.pod) {
-      known.pod->unknown_reason.clear();
+      known.pod->unknown_reason = all ? std::string() : std::move(why);
+    }
+    if (!all) {
+      queue(SteadyClock::now() + pause, std::move(again));
     }
     return false;
   }
@@ -412,10 +430,7 @@ bool Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
     container.container.pod->unknown_reason = answer.error().message();
   }
   if (!answer && may_try_again) {
-    const auto wait = job.also_gone
-                          ? kRetryAfter[1]
-                          : kInspectAfter[std::min<std::size_t>(again.inspect_tries, kInspectAfter.size() - 1)];
-    queue(SteadyClock::now() + wait, std::move(again));
+    queue(SteadyClock::now() + pause, std::move(again));
   }
   return false;
 }

@@ -21,7 +21,8 @@ KubernetesApi::KubernetesApi(KubernetesEndpoint endpoint, KubernetesOptions opti
       watcher_(std::move(endpoint), cache_, options.times) {}
 
 bool KubernetesApi::may_add(const CgroupPath& path, const Container& /*known*/) const {
-  return !path.pod_uid.empty() && is_container_id(path.container_id);
+  // Podman's pods are its own.
+  return path.runtime != Runtime::kPodman && !path.pod_uid.empty() && is_container_id(path.container_id);
 }
 
 Error KubernetesApi::unavailable(const std::string& why, int code) const {
@@ -54,7 +55,9 @@ Result<std::optional<Container>> KubernetesApi::look_up(const CgroupPath& path, 
 
 Result<std::optional<Container>> KubernetesApi::inspect(const CgroupPath& path, const std::stop_token& /*stop*/) {
   auto found = cache_.find(path.container_id, path.pod_uid);
-  if (!found || found->name.empty()) {
+  if (found) {
+    found->unknown_reason = found->name.empty() ? kNotReported : "";
+  } else {
     const KubernetesCache::State state = cache_.state();
     if (!state.listed && state.why_not.empty()) {
       return std::unexpected(unavailable(kNotListed, EINPROGRESS));

@@ -36,7 +36,7 @@ class KubernetesApi final : public ContainerSource {
   // first time; EAGAIN: they cannot be had at present, with the reason.
   [[nodiscard]] Result<std::optional<Container>> look_up(const CgroupPath& path,
                                                          const std::stop_token& stop = {}) override;
-  // What is known by now, without waiting. EAGAIN: nothing, or only the pod. EINPROGRESS: as for look_up.
+  // As look_up, without waiting. EAGAIN: nothing is known.
   [[nodiscard]] Result<std::optional<Container>> inspect(const CgroupPath& path,
                                                          const std::stop_token& stop = {}) override;
 

@@ -64,21 +64,22 @@ Result<std::optional<Container>> OciBundle::search(const CgroupPath& path, const
     return std::pair(std::move(container), search.learned());
   });
   if (!found) {
-    return fail("look for the OCI bundle of", path.container_id, EIO, "a process or a file system does not answer");
+    return fail("look for the OCI bundle of", path.container_id, EAGAIN, "a process or a file system does not answer");
   }
   learn(found->second);
   return std::move(found->first);
 }
 
-// Who could make a search hang: the container around it, or whoever the cgroup was given to.
+// Who could make a search hang: whoever the cgroup was given to, or the container around it.
 std::string OciBundle::whose(const CgroupPath& path) const {
-  if (!path.outer_ids.empty()) {
-    return path.outer_ids.front().id;
-  }
   auto user = user_of_cgroup(path.container_path);
   if (const auto directory = tree_.dir_of(path.container_path); directory && !user) {
     struct stat info{};
     user = ::lstat(directory->c_str(), &info) == 0 ? std::optional(info.st_uid) : std::nullopt;
+  }
+  // Ids in a user's path are the user's own choice, and many.
+  if (user.value_or(0) == 0 && !path.outer_ids.empty()) {
+    return path.outer_ids.front().id;
   }
   return user ? std::to_string(*user) : std::string();
 }

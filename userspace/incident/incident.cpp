@@ -66,4 +66,9 @@ const char* to_string(CgroupKind kind) {
   return "cgroup";
 }
 
+bool ended_after(const RuntimeState& state, std::int64_t kill_unix_ns) {
+  constexpr std::int64_t kSlackNs = 100'000'000;
+  return state.finished_unix_ns && *state.finished_unix_ns >= kill_unix_ns - kSlackNs;
+}
+
 }  // namespace memcrest

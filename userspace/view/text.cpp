@@ -159,8 +159,7 @@ void put_state(Layout& page, const Incident& incident) {
 // A runtime that was as fast as the incident is not told of again.
 bool state_is_of_this_end(const Incident& incident) {
   const auto& state = incident.container.state;
-  return incident.kind == IncidentKind::kOom && state && state->finished_unix_ns &&
-         *state->finished_unix_ns >= incident.unix_ns;
+  return incident.kind == IncidentKind::kOom && state && ended_after(*state, incident.unix_ns);
 }
 
 std::string update_text(const Incident& incident, const TextStyle& style) {

@@ -141,6 +141,20 @@ TEST_F(CollectorTest, LossDuringTheRiseMakesItIncomplete) {
   EXPECT_FALSE(evidence.complete);
 }
 
+TEST_F(CollectorTest, LossJustBeforeMayHaveHiddenTheBeginning) {
+  const Box job = box("/job", 64_MiB);
+  run_until(900_ms);
+  tell(created(job, 1000_ms));
+  rise(job, 2100_ms, 64);
+  tell(chosen(job, 2164_ms));
+  tell(killed(job, 2164_ms));
+  run_until(1800_ms);
+  source_.lost.bulk = 3;
+  run_until(3000_ms);
+  ASSERT_THAT(incidents_, SizeIs(1));
+  EXPECT_EQ(incidents_[0].evidence.lost_bulk, 3);
+}
+
 TEST_F(CollectorTest, LossLongBeforeDoesNotAccuseThisIncident) {
   const Box job = box("/job", 64_MiB);
   source_.lost.bulk = 3;

@@ -61,6 +61,8 @@ TEST(EngineStream, PodmanNeedsNoDaemon) {
   EXPECT_EQ(stream_gap({stream(Runtime::kPodman, absent())}, kPodman, kRootsPodman), "");
   EXPECT_NE(stream_gap({stream(Runtime::kPodman, stopped())}, kPodman, kRootsPodman), "");
   EXPECT_NE(stream_gap({stream(Runtime::kPodman, refused())}, kPodman, kRootsPodman), "");
+  EXPECT_NE(stream_gap({stream(Runtime::kPodman, refused())}, kPodman, "/user.slice/user-0.slice/libpod-b.scope"), "")
+      << "root in a session is root";
   EXPECT_EQ(stream_gap({stream(Runtime::kPodman, refused())}, kPodman,
                        "/user.slice/user-1000.slice/user@1000.service/libpod-b.scope"),
             "")

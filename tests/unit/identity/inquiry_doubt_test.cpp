@@ -137,16 +137,16 @@ Answer web_that_is(const std::string& status) {
 }
 
 TEST_F(InquiryDoubt, AnEndedContainersNameIsNotForACgroupThatLives) {
-  for (const char* const status : {"exited", "stopped", "dead", "terminated"}) {
+  for (const char* const status : {"exited", "stopped", "dead", "terminated", "waiting", "restarting", "removing"}) {
     docker_.answers = {web_that_is(status)};
     const auto forged = container("/user.slice/user-1000.slice/user@1000.service/docker/" + kId);
     look_up(forged);
     EXPECT_TRUE(forged->pending);
-    EXPECT_THAT(forged->container.unknown_reason, HasSubstr("has ended")) << "for who does not wait";
+    EXPECT_THAT(forged->container.unknown_reason, HasSubstr("does not run")) << "for who does not wait";
     run(1500ms);
     EXPECT_EQ(forged->container.name, "") << status;
     EXPECT_FALSE(forged->pending);
-    EXPECT_EQ(forged->container.unknown_reason, "Docker says that the container of this id has ended");
+    EXPECT_EQ(forged->container.unknown_reason, "Docker says that the container of this id does not run");
   }
 }
 

@@ -203,6 +203,45 @@ TEST_F(PodInquiryTest, WhoeverWaitsForAllWaitsForASourceThatIsJustBeginning) {
   EXPECT_EQ(pods_->inspected.size(), 3U);
 }
 
+// The API tells of a pod's sandbox only the pod, and that is all there is.
+TEST_F(PodInquiryTest, ASandboxSeenBeforeTheFirstListGetsItsPod) {
+  names_->answers = {Container{.name = "shop-1", .image = "pause", .pod = Pod{.name = "shop-1", .sandbox = true}}};
+  pods_->answers = {error(EINPROGRESS)};
+  pods_->inspections = {error(EINPROGRESS), Container{.unknown_reason = "not reported", .pod = owned()->value().pod}};
+  const auto it = asked_for();
+  run(milliseconds(1300));
+  EXPECT_EQ(it->container.pod->owner->name, "shop");
+  EXPECT_EQ(it->container.pod->unknown_reason, "");
+  EXPECT_EQ(it->container.unknown_reason, "");
+  EXPECT_LE(pods_->inspected.size(), 3U) << "and nothing more is asked for";
+  EXPECT_EQ(inquiry_.next_due(), Inquiry::kNever);
+}
+
+// The kubelet reports a container some seconds after its start; its pod is known before.
+TEST_F(PodInquiryTest, AContainerThatIsNotReportedYetHasItsPodsOwner) {
+  pods_->answers = {error(EINPROGRESS)};
+  pods_->inspections = {Container{.unknown_reason = "not reported", .pod = owned()->value().pod}};
+  const auto it = asked_for();
+  run(milliseconds(300));
+  EXPECT_EQ(it->container.pod->owner->name, "shop");
+  EXPECT_EQ(it->container.pod->unknown_reason, "not reported");
+  EXPECT_EQ(it->container.name, "app");
+  EXPECT_NE(inquiry_.next_due(), Inquiry::kNever) << "it is asked for again";
+}
+
+TEST_F(PodInquiryTest, ManyRoundsAreOneChainOfQuestions) {
+  pods_->answers = {fail("ask Kubernetes at", "10.0.0.1:443", ECONNREFUSED)};
+  pods_->inspections = {error(ECONNREFUSED)};
+  const auto it = asked_for();
+  for (int i = 0; i < 20; ++i) {
+    it->settled = false;
+    inquiry_.ask(it, Inquiry::kAtOnce);
+    run();
+  }
+  run(milliseconds(1500));
+  EXPECT_EQ(pods_->inspected.size(), 1U);
+}
+
 TEST_F(PodInquiryTest, NobodyWaitsForASourceThatBeganAndFailed) {
   pods_->answers = {error(EINPROGRESS)};
   pods_->inspections = {error(EAGAIN)};

@@ -445,10 +445,13 @@ TEST_F(KubernetesApiTest, WhatTheKubeletHasNotReported) {
     }
   });
   KubernetesApi api(endpoint(server), quick());
+  ASSERT_TRUE(becomes([&] { return api.state().listed; }));
   EXPECT_EQ(name_of(api, kDb), "web/") << "the pod is known, which container of it is not";
   EXPECT_THAT((*api.look_up(path_of(kDb)))->unknown_reason, HasSubstr("not reported"));
-  EXPECT_EQ(api.inspect(path_of(kDb)).error().code, EAGAIN);
+  EXPECT_EQ((*api.inspect(path_of(kDb)))->name, "");
+  EXPECT_THAT((*api.inspect(path_of(kDb)))->unknown_reason, HasSubstr("not reported"));
   EXPECT_EQ((*api.inspect(path_of(kWeb)))->name, "main");
+  EXPECT_EQ((*api.inspect(path_of(kWeb)))->unknown_reason, "");
   EXPECT_EQ(api.inspect(path_of(kDb, "0c1f2b44-51c5-4d0c-9a8e-2f7d6f1f6a99")).error().code, EAGAIN);
 }
 
@@ -460,6 +463,9 @@ TEST_F(KubernetesApiTest, IsAskedAboutContainersOfPods) {
   named.name = "main";
   EXPECT_TRUE(api.may_add(path_of(kWeb), named)) << "labels and owner nobody else knows";
   EXPECT_FALSE(api.may_add(parse_cgroup_path("/docker/" + kWeb), {}));
+  EXPECT_FALSE(api.may_add(
+      parse_cgroup_path("/machine.slice/machine-libpod_pod_" + kDb + ".slice/libpod-" + kWeb + ".scope"), {}))
+      << "Podman's pods are its own";
   EXPECT_FALSE(api.may_add(parse_cgroup_path(std::string("/kubepods/burstable/pod") + kUid), {}));
   EXPECT_FALSE(api.may_add(parse_cgroup_path("/system.slice/ssh.service"), {}));
 }

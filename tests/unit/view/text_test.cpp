@@ -113,7 +113,7 @@ TEST(Text, ARuntimeThatWasFasterIsInTheFirstTelling) {
   Incident incident = told_again({.status = "exited", .exit_code = 137, .oom_killed = true});
   incident.update.clear();
   EXPECT_THAT(plain(incident), Not(HasSubstr("OOMKilled"))) << "it may be of an earlier life";
-  incident.container.state->finished_unix_ns = incident.unix_ns - 1;
+  incident.container.state->finished_unix_ns = incident.unix_ns - 1'000'000'000;
   EXPECT_THAT(plain(incident), Not(HasSubstr("OOMKilled")));
   incident.container.state->finished_unix_ns = incident.unix_ns + 5'000'000;
   EXPECT_THAT(plain(incident), HasSubstr("  state      exited · exit code 137 · OOMKilled true · ended"));
