@@ -147,7 +147,7 @@ wait_for() {
 ours() {
   local proc
   for proc in /proc/[0-9]*; do
-    if [ "$(cat "$proc/comm" 2>/dev/null)" = "$1" ] && tr '\0' '\n' <"$proc/cmdline" 2>/dev/null | grep -qxF -- "$2"; then
+    if [ "$(cat "$proc/comm" 2>/dev/null)" = "$1" ] && tr '\0' '\n' <"$proc/cmdline" 2>/dev/null | grep -xF -- "$2" >/dev/null; then
       basename "$proc"
     fi
   done
