@@ -264,6 +264,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   const CLI::App* watch = add_watch(app, options.watch);
   const CLI::App* record = add_record(app, options.record);
   const CLI::App* replay = add_replay(app, options.replay);
+  const CLI::App* exporting = add_export(app, options.exporting);
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* ps = add_ps(app, options.ps);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
@@ -281,6 +282,9 @@ ParsedOptions parse_options(int argc, char** argv) {
     check_trace(options.watch.trace);
     check_trace(options.record.trace);
     check_trace(options.run.trace);
+    if (exporting->parsed()) {
+      check_export(options.exporting);
+    }
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
       return {std::nullopt, app.exit(error)};
@@ -300,6 +304,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     options.verb = Verb::kRecord;
   } else if (replay->parsed()) {
     options.verb = Verb::kReplay;
+  } else if (exporting->parsed()) {
+    options.verb = Verb::kExport;
   } else if (run->parsed()) {
     options.verb = Verb::kRun;
   } else if (ps->parsed()) {
