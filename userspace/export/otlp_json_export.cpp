@@ -220,8 +220,10 @@ void OtlpJsonExport::log(const std::string& resource, std::int64_t unix_ns, int 
   JsonLine record;
   record.text("timeUnixNano", time).text("observedTimeUnixNano", time);
   record.number("severityNumber", static_cast<std::uint64_t>(severity)).text("severityText", severity_text(severity));
-  record.text("eventName", name).raw("body", "{\"stringValue\":" + json_text(body) + "}");
-  record.raw("attributes", "[" + attributes + "]");
+  // An attribute, since readers that are strict and older do not know the field that names an event.
+  const std::string event_name = Attributes().text("event.name", name).members();
+  record.raw("body", "{\"stringValue\":" + json_text(body) + "}");
+  record.raw("attributes", "[" + joined(event_name, attributes) + "]");
   context_.sink.write("{\"resourceLogs\":[{\"resource\":{\"attributes\":[" + joined(host_attributes(), resource) +
                       "]},\"scopeLogs\":[{\"scope\":" + scope() + ",\"logRecords\":[" + record.take() +
                       "]}],\"schemaUrl\":\"" + kSchemaUrl + "\"}]}\n");

@@ -105,7 +105,8 @@ TEST(OtlpJsonExport, LossIsALogToo) {
   end.gaps = {"no end"};
   const auto lines = lines_of(fixture.of(otlp, {}, {}, {LossCount{1, 2, 0, 0, 0}}, end));
   ASSERT_THAT(lines, SizeIs(2));
-  EXPECT_EQ(lines[0]["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["eventName"], "memcrest.loss");
+  EXPECT_EQ(attributes_of(lines[0]["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["attributes"]).at("event.name"),
+            "memcrest.loss");
   EXPECT_EQ(lines[1]["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["severityText"], "WARN");
 }
 
