@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`memcrest export`: what others' programs make of it. One recording, with an OOM kill in a container, for all tests."""
+"""`memcrest export`: what others' programs make of it. One recording of an OOM kill in a container, for all tests."""
 
 import gzip
 import json
@@ -37,7 +37,8 @@ class Fixture:
         try:
             errors = harness.Lines(recorder.stderr)
             assert wait_until(lambda: any(b'watching' in line for _, line in errors.items)), errors.items
-            self.container, _, code = docker.run_to_end('hog', 'anon', '128m', '--no-thp', '--rate', '200', name=self.name)
+            self.container, _, code = docker.run_to_end('hog', 'anon', '128m', '--no-thp', '--rate', '200',
+                                                        name=self.name)
             assert code == 137, code
             assert wait_until(lambda: self.rows('SELECT 1 FROM incidents WHERE kind = ?', 'oom')), 'no incident'
         finally:
@@ -63,8 +64,9 @@ class Fixture:
 
     def steps_of_container(self):
         """(boot_ns, usage_bytes) of the container's own cgroup."""
-        return self.rows('SELECT boot_ns, usage_bytes FROM steps JOIN cgroups ON cgroups.id = steps.cgroup JOIN containers '
-                         'ON containers.id = cgroups.container WHERE containers.container_id = ? ORDER BY seq',
+        return self.rows('SELECT boot_ns, usage_bytes FROM steps JOIN cgroups ON cgroups.id = steps.cgroup '
+                         'JOIN containers ON containers.id = cgroups.container '
+                         'WHERE containers.container_id = ? ORDER BY seq',
                          self.container)
 
 
@@ -115,8 +117,8 @@ class Perfetto(ExportTestCase):
     def test_usage_is_what_the_steps_say(self):
         errors, counters, limits = peers.trace(
             self.exported('perfetto'), self.ERRORS, *(
-                'SELECT c.ts, c.value FROM counter c JOIN track t ON t.id = c.track_id JOIN track p ON p.id = t.parent_id '
-                f"WHERE t.name = '{name}' AND p.name = '{fixture.name}' ORDER BY c.ts"
+                'SELECT c.ts, c.value FROM counter c JOIN track t ON t.id = c.track_id '
+                f"JOIN track p ON p.id = t.parent_id WHERE t.name = '{name}' AND p.name = '{fixture.name}' ORDER BY c.ts"
                 for name in ('memory usage', 'memory limit')))
         self.assertEqual(errors, [])
         steps = fixture.steps_of_container()
@@ -129,7 +131,7 @@ class Perfetto(ExportTestCase):
         rows, = peers.trace(
             self.exported('perfetto'),
             'SELECT s.ts, s.name, thread.name AS thread, process.name AS process, process.pid, frame.name AS leaf, '
-            'mapping.name AS mapping, site.depth FROM __intrinsic_track_event_callstacks c JOIN slice s ON s.id = c.slice_id '
+            'mapping.name AS mapping FROM __intrinsic_track_event_callstacks c JOIN slice s ON s.id = c.slice_id '
             'JOIN thread_track t ON t.id = s.track_id JOIN thread USING (utid) JOIN process USING (upid) '
             'JOIN stack_profile_callsite site ON site.id = c.callsite_id JOIN stack_profile_frame frame ON frame.id = '
             'site.frame_id JOIN stack_profile_mapping mapping ON mapping.id = frame.mapping ORDER BY s.ts')
@@ -148,9 +150,9 @@ class Perfetto(ExportTestCase):
     def test_kills_bursts_and_clocks(self):
         slices, clocks = peers.trace(
             self.exported('perfetto'),
-            "SELECT s.ts, s.dur, s.name, s.category, p.name AS parent, EXTRACT_ARG(s.arg_set_id, 'debug.killed') AS killed, "
-            "EXTRACT_ARG(s.arg_set_id, 'debug.id') AS id FROM slice s JOIN track t ON t.id = s.track_id LEFT JOIN track p "
-            'ON p.id = t.parent_id',
+            "SELECT s.ts, s.dur, s.name, s.category, p.name AS parent, EXTRACT_ARG(s.arg_set_id, 'debug.killed') "
+            "AS killed, EXTRACT_ARG(s.arg_set_id, 'debug.id') AS id FROM slice s JOIN track t ON t.id = s.track_id "
+            'LEFT JOIN track p ON p.id = t.parent_id',
             "SELECT ts, clock_value FROM clock_snapshot WHERE clock_name = 'REALTIME'")
         ooms = [one for one in slices if one['name'] == 'OOM kill' and one['parent'] == fixture.name]
         incident = json.loads(fixture.value("SELECT json FROM incidents WHERE kind = 'oom' AND container_name = ? AND "
@@ -166,8 +168,8 @@ class Perfetto(ExportTestCase):
         self.assertEqual([row for row in clocks if (row['ts'], int(row['clock_value'])) not in known], [])
 
     def test_loss_is_a_loss_to_perfetto_too(self):
-        path = self.changed(('INSERT INTO loss SELECT max(seq) + 1, ?, 0, 7, 0, 0, 0, 0 FROM (SELECT max(seq) AS seq FROM '
-                             'clock UNION SELECT max(seq) FROM incidents)', (1,)),
+        path = self.changed(('INSERT INTO loss SELECT max(seq) + 1, ?, 0, 7, 0, 0, 0, 0 FROM '
+                             '(SELECT max(seq) AS seq FROM clock UNION SELECT max(seq) FROM incidents)', (1,)),
                             ("DELETE FROM meta WHERE key = 'ended'", ()))
         errors, slices = peers.trace(self.exported('perfetto', recording=path), self.ERRORS,
                                      "SELECT name FROM slice WHERE category = 'loss'")
@@ -219,10 +221,10 @@ class Stacks(ExportTestCase):
 
 class Tables(ExportTestCase):
     def test_steps_through_sqlite(self):
-        rows = peers.imported(self.exported('csv'), 'SELECT count(*) AS n, sum(usage_bytes) AS usage, min(boot_time_ns) AS '
-                              'first, sum(user_stack != \'\') AS stacks FROM t')
-        count, usage, first, stacks = fixture.rows('SELECT count(*), sum(usage_bytes), min(boot_ns), sum(user_stack IS NOT '
-                                                   'NULL) FROM steps')[0]
+        rows = peers.imported(self.exported('csv'), 'SELECT count(*) AS n, sum(usage_bytes) AS usage, '
+                              'min(boot_time_ns) AS first, sum(user_stack != \'\') AS stacks FROM t')
+        count, usage, first, stacks = fixture.rows('SELECT count(*), sum(usage_bytes), min(boot_ns), '
+                                                   'sum(user_stack IS NOT NULL) FROM steps')[0]
         self.assertEqual(rows, [{'n': count, 'usage': usage, 'first': str(first), 'stacks': stacks}])
 
     def test_the_other_tables(self):
@@ -250,8 +252,9 @@ class Tables(ExportTestCase):
         self.assertEqual((objects[-1]['schema'], objects[-1]['complete']), ('memcrest.recording.v1', True))
 
     def validate_others(self, lines):
-        done = subprocess.run([sys.executable, harness.VALIDATOR, '--schema', os.path.join(SOURCE, 'docs',
-                               'export.schema.json')], input='\n'.join(lines), text=True, capture_output=True, check=False)
+        schema = os.path.join(SOURCE, 'docs', 'export.schema.json')
+        done = subprocess.run([sys.executable, harness.VALIDATOR, '--schema', schema], input='\n'.join(lines), text=True,
+                              capture_output=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr[:2000])
 
     def test_otlp_by_its_own_classes(self):
@@ -278,10 +281,11 @@ class Hostile(ExportTestCase):
             ("UPDATE containers SET json = '{', name = ?, image = ?", (HOSTILE, HOSTILE)),
             ('UPDATE cgroups SET path = ?', (HOSTILE,)),
             ("UPDATE meta SET value = ? WHERE key IN ('host_name', 'kernel', 'boot_id', 'unrecorded')", (HOSTILE,)),
-            ('UPDATE steps SET usage_bytes = -1, limit_bytes = -1, reclaim_ns = -seq, boot_ns = -1 WHERE seq % 7 = 0', ()),
+            ('UPDATE steps SET usage_bytes = -1, limit_bytes = -1, reclaim_ns = -seq, boot_ns = -1 WHERE seq % 7 = 0',
+             ()),
             ('UPDATE clock SET unix_ns = -9223372036854775808, boot_ns = -1 WHERE seq % 5 = 0', ()),
-            ("INSERT INTO incidents (seq, id, boot_ns, unix_ns, kind, json) SELECT max(seq) + 1, 'x', 0, 0, 'oom', '{\"a\"' "
-             'FROM incidents', ()),
+            ('INSERT INTO incidents (seq, id, boot_ns, unix_ns, kind, json) '
+             "SELECT max(seq) + 1, 'x', 0, 0, 'oom', '{\"a\"' FROM incidents", ()),
             ('INSERT INTO loss SELECT max(seq) + 2, -1, -1, -1, -1, -1, -1, -1 FROM incidents', ()))
 
     def test_everything_is_still_read_by_everybody(self):
@@ -301,7 +305,8 @@ class Hostile(ExportTestCase):
         self.assertIn('incidents of the recording could not be read', self.said)
 
     def test_what_comes_before_the_damage_is_exported(self):
-        path = self.changed(("UPDATE events SET json = '{\"time_ns\":\"x\"}' WHERE seq = (SELECT max(seq) FROM events)", ()))
+        path = self.changed(("UPDATE events SET json = '{\"time_ns\":\"x\"}' WHERE seq = (SELECT max(seq) FROM events)",
+                             ()))
         for kind in FORMATS:
             out = self.exported(kind, recording=path, code=1)
             self.assertIn('could not be read to its end', self.said)

@@ -65,7 +65,7 @@ JsonLine& JsonLine::number(std::string_view name, const std::optional<std::uint6
 JsonLine& JsonLine::flag(std::string_view name, bool value) { return raw(name, value ? "true" : "false"); }
 
 JsonLine& JsonLine::time(std::string_view name, const std::optional<std::int64_t>& unix_ns) {
-  return unix_ns ? raw(name, '"' + format_rfc3339(*unix_ns) + '"') : null(name);
+  return unix_ns ? text(name, format_rfc3339(*unix_ns)) : null(name);
 }
 
 std::string JsonLine::take() {

@@ -11,6 +11,11 @@
 namespace memcrest {
 namespace {
 
+// The Collector takes lines of up to 1 MiB.
+constexpr std::size_t kMaxBytes = 512U << 10U;
+constexpr std::size_t kPerCgroup = 800;  // what stands around a resource and its points
+constexpr std::size_t kPerStep = 240;    // three points
+
 constexpr const char* kSchemaUrl = "https://opentelemetry.io/schemas/1.27.0";
 // Of the log data model.
 constexpr int kWarn = 13;
@@ -183,6 +188,7 @@ void OtlpJsonExport::add(const ExportedStep& step) {
     Attributes attributes;
     add_container(attributes, step.cgroup.container, step.cgroup.path);
     points.resource = joined(host_attributes(), attributes.members());
+    bytes_ += points.resource.size() + kPerCgroup;
   }
   append_point(points.usage, *step.unix_ns, step.event.usage_bytes);
   append_point(points.peak, *step.unix_ns, step.event.watermark_bytes);
@@ -190,7 +196,8 @@ void OtlpJsonExport::add(const ExportedStep& step) {
     append_point(points.limit, *step.unix_ns, *step.event.limit_bytes);
   }
   last_unix_ns_ = *step.unix_ns;
-  if (++steps_ >= batch_) {
+  bytes_ += kPerStep;
+  if (++steps_ >= batch_ || bytes_ >= kMaxBytes) {
     flush_metrics();
   }
 }
@@ -212,6 +219,7 @@ void OtlpJsonExport::flush_metrics() {
   context_.sink.write(out + "]}\n");
   points_.clear();
   steps_ = 0;
+  bytes_ = 0;
 }
 
 void OtlpJsonExport::log(const std::string& resource, std::int64_t unix_ns, int severity, const char* name,
@@ -237,7 +245,9 @@ void OtlpJsonExport::add(const ExportedIncident& exported) {
   Attributes resource;
   add_container(resource, incident.container, incident.cgroup.path);
   Attributes attributes = attributes_of(incident);
-  attributes.text("memcrest.incident.json", exported.json);
+  if (exported.json.size() < kMaxBytes / 2) {  // quoted once more it is longer
+    attributes.text("memcrest.incident.json", exported.json);
+  }
   log(resource.members(), incident.unix_ns, severity_of(incident), "memcrest.incident", body_of(incident),
       attributes.members());
 }

@@ -44,8 +44,9 @@ class OtlpJsonExport final : public RecordingExporter {
   ExportContext context_;
   ExportTables tables_;
   std::size_t batch_;
-  std::map<std::pair<std::uint64_t, std::uint64_t>, Points> points_;  // by cgroup; at most batch_ steps
+  std::map<std::pair<std::uint64_t, std::uint64_t>, Points> points_;  // by cgroup; at most batch_ steps, and kMaxBytes
   std::size_t steps_ = 0;
+  std::size_t bytes_ = 0;  // of points_, about
   std::uint64_t undated_ = 0;
   std::int64_t last_unix_ns_ = 0;
 };

@@ -15,6 +15,10 @@
 
 namespace memcrest {
 
+// Names of counters.
+inline constexpr const char* kTraceUsage = "memory usage";
+inline constexpr const char* kTraceLimit = "memory limit";
+
 class PerfettoExport final : public RecordingExporter {
  public:
   struct Bounds {

@@ -54,9 +54,8 @@ void PerfettoStacks::tell_mappings(std::string& interned) {
     return;
   }
   pbf_writer writer(interned);
-  for (const auto& [iid, start, end, name] :
-       {std::tuple(kUserMapping, std::uint64_t{0}, kKernelStart, "user"),
-        std::tuple(kKernelMapping, kKernelStart, ~std::uint64_t{0}, "kernel")}) {
+  for (const auto& [iid, start, end, name] : {std::tuple(kUserMapping, std::uint64_t{0}, kKernelStart, "user"),
+                                              std::tuple(kKernelMapping, kKernelStart, ~std::uint64_t{0}, "kernel")}) {
     interned_string(writer, interned_field::kMappingPaths, iid, name);
     pbf_writer mapping(writer, interned_field::kMappings);
     mapping.add_uint64(interned_field::kIid, iid);

@@ -70,6 +70,26 @@ TEST(OtlpJsonExport, BatchesAreBounded) {
   EXPECT_THAT(lines_of(fixture.of(otlp, events)), SizeIs(10));
 }
 
+TEST(OtlpJsonExport, NoLineIsTooLongForTheCollector) {
+  ExportFixture fixture;
+  std::vector<ExportedCgroup> cgroups;
+  std::vector<Event> events;
+  for (std::uint64_t i = 0; i < 2000; ++i) {
+    cgroups.push_back(web_cgroup(std::string(500, 'x')));
+    cgroups.back().cgroup_id = i;
+    events.emplace_back(base(1, 1, i));
+    cgroups.back().serial = std::get<StepEvent>(events.back()).serial;
+  }
+  fixture.cgroups = ExportedCgroups(std::move(cgroups));
+  OtlpJsonExport otlp(fixture.context(), {});
+  Incident large = oom_incident();
+  large.victims.assign(5000, large.victims.front());
+  std::istringstream in(fixture.of(otlp, events, {large}));
+  for (std::string line; std::getline(in, line);) {
+    EXPECT_LT(line.size(), 1U << 20U);
+  }
+}
+
 TEST(OtlpJsonExport, AnIncidentAsALog) {
   ExportFixture fixture;
   OtlpJsonExport otlp(fixture.context(), {ExportTable::kIncidents});
