@@ -344,6 +344,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   std::vector<std::string> command;
   const CLI::App* record = add_record(app, options.record, command);
   const CLI::App* replay = add_replay(app, options.replay);
+  const CLI::App* exporting = add_export(app, options.exporting);
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* ps = add_ps(app, options.ps);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
@@ -362,6 +363,9 @@ ParsedOptions parse_options(int argc, char** argv) {
     check_trace(options.record.trace);
     check_trace(options.run.trace);
     check_record(*record, options, command);
+    if (exporting->parsed()) {
+      check_export(options.exporting);
+    }
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
       return {std::nullopt, app.exit(error)};
@@ -381,6 +385,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     options.verb = command.empty() ? Verb::kRecord : Verb::kRun;
   } else if (replay->parsed()) {
     options.verb = Verb::kReplay;
+  } else if (exporting->parsed()) {
+    options.verb = Verb::kExport;
   } else if (run->parsed()) {
     options.verb = Verb::kRun;
   } else if (ps->parsed()) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "app/export_options.h"
 #include "app/identity_options.h"
 #include "collector/cgroup_list.h"
 #include "identity/container_filter.h"
@@ -88,13 +89,14 @@ struct ReplayOptions {
   ContainerFilter filter;
 };
 
-enum class Verb { kWatch, kRecord, kReplay, kRun, kPs, kCheck, kVersion };
+enum class Verb { kWatch, kRecord, kReplay, kExport, kRun, kPs, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
   WatchOptions watch;
   WatchOptions record;
   ReplayOptions replay;
+  ExportOptions exporting;
   RunOptions run;
   PsOptions ps;
   CheckOptions check;
