@@ -117,6 +117,20 @@ TEST(RecordingFeed, FiltersAllButLosses) {
   EXPECT_THAT(log.lines, ElementsAre("step web +0 at 1", "event in none", "incident b7e5-000001", "lost 3", "lost 3"));
 }
 
+TEST(RecordingFeed, WhatWasLostBeforeTheRecordingIsNotItsLoss) {
+  ExportFixture fixture;
+  Log log;
+  RecordingFeed feed(log, fixture.cgroups, fixture.filter);
+  feed.begin_with_loss();
+  feed.add(Moment{1, 1});
+  feed.add(LossCount{5, 7, 0, 0, 0});
+  feed.add(LossCount{5, 9, 0, 0, 1});
+  ExportEnd end;
+  feed.finish(end);
+  EXPECT_THAT(log.lines, ElementsAre("lost 3"));
+  EXPECT_EQ(end.lost, (LossCount{0, 2, 0, 0, 1}));
+}
+
 TEST(RecordingFeed, AnEventIsOfTheCgroupThatHasItsIdNow) {
   ExportFixture fixture;
   ExportedCgroup later = web_cgroup("later");
