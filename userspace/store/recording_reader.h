@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -26,6 +27,16 @@ struct RecordedIncident {
   std::string json;
 };
 
+// What a recording holds, without reading it all.
+struct RecordingSummary {
+  std::optional<Moment> first, last;  // of its clock; nullopt: it has none
+  std::uint64_t steps = 0;
+  std::uint64_t events = 0;  // other than steps
+  std::uint64_t incidents = 0;
+  LossCount lost;                // by its end
+  std::uint64_t unrecorded = 0;  // items that were seen and not written
+};
+
 class RecordingReader {
  public:
   // Errors: no such file, no recording, made by a newer memcrest, damaged.
@@ -38,6 +49,13 @@ class RecordingReader {
   using Item = std::variant<Event, Moment, Answer, LossCount, RecordedIncident>;
   // The next item in the order in which it all came about; nullopt: that was the last. An error names the table.
   [[nodiscard]] Result<std::optional<Item>> next();
+
+  // Apart from next(), in any order with it. The first `most` incidents in the order in which they were told; one whose
+  // JSON is longer than `most_bytes` comes without it.
+  [[nodiscard]] Result<std::vector<RecordedIncident>> incidents(std::size_t most, std::size_t most_bytes) const;
+  [[nodiscard]] Result<RecordingSummary> summary() const;
+  // Events of one kind, as in the table `events`, in their order; at most `most`.
+  [[nodiscard]] Result<std::vector<Event>> events(std::string_view kind, std::size_t most) const;
 
  private:
   struct Cursor {
