@@ -24,15 +24,23 @@ LossCount RecordingSource::loss() const {
 }
 
 template <typename T>
-T RecordingSurroundings::keep(std::string question, T answer) {
+bool RecordingSurroundings::keep(std::string question, const T& answer) {
   std::string text = FieldsWriter::json_of(answer).dump();
   if (told_.size() >= kMaxQuestions) {
     told_.clear();
   }
   const auto [found, is_new] = told_.try_emplace(question);
-  if (is_new || found->second != text) {
-    found->second = text;
-    writer_.add(Answer{std::move(question), std::move(text)});
+  if (!is_new && found->second == text) {
+    return false;
+  }
+  found->second = text;
+  writer_.add(Answer{std::move(question), std::move(text)});
+  return true;
+}
+
+Identity RecordingSurroundings::keep_name(std::string question, Identity answer) {
+  if (keep(std::move(question), answer) && answer.known) {
+    writer_.add(answer.cgroup, answer.container);
   }
   return answer;
 }
@@ -46,34 +54,46 @@ Moment RecordingSurroundings::now() {
 }
 
 Identity RecordingSurroundings::find(std::uint64_t cgroup_id) {
-  return keep(question::find(cgroup_id), inner_.find(cgroup_id));
+  return keep_name(question::find(cgroup_id), inner_.find(cgroup_id));
 }
 
 Identity RecordingSurroundings::find_path(const std::string& path) {
-  return keep(question::find_path(path), inner_.find_path(path));
+  return keep_name(question::find_path(path), inner_.find_path(path));
 }
 
 Identity RecordingSurroundings::wait(std::uint64_t cgroup_id, std::chrono::milliseconds limit) {
-  return keep(question::wait(cgroup_id), inner_.wait(cgroup_id, limit));
+  return keep_name(question::wait(cgroup_id), inner_.wait(cgroup_id, limit));
 }
 
 std::optional<RuntimeState> RecordingSurroundings::runtime_state(std::uint64_t cgroup_id) {
-  return keep(question::runtime_state(cgroup_id), Maybe<RuntimeState>{inner_.runtime_state(cgroup_id)}).value;
+  const Maybe<RuntimeState> answer{inner_.runtime_state(cgroup_id)};
+  keep(question::runtime_state(cgroup_id), answer);
+  return answer.value;
 }
 
 std::string RecordingSurroundings::stream_gap(const Container& container, const std::string& cgroup_path) {
-  return keep(question::stream_gap(container, cgroup_path), inner_.stream_gap(container, cgroup_path));
+  auto answer = inner_.stream_gap(container, cgroup_path);
+  keep(question::stream_gap(container, cgroup_path), answer);
+  return answer;
 }
 
 std::optional<std::uint64_t> RecordingSurroundings::number(const std::string& cgroup_path, const std::string& file) {
-  return keep(question::number(cgroup_path, file), Maybe<std::uint64_t>{inner_.number(cgroup_path, file)}).value;
+  const Maybe<std::uint64_t> answer{inner_.number(cgroup_path, file)};
+  keep(question::number(cgroup_path, file), answer);
+  return answer.value;
 }
 
 std::vector<SampleEvent> RecordingSurroundings::sample(const std::vector<std::uint64_t>& cgroup_ids) {
-  return keep(question::sample(), inner_.sample(cgroup_ids));
+  auto answer = inner_.sample(cgroup_ids);
+  keep(question::sample(), answer);
+  return answer;
 }
 
-HostRanking RecordingSurroundings::rank() { return keep(question::rank(), inner_.rank()); }
+HostRanking RecordingSurroundings::rank() {
+  auto answer = inner_.rank();
+  keep(question::rank(), answer);
+  return answer;
+}
 
 void RecordingSurroundings::complete_names(HostRanking& ranking) {
   inner_.complete_names(ranking);
@@ -81,11 +101,15 @@ void RecordingSurroundings::complete_names(HostRanking& ranking) {
 }
 
 std::string RecordingSurroundings::cmdline(const ProcessKey& process) {
-  return keep(question::cmdline(process), inner_.cmdline(process));
+  auto answer = inner_.cmdline(process);
+  keep(question::cmdline(process), answer);
+  return answer;
 }
 
 std::string RecordingSurroundings::exe(const ProcessKey& process) {
-  return keep(question::exe(process), inner_.exe(process));
+  auto answer = inner_.exe(process);
+  keep(question::exe(process), answer);
+  return answer;
 }
 
 }  // namespace memcrest

@@ -51,8 +51,10 @@ class RecordingSurroundings final : public Surroundings {
   [[nodiscard]] std::string exe(const ProcessKey& process) override;
 
  private:
+  // Whether the answer was another than before.
   template <typename T>
-  T keep(std::string question, T answer);
+  bool keep(std::string question, const T& answer);
+  Identity keep_name(std::string question, Identity answer);
 
   Surroundings& inner_;
   RecordingWriter& writer_;

@@ -119,6 +119,42 @@ Result<void> RecordingReader::open_cursors() {
   return {};
 }
 
+template <typename Row, typename Take>
+Result<std::vector<Row>> RecordingReader::list(const char* sql, Take take) const {
+  auto rows = database_.prepare(sql);
+  if (!rows) {
+    return std::unexpected(rows.error());
+  }
+  std::vector<Row> out;
+  auto row = rows->step();
+  for (; row && *row; row = rows->step()) {
+    if (out.size() >= kMaxListed) {
+      return damaged(database_, "it names more cgroups or containers than any machine has");
+    }
+    out.push_back(take(*rows));
+  }
+  return row ? Result<std::vector<Row>>(std::move(out)) : std::unexpected(row.error());
+}
+
+Result<std::vector<RecordedCgroup>> RecordingReader::cgroups() const {
+  return list<RecordedCgroup>(
+      "SELECT id, cgroup_id, serial, path, created_ns, removed_ns, container FROM cgroups", [](const Statement& row) {
+        const auto time = [&](int column) {
+          return row.is_null(column) ? std::nullopt : std::optional(number(row, column));
+        };
+        const auto container = row.is_null(6) ? std::nullopt : std::optional(row.integer(6));
+        return RecordedCgroup{row.integer(0), number(row, 1), number(row, 2), row.text(3), time(4), time(5), container};
+      });
+}
+
+Result<std::vector<RecordedContainer>> RecordingReader::containers() const {
+  return list<RecordedContainer>("SELECT id, runtime, container_id, name, image, pod, namespace, json FROM containers",
+                                 [](const Statement& row) {
+                                   return RecordedContainer{row.integer(0), row.text(1), row.text(2), row.text(3),
+                                                            row.text(4),    row.text(5), row.text(6), row.text(7)};
+                                 });
+}
+
 Result<void> RecordingReader::advance(Cursor& cursor) {
   const auto row = cursor.statement.step();
   if (!row) {

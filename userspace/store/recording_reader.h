@@ -35,7 +35,30 @@ struct RecordingSummary {
   std::uint64_t incidents = 0;
   LossCount lost;                // by its end
   std::uint64_t unrecorded = 0;  // items that were seen and not written
+
+struct RecordedCgroup {
+  std::int64_t row = 0;  // what steps refer to: one cgroup may have several rows
+  std::uint64_t cgroup_id = 0;
+  std::uint64_t serial = 0;
+  std::string path;                         // empty: unknown
+  std::optional<std::uint64_t> created_ns;  // since boot; nullopt: before the recording began, or after it ended
+  std::optional<std::uint64_t> removed_ns;
+  std::optional<std::int64_t> container;  // row of its container
 };
+
+struct RecordedContainer {
+  std::int64_t row = 0;
+  std::string runtime;
+  std::string id;
+  std::string name;  // this and what follows: empty: unknown
+  std::string image;
+  std::string pod;
+  std::string name_space;
+  std::string json;  // all that was known of it last
+};
+
+// The usages that the collector read by itself, if that is what the answer tells; otherwise none.
+[[nodiscard]] std::vector<SampleEvent> samples_of(const Answer& answer);
 
 class RecordingReader {
  public:
@@ -45,6 +68,11 @@ class RecordingReader {
   [[nodiscard]] const std::map<std::string, std::string>& meta() const { return meta_; }
   // False: its writer was killed, or still writes; what is there is whole up to the last flush.
   [[nodiscard]] bool ended() const { return meta_.contains("ended"); }
+
+  // At most kMaxListed rows each; an error where there are more.
+  static constexpr std::size_t kMaxListed = 1'000'000;
+  [[nodiscard]] Result<std::vector<RecordedCgroup>> cgroups() const;
+  [[nodiscard]] Result<std::vector<RecordedContainer>> containers() const;
 
   using Item = std::variant<Event, Moment, Answer, LossCount, RecordedIncident>;
   // The next item in the order in which it all came about; nullopt: that was the last. An error names the table.
@@ -65,6 +93,8 @@ class RecordingReader {
   explicit RecordingReader(Database database) : database_(std::move(database)) {}
   [[nodiscard]] Result<void> check() const;
   [[nodiscard]] Result<void> read_meta();
+  template <typename Row, typename Take>
+  [[nodiscard]] Result<std::vector<Row>> list(const char* sql, Take take) const;
   [[nodiscard]] Result<void> open_cursors();
   [[nodiscard]] Result<void> advance(Cursor& cursor);
   [[nodiscard]] Result<Item> take(std::size_t table);

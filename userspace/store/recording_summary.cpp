@@ -2,6 +2,7 @@
 // The parts of a recording that are asked for by themselves, without a pass over everything.
 #include "store/event_json.h"
 #include "store/recording_reader.h"
+#include "store/questions.h"
 
 namespace memcrest {
 namespace {
@@ -26,6 +27,17 @@ Result<void> first_row(const Database& database, const char* sql, Take take) {
 }
 
 }  // namespace
+
+std::vector<SampleEvent> samples_of(const Answer& answer) {
+  std::vector<SampleEvent> out;
+  if (answer.question == question::sample()) {
+    const FieldsJson json = FieldsJson::parse(answer.text, nullptr, false);
+    if (json.is_discarded() || !FieldsReader::read(json, out)) {
+      out.clear();
+    }
+  }
+  return out;
+}
 
 Result<RecordingSummary> RecordingReader::summary() const {
   RecordingSummary out;

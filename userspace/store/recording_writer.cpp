@@ -66,6 +66,8 @@ void RecordingWriter::add(Moment moment) { push(moment); }
 void RecordingWriter::add(const Incident& incident, std::string json) { push(IncidentItem{incident, std::move(json)}); }
 void RecordingWriter::add(const LossCount& loss) { push(loss); }
 
+void RecordingWriter::add(const CgroupRef& cgroup, const Container& container) { push(NameItem{cgroup, container}); }
+
 void RecordingWriter::work() {
   std::unique_lock lock(mutex_);
   while (status_.recording) {
@@ -131,6 +133,7 @@ Result<void> RecordingWriter::write(std::deque<Item>& batch) {
   Result<void> done;
   for (const Item& item : batch) {
     done = std::visit(Overloaded{[&](const IncidentItem& one) { return tables_->insert(one.incident, one.json); },
+                                 [&](const NameItem& one) { return tables_->insert(one.cgroup, one.container); },
                                  [&](const LossCount& one) { return tables_->insert(one, status().unrecorded); },
                                  [&](const auto& one) { return tables_->insert(one); }},
                       item);

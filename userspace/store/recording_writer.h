@@ -63,6 +63,8 @@ class RecordingWriter {
   void add(Moment moment);
   void add(const Incident& incident, std::string json);
   void add(const LossCount& loss);
+  // Whose cgroup it is, as far as it is known now.
+  void add(const CgroupRef& cgroup, const Container& container);
 
   // Writes what waits, and makes one file of the recording and its log. Call once; nothing is added afterwards.
   Result<void> finish();
@@ -73,7 +75,11 @@ class RecordingWriter {
     Incident incident;
     std::string json;
   };
-  using Item = std::variant<Event, Moment, Answer, IncidentItem, LossCount>;
+  struct NameItem {
+    CgroupRef cgroup;
+    Container container;
+  };
+  using Item = std::variant<Event, Moment, Answer, IncidentItem, LossCount, NameItem>;
   class Tables;
 
   RecordingWriter(std::unique_ptr<Tables> tables, const RecordingSettings& settings);
