@@ -11,6 +11,7 @@
 #include "app/identity_options.h"
 #include "collector/cgroup_list.h"
 #include "identity/container_filter.h"
+#include "report/report.h"
 #include "util/redact.h"
 
 namespace memcrest {
@@ -78,13 +79,22 @@ struct ReplayOptions {
   ContainerFilter filter;
 };
 
-enum class Verb { kWatch, kRecord, kReplay, kRun, kPs, kCheck, kVersion };
+enum class ReportFormat { kText, kJson, kMarkdown, kHtml };
+
+struct ReportOptions {
+  ReportRequest request;
+  ReportFormat format = ReportFormat::kText;
+  std::string output;  // empty: standard output
+};
+
+enum class Verb { kWatch, kRecord, kReplay, kReport, kRun, kPs, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
   WatchOptions watch;
   WatchOptions record;
   ReplayOptions replay;
+  ReportOptions report;
   RunOptions run;
   PsOptions ps;
   CheckOptions check;

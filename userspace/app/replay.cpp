@@ -8,7 +8,7 @@
 #include <iostream>
 
 #include "app/exit_codes.h"
-#include "app/loss_text.h"
+#include "view/loss_text.h"
 #include "app/recorded_settings.h"
 #include "app/signals.h"
 #include "app/terminal.h"

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "app/loss_text.h"
+#include "view/loss_text.h"
 #include "export/json.h"
 #include "util/text.h"
 #include "util/units.h"

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "app/exit_codes.h"
-#include "app/loss_text.h"
+#include "view/loss_text.h"
 #include "app/output.h"
 #include "app/session.h"
 #include "app/signals.h"

@@ -4,11 +4,11 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -35,6 +35,7 @@ struct RecordingSummary {
   std::uint64_t incidents = 0;
   LossCount lost;                // by its end
   std::uint64_t unrecorded = 0;  // items that were seen and not written
+};
 
 struct RecordedCgroup {
   std::int64_t row = 0;  // what steps refer to: one cgroup may have several rows
@@ -78,12 +79,11 @@ class RecordingReader {
   // The next item in the order in which it all came about; nullopt: that was the last. An error names the table.
   [[nodiscard]] Result<std::optional<Item>> next();
 
-  // Apart from next(), in any order with it. The first `most` incidents in the order in which they were told; one whose
-  // JSON is longer than `most_bytes` comes without it.
-  [[nodiscard]] Result<std::vector<RecordedIncident>> incidents(std::size_t most, std::size_t most_bytes) const;
+  // Apart from next(), in any order with it. All incidents, one at a time, as they were told; one whose JSON is longer
+  // than `most_bytes` comes without it.
+  [[nodiscard]] Result<void> each_incident(std::size_t most_bytes,
+                                           const std::function<void(RecordedIncident)>& take) const;
   [[nodiscard]] Result<RecordingSummary> summary() const;
-  // Events of one kind, as in the table `events`, in their order; at most `most`.
-  [[nodiscard]] Result<std::vector<Event>> events(std::string_view kind, std::size_t most) const;
 
  private:
   struct Cursor {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of a recording that are asked for by themselves, without a pass over everything.
-#include "store/event_json.h"
-#include "store/recording_reader.h"
 #include "store/questions.h"
+#include "store/recording_reader.h"
 
 namespace memcrest {
 namespace {
@@ -63,38 +62,20 @@ Result<RecordingSummary> RecordingReader::summary() const {
   return done ? Result<RecordingSummary>(out) : std::unexpected(done.error());
 }
 
-Result<std::vector<RecordedIncident>> RecordingReader::incidents(std::size_t most, std::size_t most_bytes) const {
+Result<void> RecordingReader::each_incident(std::size_t most_bytes,
+                                            const std::function<void(RecordedIncident)>& take) const {
   auto rows = database_.prepare(
       "SELECT id, coalesce(\"update\", ''), CASE WHEN length(CAST(json AS BLOB)) <= ?1 THEN json ELSE '' END "
-      "FROM incidents ORDER BY seq LIMIT ?2");
+      "FROM incidents ORDER BY seq");
   if (!rows) {
     return std::unexpected(rows.error());
   }
-  rows->bind(static_cast<std::int64_t>(most_bytes)).bind(static_cast<std::int64_t>(most));
-  std::vector<RecordedIncident> out;
+  rows->bind(static_cast<std::uint64_t>(most_bytes));
   auto row = rows->step();
   for (; row && *row; row = rows->step()) {
-    out.push_back({rows->text(0), rows->text(1), rows->text(2)});
+    take({rows->text(0), rows->text(1), rows->text(2)});
   }
-  return row ? Result<std::vector<RecordedIncident>>(std::move(out)) : std::unexpected(row.error());
-}
-
-Result<std::vector<Event>> RecordingReader::events(std::string_view kind, std::size_t most) const {
-  auto rows = database_.prepare("SELECT kind, json FROM events WHERE kind = ?1 ORDER BY seq LIMIT ?2");
-  if (!rows) {
-    return std::unexpected(rows.error());
-  }
-  rows->bind(kind).bind(static_cast<std::int64_t>(most));
-  std::vector<Event> out;
-  auto row = rows->step();
-  for (; row && *row; row = rows->step()) {
-    auto event = event_from_json(rows->text(0), rows->text(1));
-    if (!event) {
-      return std::unexpected(event.error().within("read", database_.path()));
-    }
-    out.push_back(std::move(*event));
-  }
-  return row ? Result<std::vector<Event>>(std::move(out)) : std::unexpected(row.error());
+  return row ? Result<void>{} : std::unexpected(row.error());
 }
 
 }  // namespace memcrest
