@@ -2,6 +2,7 @@
 // `memcrest report`: what a recording has to tell, as text, JSON, Markdown or one HTML page.
 #include "report/report.h"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +13,9 @@
 #include "app/exit_codes.h"
 #include "app/terminal.h"
 #include "app/verbs.h"
+#include "report/report_html.h"
+#include "report/report_json.h"
+#include "report/report_markdown.h"
 #include "report/report_text.h"
 #include "util/fd.h"
 #include "util/text.h"
@@ -36,9 +40,11 @@ std::string rendered(const Report& report, const ReportOptions& options) {
       return to_text(report, style);
     }
     case ReportFormat::kJson:
+      return to_json(report) + "\n";
     case ReportFormat::kMarkdown:
+      return to_markdown(report);
     case ReportFormat::kHtml:
-      break;
+      return to_html(report);
   }
   return {};
 }

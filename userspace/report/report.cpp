@@ -140,11 +140,11 @@ Result<void> Incidents::finish() const {
   std::string known;
   for (const std::string& id : names_) {
     if (report_.incidents.empty() || id.starts_with(request_.incident)) {
-      known += "\n  " + escape_terminal(id);
+      known += (known.empty() ? " " : ", ") + id;
     }
   }
   if (unnamed_ > 0) {
-    known += "\n  and " + std::to_string(unnamed_) + " more";
+    known += " and " + std::to_string(unnamed_) + " more";
   }
   const char* what = report_.incidents.empty() ? "no incident of the recording has this id; there are:"
                                                : "more than one incident begins like this:";
