@@ -109,21 +109,19 @@ std::string count_of(const Report& report) {
   for (const ReportedIncident& one : report.incidents) {
     ++counts[one.unreadable.empty() ? static_cast<std::size_t>(one.incident.kind) : 4];
   }
-  std::string out = report.incidents.empty() ? "none" : std::to_string(report.incidents.size());
-  const char* joiner = ": ";
+  std::string out;
   for (std::size_t i = 0; i < counts.size(); ++i) {
     if (counts[i] > 0) {
-      out += joiner + counted(counts[i], words[i].first, words[i].second);
-      joiner = ", ";
+      out += (out.empty() ? "" : ", ") + counted(counts[i], words[i].first, words[i].second);
     }
   }
-  return out;
+  return out.empty() ? "none" : out;
 }
 
 std::string words_of_left_out(const Report& report) {
   std::string out;
   if (report.filtered > 0) {
-    out = counted(report.filtered, "telling was", "tellings were") + " not asked for. ";
+    out = "Not asked for, and not shown: " + std::to_string(report.filtered) + ". ";
   }
   if (report.left_out > 0) {
     out += counted(report.left_out, "more is", "more are") + " not shown: a report holds " +

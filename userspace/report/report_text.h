@@ -15,7 +15,7 @@ namespace memcrest {
 [[nodiscard]] std::string words_of_time(std::int64_t unix_ns);
 [[nodiscard]] std::string words_of_kind(const Incident& incident);
 [[nodiscard]] std::string name_of(const Incident& incident);
-// "3 incidents: 1 OOM kill, 2 bursts".
+// "1 OOM kill, 2 bursts"; "none".
 [[nodiscard]] std::string count_of(const Report& report);
 // What the report does not show, and how to see it; empty: nothing.
 [[nodiscard]] std::string words_of_left_out(const Report& report);

@@ -5,7 +5,7 @@ import uPlot from 'uplot';
 
 import { css, download, el, newId } from './dom.js';
 import { before, sampled, thinned, valueAt } from './series.js';
-import { clock, counted, percent, shifted, size, span } from './words.js';
+import { counted, percent, setting, shifted, size, span } from './words.js';
 
 const steps = uPlot.paths.stepped({ align: 1 });
 const font = '12px system-ui, sans-serif';
@@ -29,14 +29,13 @@ function linesOf({ incident, own, around, moment }) {
   });
   (incident.samplers ?? []).slice(0, 4).forEach((tool, i) => {
     lines.push({
-      key: `sampler-${i}`, label: `${tool.name}, every ${span2(tool.interval_ms)}`, colour: `--sampler-${i % 3}`, width: 1.75,
+      key: `sampler-${i}`, label: `${tool.name}, every ${setting(tool.interval_ms)}`, colour: `--sampler-${i % 3}`, width: 1.75,
       dash: [[], [8, 3], [3, 3]][i % 3], points: true, on: i === 0,
       ...sampled(own.series, Math.max(1, tool.interval_ms) / 1000, moment, tool.typical_seen_bytes),
     });
   });
   return lines.filter((line) => line.x.length > 0);
 }
-const span2 = (ms) => (ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`);
 
 /** Makes the chart of one incident. `marks`: {x, label, alarm} instants; `shade`: [from, to]; all in seconds. */
 export function usageChart(model) {
@@ -154,6 +153,18 @@ export function usageChart(model) {
     setView(view[0] + width * part, view[1] + width * part, say);
   };
 
+  // From nothing, so that heights can be compared; a small burst on top of much would then not be seen, and is shown by
+  // itself. A limit that is near is always in the picture.
+  const { burst } = incident;
+  let fromZero = !burst || burst.growth_bytes >= burst.peak_bytes * 0.2;
+  function heights(low, high) {
+    const limit = incident.scope === 'memcg' ? incident.limit?.bytes : null;
+    const top = limit && high > limit * 0.4 && fromZero ? Math.max(high, limit) : high;
+    if (fromZero || low === null) return [0, Math.max(1, (top || 1) * 1.08)];
+    const room = Math.max(4096, (high - low) * 0.12);
+    return [Math.max(0, low - room), high + room];
+  }
+
   let cursor = null;
   function sayAt(x) {
     const parts = lines.filter((line) => line.on).map((line) => {
@@ -193,13 +204,13 @@ export function usageChart(model) {
     const width = Math.max(200, main.clientWidth);
     const data = uPlot.join(lines.map((line) => [line.x, line.y]));
     plot = new uPlot({
-      width, height: width < 480 ? 260 : 340, legend: { show: false }, padding: [10, 12, 0, 0],
+      width, height: width < 480 ? 260 : 340, legend: { show: false }, padding: [10, 30, 0, 0],
       cursor: { drag: { x: true, y: false }, focus: { prox: 24 }, points: { show: (u, i) => i === 1 } },
       scales: {
         x: { time: false, range: () => [view[0], view[1]] },
-        y: { range: (_u, _low, high) => [0, Math.max(1, (high || 1) * 1.08)] },
+        y: { range: (_u, low, high) => heights(low, high) },
       },
-      axes: [{ ...axis(), space: 70, splits: timeSplits, values: timeTicks }, { ...axis(), size: 74, splits: sizeSplits, values: (_u, values) => values.map(size) }],
+      axes: [{ ...axis(), space: 78, size: 32, splits: timeSplits, values: timeTicks }, { ...axis(), size: 74, splits: sizeSplits, values: (_u, values) => values.map(size) }],
       series: [{}, ...lines.map((line) => ({
         label: line.label, show: line.on, stroke: () => css(line.colour), width: line.width, dash: line.dash, spanGaps: true, paths: steps,
         fill: line.fill ? () => css('--usage-fill') : undefined,
@@ -228,9 +239,10 @@ export function usageChart(model) {
     }, { passive: false });
     touch(plot.over, () => [...view], (from, to) => setView(from, to));
     buildStrip(width);
+    sayAt(moment);
     new ResizeObserver(() => {
       const now = Math.max(200, main.clientWidth);
-      if (Math.abs(now - plot.width) > 1) {
+      if (main.clientWidth > 0 && Math.abs(now - plot.width) > 1) {
         plot.setSize({ width: now, height: now < 480 ? 260 : 340 });
         overview.setSize({ width: now, height: 54 });
       }
@@ -239,7 +251,7 @@ export function usageChart(model) {
   function buildStrip(width) {
     const small = thinned(own.series, 1000);
     overview = new uPlot({
-      width, height: 54, legend: { show: false }, padding: [2, 12, 2, 74], cursor: { show: true, x: false, y: false, points: { show: false }, drag: { x: true, y: false } },
+      width, height: 54, legend: { show: false }, padding: [2, 30, 2, 74], cursor: { show: true, x: false, y: false, points: { show: false }, drag: { x: true, y: false } },
       scales: { x: { time: false, range: () => whole }, y: { range: (_u, _low, high) => [0, Math.max(1, high * 1.05)] } },
       axes: [{ show: false }, { show: false }],
       series: [{}, { stroke: () => css('--usage'), width: 1, fill: () => css('--usage-fill'), paths: steps, points: { show: false } }],
@@ -258,6 +270,12 @@ export function usageChart(model) {
     });
   }
 
+  const zeroBox = el('input', { type: 'checkbox', onchange: () => {
+    fromZero = zeroBox.checked;
+    plot.setScale('x', { min: view[0], max: view[1] });
+  } });
+  zeroBox.checked = fromZero;
+  const zero = el('label', { class: 'line' }, zeroBox, el('span', null, 'From zero'));
   const button = (text, label, act) => el('button', { type: 'button', 'aria-label': label, title: label, onclick: act }, text);
   const toggle = (line, i) => {
     const box = el('input', { type: 'checkbox', onchange: () => {
@@ -269,10 +287,11 @@ export function usageChart(model) {
   };
   const shown = el('figure', { class: 'chart' },
     el('div', { class: 'tools', role: 'toolbar', 'aria-label': 'Part of the time that is shown' },
-      button('＋', 'Zoom in', () => zoom(0.5)), button('－', 'Zoom out', () => zoom(2)),
+      button('+', 'Zoom in', () => zoom(0.5)), button('−', 'Zoom out', () => zoom(2)),
       button('◀', 'Earlier', () => pan(-0.5)), button('▶', 'Later', () => pan(0.5)),
       button(shade ? 'Burst' : 'Moment', shade ? 'Show the burst' : 'Show the moment', () => setView(...home, true)),
-      button('All', 'Show the whole recording', () => setView(...whole, true))),
+      button('All', 'Show the whole recording', () => setView(...whole, true)),
+      zero),
     main, strip, said,
     el('fieldset', { class: 'lines' }, el('legend', null, 'Lines'), lines.map(toggle)),
     el('figcaption', null,

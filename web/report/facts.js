@@ -11,7 +11,7 @@ const ms = (value) => span(value / 1000);
 
 function killed(incident) {
   return incident.victims.slice(0, 5).map((victim) => [el('p', null, code(victim.cmdline || victim.comm), ' ', `pid ${victim.pid}`,
-    victim.container_pid ? ` (${victim.container_pid} in the ${nounOf(incident.container)})` : '', victim.main_process ? ' · main process' : ''),
+    victim.container_pid && victim.container_pid !== victim.pid ? ` (${victim.container_pid} in the ${nounOf(incident.container)})` : '', victim.main_process ? ' · main process' : ''),
   el('p', { class: 'more' }, `anon ${size(victim.anon_bytes)} · file ${size(victim.file_bytes)} · shmem ${size(victim.shmem_bytes)} · swap ${size(victim.swap_bytes)} · page tables ${size(victim.pagetable_bytes)} · oom_score_adj ${victim.oom_score_adj}`)])
     .concat(incident.victims.length > 5 ? [el('p', { class: 'more' }, `and ${incident.victims.length - 5} more, listed below`)] : []);
 }
@@ -26,7 +26,7 @@ function limit(incident) {
     mempolicy: 'the memory nodes that the memory policy allows were used up, no cgroup’s limit',
   }[incident.scope];
   const bytes = incident.limit.bytes !== null ? el('strong', null, size(incident.limit.bytes)) : incident.kind === 'burst' ? 'none known' : 'size unknown';
-  return el('p', null, bytes, join(['', whose], ' '), incident.usage_bytes !== null ? ` · in use ${size(incident.usage_bytes)}` : '',
+  return el('p', null, bytes, whose ? `  ·  ${whose}` : '', incident.usage_bytes !== null ? ` · in use ${size(incident.usage_bytes)}` : '',
     incident.peak_bytes !== null && incident.peak_bytes !== incident.usage_bytes ? ` · highest ever of this ${noun} ${size(incident.peak_bytes)}` : '',
     incident.oom?.limit_lowered ? el('strong', { class: 'notice' }, ' · was lowered below what was in use') : '');
 }

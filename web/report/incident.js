@@ -4,7 +4,7 @@ import { usageChart } from './chart.js';
 import { el, newId, table } from './dom.js';
 import { facts } from './facts.js';
 import { flame } from './flame.js';
-import { dated, kindOf, nameOf, percent, process, size, span } from './words.js';
+import { dated, kindOf, nameOf, percent, process, setting, size, span } from './words.js';
 
 const KIND_NAMES = [['anon', 'anon_bytes', 'Anonymous'], ['file', 'file_bytes', 'Files'], ['shmem', 'shmem_bytes', 'Shared memory, tmpfs'],
   ['swap', 'swap_bytes', 'Swap'], ['tables', 'pagetable_bytes', 'Page tables']];
@@ -104,7 +104,7 @@ function samplers(incident) {
   if (!incident.samplers.length) return null;
   return section('What samplers would have seen',
     table('Tools that look every so often, at their usual intervals', [
-      { head: 'Tool', cell: (s) => s.name }, { head: 'Looks every', number: true, cell: (s) => span(s.interval_ms / 1000) },
+      { head: 'Tool', cell: (s) => s.name }, { head: 'Looks every', number: true, cell: (s) => setting(s.interval_ms) },
       { head: 'Last showed about', number: true, cell: (s) => size(s.typical_seen_bytes) },
       { head: 'Of the limit', number: true, cell: (s) => (incident.limit.bytes > 0 ? percent(s.typical_seen_bytes / incident.limit.bytes) : '–') },
       { head: 'Chance to see the burst', number: true, cell: (s) => percent(s.chance_seen) },

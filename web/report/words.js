@@ -36,10 +36,11 @@ export function percent(part) {
   return `${Math.round(value)} %`;
 }
 
+/** What somebody set, so without the digits of a measurement. */
+export const setting = (ms) => (ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`);
+
 export const counted = (n, one, many) => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
 
-/** "21:16:05.944" of RFC 3339. */
-export const clock = (rfc3339) => (rfc3339 ?? '').slice(11, 23);
 export const dated = (rfc3339) => (rfc3339 ? `${rfc3339.slice(0, 10)} ${rfc3339.slice(11, 23)} UTC` : 'unknown');
 
 /** RFC 3339 moved by seconds, to the millisecond. */
