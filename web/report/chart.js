@@ -138,9 +138,15 @@ export function usageChart(model) {
     const start = Math.min(Math.max(from, whole[0] - pad), whole[1] + pad - width);
     view[0] = start;
     view[1] = start + width;
+    showView();
     plot?.setScale('x', { min: view[0], max: view[1] });
     overview?.redraw(false);
     if (say) said.textContent = `Shown: ${span(width)}, from ${when(view[0])} to ${when(view[1])}`;
+  }
+  // In words for whoever asks the page: seconds to the moment.
+  function showView() {
+    main.dataset.from = (view[0] - moment).toFixed(9);
+    main.dataset.to = (view[1] - moment).toFixed(9);
   }
   const when = (x) => {
     const off = x - moment;
@@ -218,18 +224,16 @@ export function usageChart(model) {
       }))],
       hooks: {
         drawClear: [drawShade], draw: [drawMarks],
-        setCursor: [(u) => {
-          if (u.cursor.left >= 0 && u.cursor.event) {
-            cursor = u.posToVal(u.cursor.left, 'x');
-            sayAt(cursor);
-          }
-        }],
         setSelect: [(u) => {
           if (u.select.width > 2) setView(u.posToVal(u.select.left, 'x'), u.posToVal(u.select.left + u.select.width, 'x'), true);
           u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         }],
       },
     }, data, main);
+    plot.over.addEventListener('mousemove', (event) => {
+      cursor = plot.posToVal(event.offsetX, 'x');
+      sayAt(cursor);
+    });
     plot.over.addEventListener('dblclick', () => setView(...whole, true));
     plot.over.addEventListener('wheel', (event) => {
       if (!event.ctrlKey && !event.shiftKey) return; // the page scrolls
@@ -239,6 +243,7 @@ export function usageChart(model) {
     }, { passive: false });
     touch(plot.over, () => [...view], (from, to) => setView(from, to));
     buildStrip(width);
+    showView();
     sayAt(moment);
     new ResizeObserver(() => {
       const now = Math.max(200, main.clientWidth);

@@ -41,7 +41,7 @@ export function flame(root, label) {
   function move(d, key) {
     const siblings = d.parent?.children ?? [d];
     const at = siblings.indexOf(d);
-    return { ArrowUp: d.children?.[0], ArrowDown: d.parent, ArrowLeft: siblings[at - 1], ArrowRight: siblings[at + 1] }[key];
+    return { ArrowUp: d.children?.reduce((most, child) => (child.value > most.value ? child : most)), ArrowDown: d.parent, ArrowLeft: siblings[at - 1], ArrowRight: siblings[at + 1] }[key];
   }
   place.addEventListener('keydown', (event) => {
     const g = event.target.closest?.('g.frame');
