@@ -115,7 +115,7 @@ void put_samplers(std::string& out, const Incident& incident) {
     const double chance = view.chance_seen >= 0 && view.chance_seen <= 1 ? view.chance_seen : 0;
     out += "| " + markdown_code(view.name) + " | " +
            format_duration(std::chrono::milliseconds(std::min<std::uint64_t>(view.interval_ms, 1'000'000'000))) + " | " +
-           format_size(view.typical_seen_bytes) + " | " + percent_of(view.typical_seen_bytes, incident.limit.bytes) +
+           (view.typical_seen_bytes == 0 ? "nothing yet" : format_size(view.typical_seen_bytes)) + " | " + percent_of(view.typical_seen_bytes, incident.limit.bytes) +
            " | " + percent_of(static_cast<std::uint64_t>(chance * 1000), 1000) + " |\n";
   }
 }

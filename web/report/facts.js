@@ -62,7 +62,8 @@ function samplers(incident) {
   if (!incident.samplers.length) return null;
   const first = incident.samplers[0];
   const part = incident.limit.bytes > 0 ? ` (${percent(first.typical_seen_bytes / incident.limit.bytes)})` : '';
-  return el('p', null, `${first.name} last showed about ${size(first.typical_seen_bytes)}${part} · chance to see the burst ${percent(first.chance_seen)}`);
+  const seen = first.typical_seen_bytes === 0 ? 'had shown nothing yet' : `last showed about ${size(first.typical_seen_bytes)}${part}`;
+  return el('p', null, `${first.name} ${seen} · chance to see the burst ${percent(first.chance_seen)}`);
 }
 
 function state({ container }) {

@@ -105,7 +105,7 @@ function samplers(incident) {
   return section('What samplers would have seen',
     table('Tools that look every so often, at their usual intervals', [
       { head: 'Tool', cell: (s) => s.name }, { head: 'Looks every', number: true, cell: (s) => setting(s.interval_ms) },
-      { head: 'Last showed about', number: true, cell: (s) => size(s.typical_seen_bytes) },
+      { head: 'Last showed about', number: true, cell: (s) => (s.typical_seen_bytes === 0 ? 'nothing yet' : size(s.typical_seen_bytes)) },
       { head: 'Of the limit', number: true, cell: (s) => (incident.limit.bytes > 0 ? percent(s.typical_seen_bytes / incident.limit.bytes) : '–') },
       { head: 'Chance to see the burst', number: true, cell: (s) => percent(s.chance_seen) },
     ], incident.samplers));

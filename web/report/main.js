@@ -95,9 +95,9 @@ function recording() {
 function list() {
   if (report.incidents.length < 2) return null;
   return el('nav', { 'aria-label': 'Incidents' }, table('Incidents of this recording', [
-    { head: 'Time (UTC)', cell: ({ one }) => (one.incident ? dated(one.incident.time).slice(0, 23) : '–') },
-    { head: 'What', cell: ({ one }) => (one.incident ? el('span', { class: one.incident.kind === 'oom' ? 'alarm' : null }, kindOf(one.incident)) : 'unreadable') },
     { head: 'Where', wide: true, cell: ({ one, i }) => el('a', { href: `#incident-${i}` }, one.incident ? nameOf(one.incident) : one.id) },
+    { head: 'What', cell: ({ one }) => (one.incident ? el('span', { class: one.incident.kind === 'oom' ? 'alarm' : null }, kindOf(one.incident)) : 'unreadable') },
+    { head: 'Time (UTC)', number: true, cell: ({ one }) => (one.incident ? dated(one.incident.time).slice(0, 23) : '–') },
   ], report.incidents.map((one, i) => ({ one, i }))));
 }
 
