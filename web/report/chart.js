@@ -4,10 +4,14 @@
 import uPlot from 'uplot';
 
 import { css, download, el, newId } from './dom.js';
-import { before, sampled, thinned, valueAt } from './series.js';
+import { before, joined, sampled, thinned, valueAt } from './series.js';
 import { counted, percent, setting, shifted, size, span } from './words.js';
 
-const steps = uPlot.paths.stepped({ align: 1 });
+// Usage holds until the next point. Where several points fall on one pixel that cannot be seen, and lines, of which uPlot
+// draws each pixel's lowest and highest, cost far less.
+const held = uPlot.paths.stepped({ align: 1 });
+const straight = uPlot.paths.linear();
+const steps = (u, index, from, to, ...rest) => (to - from > 4 * u.bbox.width ? straight : held)(u, index, from, to, ...rest);
 const font = '12px system-ui, sans-serif';
 
 /** Lines of the chart: {key, label, x, y, colour, width, dash, points, on, holds}. */
@@ -208,7 +212,7 @@ export function usageChart(model) {
 
   function build() {
     const width = Math.max(200, main.clientWidth);
-    const data = uPlot.join(lines.map((line) => [line.x, line.y]));
+    const data = joined(lines);
     plot = new uPlot({
       width, height: width < 480 ? 260 : 340, legend: { show: false }, padding: [10, 30, 0, 0],
       cursor: { drag: { x: true, y: false }, focus: { prox: 24 }, points: { show: (u, i) => i === 1 } },
@@ -218,7 +222,7 @@ export function usageChart(model) {
       },
       axes: [{ ...axis(), space: 78, size: 32, splits: timeSplits, values: timeTicks }, { ...axis(), size: 74, splits: sizeSplits, values: (_u, values) => values.map(size) }],
       series: [{}, ...lines.map((line) => ({
-        label: line.label, show: line.on, stroke: () => css(line.colour), width: line.width, dash: line.dash, spanGaps: true, paths: steps,
+        label: line.label, show: line.on, stroke: () => css(line.colour), width: line.width, dash: line.dash, spanGaps: true, paths: line.x.length > 5000 ? steps : held,
         fill: line.fill ? () => css('--usage-fill') : undefined,
         points: { show: Boolean(line.points), size: 7, fill: () => css('--paper'), stroke: () => css(line.colour), width: 2 },
       }))],

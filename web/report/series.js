@@ -68,6 +68,29 @@ export function thinned({ x, y }, buckets) {
   return out;
 }
 
+/** The lines over one common x, as uPlot wants them: undefined where a line has no point. Each x is in order. */
+export function joined(lines) {
+  const at = lines.map(() => 0);
+  const x = [];
+  const columns = lines.map(() => []);
+  for (;;) {
+    let next = Infinity;
+    for (let k = 0; k < lines.length; ++k) if (at[k] < lines[k].x.length && lines[k].x[at[k]] < next) next = lines[k].x[at[k]];
+    if (next === Infinity) return [x, ...columns];
+    // A line may have several points at once: as many as the one with most of them.
+    let more = true;
+    while (more) {
+      more = false;
+      x.push(next);
+      for (let k = 0; k < lines.length; ++k) {
+        const has = at[k] < lines[k].x.length && lines[k].x[at[k]] === next;
+        columns[k].push(has ? lines[k].y[at[k]++] : undefined);
+        more = more || (at[k] < lines[k].x.length && lines[k].x[at[k]] === next);
+      }
+    }
+  }
+}
+
 const MAX_SAMPLES = 5000;
 
 /**
