@@ -112,7 +112,7 @@ export function usageChart(model) {
   };
 
   const timeTicks = (u, values, _axis, _space, step) => {
-    const unit = step < 1e-3 ? [1e6, 'µs'] : step < 1 ? [1e3, 'ms'] : [1, 's'];
+    const unit = step < 1e-3 ? [1e6, 'µs'] : step < 1 && view[1] - view[0] < 2 ? [1e3, 'ms'] : [1, 's'];
     return values.map((x) => {
       const value = Math.round((x - moment) * unit[0] * 1000) / 1000;
       return value === 0 ? '0' : `${value > 0 ? '+' : '−'}${Math.abs(value).toLocaleString('en', { maximumFractionDigits: 3 })} ${unit[1]}`;
@@ -215,7 +215,7 @@ export function usageChart(model) {
     const data = joined(lines);
     plot = new uPlot({
       width, height: width < 480 ? 260 : 340, legend: { show: false }, padding: [10, 30, 0, 0],
-      cursor: { drag: { x: true, y: false }, focus: { prox: 24 }, points: { show: (u, i) => i === 1 } },
+      cursor: { y: false, drag: { x: true, y: false }, points: { show: (u, i) => i === 1 } },
       scales: {
         x: { time: false, range: () => [view[0], view[1]] },
         y: { range: (_u, low, high) => heights(low, high) },
