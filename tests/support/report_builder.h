@@ -20,9 +20,12 @@ class RecordingBuilder {
   explicit RecordingBuilder(const std::string& path) {
     RecordingSettings settings;
     settings.min_free_bytes = 0;
-    auto made = RecordingWriter::create(
-        path, settings,
-        {{"memcrest_version", "0.1.0"}, {"host_name", "node1"}, {"kernel", "6.12"}, {"charge_tier", "page_counter"}, {"oom_tier", "kmsg"}});
+    auto made = RecordingWriter::create(path, settings,
+                                        {{"memcrest_version", "0.1.0"},
+                                         {"host_name", "node1"},
+                                         {"kernel", "6.12"},
+                                         {"charge_tier", "page_counter"},
+                                         {"oom_tier", "kmsg"}});
     EXPECT_TRUE(made) << made.error().message();
     writer_ = std::move(*made);
   }
@@ -68,7 +71,8 @@ inline void record_oom(RecordingBuilder& to, Incident incident = oom_incident())
     step.kernel_stack = {0xffffffff81000000};
     to.add(step);
   }
-  VictimEvent killed = victim(kill, task(5943, "python", id), chain({memcg(id, 2_GiB, 2_GiB, "b5d6"), memcg(1, 3_GiB, std::nullopt, "")}));
+  VictimEvent killed = victim(kill, task(5943, "python", id),
+                              chain({memcg(id, 2_GiB, 2_GiB, "b5d6"), memcg(1, 3_GiB, std::nullopt, "")}));
   LogOomEvent log;
   log.time_ns = kill + 1_ms;
   log.victims = {{.pid = 5943, .comm = "python"}};

@@ -198,7 +198,8 @@ void read_incident(const JsonReader& json, Incident& out) {
   read_parts(json, out);
   if (out.burst) {  // the line tells it by the wall clock alone
     const auto before = static_cast<std::uint64_t>(out.unix_ns) - static_cast<std::uint64_t>(out.burst->start_unix_ns);
-    out.burst->start_boot_ns = out.burst->start_unix_ns <= out.unix_ns && before <= out.boot_ns ? out.boot_ns - before : 0;
+    out.burst->start_boot_ns =
+        out.burst->start_unix_ns <= out.unix_ns && before <= out.boot_ns ? out.boot_ns - before : 0;
   }
 }
 

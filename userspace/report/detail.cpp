@@ -89,7 +89,8 @@ void Pass::add_ancestors(ReportedIncident& one, const std::vector<RecordedCgroup
   std::vector<const RecordedCgroup*> above;
   for (const RecordedCgroup& cgroup : cgroups) {
     const std::string& path = cgroup.path;
-    const bool ancestor = path.size() > 1 && path.size() < own.size() && own.starts_with(path) && own[path.size()] == '/';
+    const bool ancestor =
+        path.size() > 1 && path.size() < own.size() && own.starts_with(path) && own[path.size()] == '/';
     const bool there = cgroup.created_ns.value_or(0) <= one.incident.boot_ns &&
                        saturating_add(cgroup.removed_ns.value_or(~0ULL), kNear) >= one.incident.boot_ns;
     if (ancestor && there && cgroup.cgroup_id != one.incident.cgroup.id) {
@@ -139,7 +140,8 @@ Result<void> Pass::choose_tracks() {
   for (auto& [id, about] : about_) {
     std::ranges::sort(about.incidents, {}, [](const ReportedIncident* one) { return one->detail.growth_from_ns; });
   }
-  const std::size_t nodes = std::clamp<std::size_t>(kAllNodes / std::max<std::size_t>(1, report_.incidents.size()), 256, kMaxNodes);
+  const std::size_t nodes =
+      std::clamp<std::size_t>(kAllNodes / std::max<std::size_t>(1, report_.incidents.size()), 256, kMaxNodes);
   const std::size_t window = std::min(kMaxPoints, kAllPoints / std::max<std::size_t>(1, report_.incidents.size()));
   for (ReportedIncident& one : report_.incidents) {
     one.detail.window.emplace(window);

@@ -166,7 +166,7 @@ Result<Report> read_report(const ReportRequest& request) {
   report.recording = facts_of(request.path, *reader, *summary);
   Incidents incidents(request, report);
   const auto damage = [&](const Error& error) {
-    report.recording.gaps.push_back("the recording is damaged: " + error.detail);
+    report.recording.gaps.push_back("the recording is damaged: " + error.message());
   };
   if (auto read = reader->each_incident(kMaxJson, [&](RecordedIncident told) { incidents.take(std::move(told)); });
       !read) {

@@ -62,8 +62,8 @@ struct ReportedIncident {
   std::string id;
   std::string json;  // as it was told last: one line that is valid JSON and nothing more; empty: it was not
   Incident incident;
-  std::string unreadable;   // why `incident` holds nothing; empty: it does
-  std::uint64_t told = 1;   // how often; later ones know more
+  std::string unreadable;  // why `incident` holds nothing; empty: it does
+  std::uint64_t told = 1;  // how often; later ones know more
   IncidentDetail detail;
 };
 

@@ -37,10 +37,9 @@ Json recording_json(const Report& report) {
   json["to"] = timed ? Json(format_rfc3339(summary.last->unix_ns)) : Json(nullptr);
   json["from_boot_time_ns"] = timed ? Json(summary.first->boot_ns) : Json(nullptr);
   json["to_boot_time_ns"] = timed ? Json(summary.last->boot_ns) : Json(nullptr);
-  json["duration_ms"] =
-      timed && summary.last->boot_ns > summary.first->boot_ns
-          ? static_cast<double>(summary.last->boot_ns - summary.first->boot_ns) / 1e6
-          : 0.0;
+  json["duration_ms"] = timed && summary.last->boot_ns > summary.first->boot_ns
+                            ? static_cast<double>(summary.last->boot_ns - summary.first->boot_ns) / 1e6
+                            : 0.0;
   json["steps"] = summary.steps;
   json["events"] = summary.events;
   json["ended"] = facts.ended ? Json(text(*facts.ended)) : Json(nullptr);
@@ -75,9 +74,8 @@ Json growth_json(const IncidentDetail& detail) {
     process["container_pid"] = pid_or_null(one.container_pid);
     process["comm"] = text_or_null(one.comm);
     process["bytes"] = one.bytes;
-    process["share"] = growth.total_bytes() == 0
-                           ? 0.0
-                           : static_cast<double>(one.bytes) / static_cast<double>(growth.total_bytes());
+    process["share"] =
+        growth.total_bytes() == 0 ? 0.0 : static_cast<double>(one.bytes) / static_cast<double>(growth.total_bytes());
     process["page_cache_bytes"] = one.page_cache_bytes;
     process["steps"] = one.steps;
     return process;
@@ -186,8 +184,7 @@ Json charts_json(const Report& report) {
     Json chart;
     chart["track"] = number_or_null(one.detail.track);
     chart["ancestors"] = one.detail.ancestors;
-    chart["window"] =
-        one.detail.window ? series_json(*one.detail.window, origin_ns) : Json(nullptr);
+    chart["window"] = one.detail.window ? series_json(*one.detail.window, origin_ns) : Json(nullptr);
     return chart;
   });
   return json;

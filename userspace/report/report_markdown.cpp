@@ -29,7 +29,8 @@ std::string percent_of(std::uint64_t part, std::optional<std::uint64_t> whole) {
   if (!whole || *whole == 0) {
     return "–";
   }
-  return std::to_string(static_cast<std::uint64_t>(static_cast<double>(part) / static_cast<double>(*whole) * 100 + 0.5)) +
+  return std::to_string(
+             static_cast<std::uint64_t>(static_cast<double>(part) / static_cast<double>(*whole) * 100 + 0.5)) +
          " %";
 }
 
@@ -45,15 +46,16 @@ void put_recording(std::string& out, const Report& report) {
   const RecordingFacts& facts = report.recording;
   const RecordingSummary& summary = facts.summary;
   out += "# memcrest report\n\n| | |\n|---|---|\n";
-  out += "| recording | " + markdown_code(facts.file) + ", made by memcrest " + markdown_code(facts.memcrest_version) + " |\n";
+  out += "| recording | " + markdown_code(facts.file) + ", made by memcrest " + markdown_code(facts.memcrest_version) +
+         " |\n";
   out += "| host | " + markdown_code(facts.host.name) + ", kernel " + markdown_code(facts.host.kernel) + " |\n";
   if (summary.first && summary.last) {
-    out += "| recorded | " + words_of_time(summary.first->unix_ns) + " to " + words_of_time(summary.last->unix_ns) + ", " +
-           std::to_string(summary.steps) + " steps |\n";
+    out += "| recorded | " + words_of_time(summary.first->unix_ns) + " to " + words_of_time(summary.last->unix_ns) +
+           ", " + std::to_string(summary.steps) + " steps |\n";
   }
   out += "| evidence | " + std::string(facts.gaps.empty() ? "complete" : "**not complete**") + ", charges " +
-         markdown_code(facts.charge_tier) + ", oom " + markdown_code(facts.oom_tier) + ", lost: " + describe(summary.lost) +
-         " |\n";
+         markdown_code(facts.charge_tier) + ", oom " + markdown_code(facts.oom_tier) +
+         ", lost: " + describe(summary.lost) + " |\n";
   out += "| incidents | " + count_of(report) + " |\n";
   for (const std::string& gap : facts.gaps) {
     out += "\n- " + markdown_code(gap);
@@ -100,9 +102,8 @@ void put_growth(std::string& out, const ReportedIncident& one) {
   out += "\n| who grew it | growth | share |\n|---|--:|--:|\n";
   for (std::size_t i = 0; i < std::min<std::size_t>(processes.size(), 10); ++i) {
     const GrownProcess& grown = processes[i];
-    out += "| " +
-           (grown.process.tgid == 0 ? "nobody that a step names" : process(grown.comm, grown.process.tgid)) + " | " +
-           format_size(grown.bytes) + " | " + percent_of(grown.bytes, one.detail.growth.total_bytes()) + " |\n";
+    out += "| " + (grown.process.tgid == 0 ? "nobody that a step names" : process(grown.comm, grown.process.tgid)) +
+           " | " + format_size(grown.bytes) + " | " + percent_of(grown.bytes, one.detail.growth.total_bytes()) + " |\n";
   }
 }
 
@@ -110,13 +111,16 @@ void put_samplers(std::string& out, const Incident& incident) {
   if (incident.samplers.empty()) {
     return;
   }
-  out += "\n| sampler | looks every | last showed about | of the limit | chance to see the burst |\n|---|--:|--:|--:|--:|\n";
+  out +=
+      "\n| sampler | looks every | last showed about | of the limit | chance to see the burst "
+      "|\n|---|--:|--:|--:|--:|\n";
   for (const SamplerView& view : incident.samplers) {
     const double chance = view.chance_seen >= 0 && view.chance_seen <= 1 ? view.chance_seen : 0;
     out += "| " + markdown_code(view.name) + " | " +
-           format_duration(std::chrono::milliseconds(std::min<std::uint64_t>(view.interval_ms, 1'000'000'000))) + " | " +
-           (view.typical_seen_bytes == 0 ? "nothing yet" : format_size(view.typical_seen_bytes)) + " | " + percent_of(view.typical_seen_bytes, incident.limit.bytes) +
-           " | " + percent_of(static_cast<std::uint64_t>(chance * 1000), 1000) + " |\n";
+           format_duration(std::chrono::milliseconds(std::min<std::uint64_t>(view.interval_ms, 1'000'000'000))) +
+           " | " + (view.typical_seen_bytes == 0 ? "nothing yet" : format_size(view.typical_seen_bytes)) + " | " +
+           percent_of(view.typical_seen_bytes, incident.limit.bytes) + " | " +
+           percent_of(static_cast<std::uint64_t>(chance * 1000), 1000) + " |\n";
   }
 }
 

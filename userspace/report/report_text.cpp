@@ -28,7 +28,8 @@ void put_recording(Layout& page, const RecordingFacts& facts) {
   const RecordingSummary& summary = facts.summary;
   if (summary.first && summary.last) {
     page.piece("", words_of_time(summary.first->unix_ns) + " to " + words_of_time(summary.last->unix_ns));
-    const std::uint64_t ns = summary.last->boot_ns > summary.first->boot_ns ? summary.last->boot_ns - summary.first->boot_ns : 0;
+    const std::uint64_t ns =
+        summary.last->boot_ns > summary.first->boot_ns ? summary.last->boot_ns - summary.first->boot_ns : 0;
     page.piece(" ", "(" + format_duration(std::chrono::nanoseconds(static_cast<std::int64_t>(ns >> 1U) * 2)) + ")");
   } else {
     page.piece("", "no time is known");

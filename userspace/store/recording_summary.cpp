@@ -44,7 +44,8 @@ Result<RecordingSummary> RecordingReader::summary() const {
     return [&to](const Statement& row) { to = Moment{number(row, 0), row.integer(1)}; };
   };
   const auto count = [](std::uint64_t& to) { return [&to](const Statement& row) { to = number(row, 0); }; };
-  Result<void> done = first_row(database_, "SELECT boot_ns, unix_ns FROM clock ORDER BY seq LIMIT 1", moment(out.first));
+  Result<void> done =
+      first_row(database_, "SELECT boot_ns, unix_ns FROM clock ORDER BY seq LIMIT 1", moment(out.first));
   const auto then = [&](const char* sql, auto take) {
     if (done) {
       done = first_row(database_, sql, take);

@@ -66,7 +66,8 @@ TEST(ReportMarkdown, AHostileNameEndsNoRowAndNoBlock) {
       fenced = line != fence;
     } else {
       headings += line.starts_with("#") ? 1 : 0;
-      EXPECT_TRUE(line.empty() || line[0] == '|' || line[0] == '#' || line[0] == '-' || line.starts_with("Not asked")) << line;
+      EXPECT_TRUE(line.empty() || line[0] == '|' || line[0] == '#' || line[0] == '-' || line.starts_with("Not asked"))
+          << line;
     }
   }
   EXPECT_FALSE(fenced);

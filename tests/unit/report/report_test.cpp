@@ -208,9 +208,7 @@ TEST_F(ReportTest, HostileTextMovesNoTerminal) {
   }
 }
 
-TEST_F(ReportTest, WhatIsNoRecordingIsAnError) {
-  EXPECT_THAT(error({}), HasSubstr("a.memcrest"));
-}
+TEST_F(ReportTest, WhatIsNoRecordingIsAnError) { EXPECT_THAT(error({}), HasSubstr("a.memcrest")); }
 
 }  // namespace
 }  // namespace memcrest

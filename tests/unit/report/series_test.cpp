@@ -106,7 +106,8 @@ TEST(Series, KeepsEveryPeakAndStaysBounded) {
 }
 
 TEST(Series, ComesBackFromItsShortForm) {
-  const std::vector<UsagePoint> pages{{1'000'000'007, 4096}, {1'000'000'007, 40'960}, {1'000'000'008, 0}, {99'000'000'000, 1ULL << 40U}};
+  const std::vector<UsagePoint> pages{
+      {1'000'000'007, 4096}, {1'000'000'007, 40'960}, {1'000'000'008, 0}, {99'000'000'000, 1ULL << 40U}};
   const auto encoded = encode(pages, 1'000'000'000);
   EXPECT_EQ(encoded.unit, 4096U);
   const auto back = decoded(encoded, 1'000'000'000);
