@@ -89,8 +89,7 @@ class Recording:
         """Time and usage of every step and sample of the container's cgroup."""
         cgroup = self.incident['cgroup']['id']
         points = self.rows('SELECT boot_ns, usage_bytes FROM steps WHERE cgroup IN (SELECT id FROM cgroups WHERE cgroup_id = ?)', cgroup)
-        for (answer,) in self.rows("SELECT answer FROM answers WHERE question = 'usage now'"):
-            points += [(s['time_ns'], s.get('usage_bytes', 0)) for s in json.loads(answer) if s.get('cgroup_id') == cgroup]
+        points += self.rows('SELECT boot_ns, usage_bytes FROM samples WHERE cgroup_id = ?', cgroup)
         points += self.rows('SELECT created_ns, 0 FROM cgroups WHERE cgroup_id = ? AND created_ns IS NOT NULL LIMIT 1', cgroup)
         return sorted(points, key=lambda point: point[0])
 
@@ -288,7 +287,7 @@ class PageTest(ReportTest):
         def many(database):
             row, task = database.execute('SELECT steps.cgroup, steps.task FROM steps, cgroups WHERE cgroups.id = steps.cgroup AND cgroup_id = ? LIMIT 1', (cgroup,)).fetchone()
             first = database.execute('SELECT max(boot_ns) FROM steps').fetchone()[0]
-            seq = max(database.execute(f'SELECT max(seq) FROM {table}').fetchone()[0] or 0 for table in ('steps', 'events', 'clock', 'answers', 'loss', 'incidents'))
+            seq = max(database.execute(f'SELECT max(seq) FROM {table}').fetchone()[0] or 0 for table in ('steps', 'events', 'clock', 'answers', 'loss', 'incidents', 'samples'))
             database.executemany(
                 'INSERT INTO steps SELECT ?, ?, ?, ?, ?, ?, user_stack, kernel_stack, watermark_bytes, limit_bytes, quantum_bytes, ancestor, '
                 '"foreign", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns FROM (SELECT * FROM steps WHERE cgroup = ? LIMIT 1)',
@@ -307,7 +306,7 @@ class PageTest(ReportTest):
 
         def no_steps(database):
             database.execute('DELETE FROM steps')
-            database.execute('DELETE FROM answers')
+            database.execute('DELETE FROM samples')
             database.execute('UPDATE cgroups SET created_ns = NULL')
         seen = self.page('--incident', self.recording.incident['id'], path=self.changed(no_steps), name='no-steps')
         self.assertFalse(seen['has_chart'])

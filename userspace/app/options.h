@@ -12,6 +12,9 @@
 #include "collector/cgroup_list.h"
 #include "identity/container_filter.h"
 #include "report/report.h"
+#include "store/filtered_recording.h"
+#include "store/flight_recorder.h"
+#include "store/rotating_recording.h"
 #include "util/redact.h"
 
 namespace memcrest {
@@ -33,10 +36,16 @@ struct TraceOptions {
 
 enum class FailOn { kNothing, kOom, kBurst };
 
-// A recording to be made beside; empty path: none.
+// A recording to be made beside: one file, or files in a directory. Neither: none.
 struct RecordOptions {
   std::string path;
-  std::uint64_t max_bytes = 0;
+  std::string directory;
+  bool flight = false;  // in the directory: only the time around incidents
+  RotationSettings rotation;
+  Retention retention;
+  FlightSettings excerpts;
+  FilteredRecording::Wanted wanted;  // unset: all of it
+  std::string filter;                // the same in words
 };
 
 struct WatchOptions {
@@ -51,6 +60,7 @@ struct WatchOptions {
 
 struct RunOptions {
   TraceOptions trace;
+  RecordOptions record;  // of what happens in the command's cgroup
   bool json = false;
   std::string output;  // file for the report; empty: standard error
   std::optional<std::uint64_t> memory_bytes;

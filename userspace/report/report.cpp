@@ -2,11 +2,13 @@
 #include "report/report.h"
 
 #include <algorithm>
+#include <charconv>
 #include <unordered_map>
 
 #include "export/incident_reader.h"
 #include "report/detail.h"
 #include "util/text.h"
+#include "util/units.h"
 #include "view/loss_text.h"
 
 namespace memcrest {
@@ -21,6 +23,31 @@ std::string value_of(const std::map<std::string, std::string>& meta, const char*
   return found == meta.end() ? std::string() : found->second;
 }
 
+// What a number of nanoseconds in `meta` says, in words; it may be any text.
+std::string time_words(const std::string& ns) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(ns.data(), ns.data() + ns.size(), value);
+  return error == std::errc{} && end == ns.data() + ns.size() && value >= 0
+             ? format_duration(std::chrono::nanoseconds(value))
+             : "\"" + ns + "\"";
+}
+
+void add_notes(RecordingFacts& out, const std::map<std::string, std::string>& meta) {
+  if (meta.contains("excerpt_before_ns")) {
+    out.notes.push_back("an excerpt: of each incident's cgroup " + time_words(value_of(meta, "excerpt_before_ns")) +
+                        " before it and " + time_words(value_of(meta, "excerpt_after_ns")) + " after it");
+  }
+  if (meta.contains("excerpt_cut_until_boot_ns")) {
+    out.gaps.emplace_back("the oldest part of the excerpt had already been given up for want of memory");
+  }
+  if (meta.contains("continues")) {
+    out.notes.push_back("it continues " + value_of(meta, "continues"));
+  }
+  if (meta.contains("filter")) {
+    out.notes.push_back("it holds what matches: " + value_of(meta, "filter"));
+  }
+}
+
 RecordingFacts facts_of(const std::string& path, const RecordingReader& reader, const RecordingSummary& summary) {
   const auto& meta = reader.meta();
   RecordingFacts out;
@@ -33,6 +60,7 @@ RecordingFacts facts_of(const std::string& path, const RecordingReader& reader, 
   if (reader.ended()) {
     out.ended = value_of(meta, "ended");
   }
+  add_notes(out, meta);
   if (!out.ended) {
     out.gaps.emplace_back("the recording has no end: its writer was killed, or still writes");
   } else if (*out.ended != "whole") {

@@ -46,6 +46,7 @@ Json recording_json(const Report& report) {
   json["lost"] = loss_json(summary.lost);
   json["lost_words"] = describe(summary.lost);
   json["unrecorded"] = summary.unrecorded;
+  json["notes"] = array_json(facts.notes, text);
   json["gaps"] = array_json(facts.gaps, text);
   return json;
 }

@@ -53,6 +53,9 @@ void put_recording(std::string& out, const Report& report) {
     out += "| recorded | " + words_of_time(summary.first->unix_ns) + " to " + words_of_time(summary.last->unix_ns) +
            ", " + std::to_string(summary.steps) + " steps |\n";
   }
+  for (const std::string& note : facts.notes) {
+    out += "| | " + markdown_code(note) + " |\n";
+  }
   out += "| evidence | " + std::string(facts.gaps.empty() ? "complete" : "**not complete**") + ", charges " +
          markdown_code(facts.charge_tier) + ", oom " + markdown_code(facts.oom_tier) +
          ", lost: " + describe(summary.lost) + " |\n";

@@ -36,6 +36,10 @@ void put_recording(Layout& page, const RecordingFacts& facts) {
   }
   page.piece(kDot, counted(summary.steps, "step", "steps"));
   page.piece(kDot, counted(summary.events, "other event", "other events"));
+  for (const std::string& note : facts.notes) {
+    page.row("");
+    page.words("", escape_terminal(note));
+  }
   page.row("evidence");
   page.piece("", facts.gaps.empty() ? "complete" : "not complete", facts.gaps.empty() ? Tone::kPlain : Tone::kNotice);
   page.piece(kDot, "charges " + escape_terminal(facts.charge_tier));

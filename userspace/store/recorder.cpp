@@ -3,14 +3,22 @@
 
 #include <utility>
 
+#include "store/event_subject.h"
 #include "store/questions.h"
 
 namespace memcrest {
+namespace {
+
+constexpr std::size_t kMaxCgroups = 65536;  // remembered as named, and waiting for a name
+constexpr std::uint64_t kAskAgainNs = 200'000'000;
+constexpr std::uint64_t kGiveUpNs = 30'000'000'000;
+
+}  // namespace
 
 EventSource::Status RecordingSource::poll(std::chrono::milliseconds timeout, std::vector<Event>& out) {
   const std::size_t first = out.size();
   const Status status = inner_.poll(timeout, out);
-  writer_.add(std::span<const Event>(out).subspan(first));
+  sink_.add(std::span<const Event>(out).subspan(first));
   return status;
 }
 
@@ -18,7 +26,7 @@ LossCount RecordingSource::loss() const {
   const LossCount now = inner_.loss();
   if (!(now == told_)) {
     told_ = now;
-    writer_.add(now);
+    sink_.add(now);
   }
   return now;
 }
@@ -34,23 +42,68 @@ bool RecordingSurroundings::keep(std::string question, const T& answer) {
     return false;
   }
   found->second = text;
-  writer_.add(Answer{std::move(question), std::move(text)});
+  sink_.add(Answer{std::move(question), std::move(text)});
   return true;
 }
 
 Identity RecordingSurroundings::keep_name(std::string question, Identity answer) {
   if (keep(std::move(question), answer) && answer.known) {
-    writer_.add(answer.cgroup, answer.container);
+    sink_.add(answer.cgroup, answer.container);
   }
   return answer;
 }
 
-void RecordingSurroundings::end() { writer_.add(Answer{question::kEnd, {}}); }
+void RecordingSurroundings::end() { sink_.add(Answer{question::kEnd, {}}); }
 
 Moment RecordingSurroundings::now() {
-  const Moment moment = inner_.now();
-  writer_.add(moment);
-  return moment;
+  if (std::exchange(turn_over_, false) && sink_.begin_turn()) {
+    told_.clear();
+    unnamed_.clear();
+    named_.clear();
+  }
+  moment_ = inner_.now();
+  sink_.add(moment_);
+  return moment_;
+}
+
+void RecordingSurroundings::note(const Event& event) {
+  inner_.note(event);
+  const auto cgroup = subject_of(event).cgroup_id;
+  if (!cgroup || *cgroup == 0 || named_.contains(*cgroup) || unnamed_.size() >= kMaxCgroups) {
+    return;
+  }
+  unnamed_.try_emplace(*cgroup, Unnamed{0, moment_.boot_ns + kGiveUpNs});
+}
+
+void RecordingSurroundings::tend() {
+  inner_.tend();
+  name_cgroups();
+  turn_over_ = true;
+}
+
+// The collector asks for names when it tells of something; a recording names all that it holds.
+void RecordingSurroundings::name_cgroups() {
+  const std::uint64_t now = moment_.boot_ns;
+  for (auto one = unnamed_.begin(); one != unnamed_.end();) {
+    if (one->second.ask_ns > now) {
+      ++one;
+      continue;
+    }
+    const Identity identity = inner_.find(one->first);
+    if (identity.known) {
+      sink_.add(identity.cgroup, identity.container);
+    }
+    if ((identity.known && !identity.pending && !identity.more_coming) || now >= one->second.give_up_ns) {
+      if (named_.size() >= kMaxCgroups) {
+        named_.clear();
+      }
+      named_.insert(one->first);
+      one = unnamed_.erase(one);
+    } else {
+      one->second.ask_ns = now + kAskAgainNs;
+      ++one;
+    }
+  }
 }
 
 Identity RecordingSurroundings::find(std::uint64_t cgroup_id) {
@@ -84,9 +137,9 @@ std::optional<std::uint64_t> RecordingSurroundings::number(const std::string& cg
 }
 
 std::vector<SampleEvent> RecordingSurroundings::sample(const std::vector<std::uint64_t>& cgroup_ids) {
-  auto answer = inner_.sample(cgroup_ids);
-  keep(question::sample(), answer);
-  return answer;
+  auto samples = inner_.sample(cgroup_ids);
+  sink_.add(std::span<const SampleEvent>(samples));
+  return samples;
 }
 
 HostRanking RecordingSurroundings::rank() {

@@ -15,8 +15,8 @@ constexpr std::size_t kMaxFrames = 256;  // of a stack; more than the kernel giv
 constexpr std::size_t kMaxMeta = 256;
 
 // In the order of the cursors.
-enum Table : std::size_t { kSteps, kEvents, kClock, kAnswers, kLoss, kIncidents };
-constexpr std::array<const char*, 6> kQueries{
+enum Table : std::size_t { kSteps, kEvents, kClock, kAnswers, kLoss, kIncidents, kSamples };
+constexpr std::array<const char*, 7> kQueries{
     "SELECT seq, boot_ns, cgroup, usage_bytes, direction, task, user_stack, kernel_stack, watermark_bytes, "
     "limit_bytes, "
     "quantum_bytes, ancestor, \"foreign\", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns FROM steps "
@@ -26,6 +26,7 @@ constexpr std::array<const char*, 6> kQueries{
     "SELECT seq, question, answer FROM answers ORDER BY seq",
     "SELECT seq, critical, bulk, throttled, invalid, untracked FROM loss ORDER BY seq",
     "SELECT seq, id, coalesce(\"update\", ''), json FROM incidents ORDER BY seq",
+    "SELECT seq, boot_ns, cgroup_id, usage_bytes FROM samples ORDER BY seq",
 };
 
 std::uint64_t number(const Statement& row, int column) { return static_cast<std::uint64_t>(row.integer(column)); }
@@ -202,6 +203,8 @@ Result<RecordingReader::Item> RecordingReader::take(std::size_t table) {
       return Item(LossCount{number(row, 1), number(row, 2), number(row, 3), number(row, 4), number(row, 5)});
     case kIncidents:
       return Item(RecordedIncident{row.text(1), row.text(2), row.text(3)});
+    case kSamples:
+      return Item(Sampled{{number(row, 1), number(row, 2), number(row, 3)}});
   }
   return damaged(database_, "no such table");
 }

@@ -58,9 +58,6 @@ struct RecordedContainer {
   std::string json;  // all that was known of it last
 };
 
-// The usages that the collector read by itself, if that is what the answer tells; otherwise none.
-[[nodiscard]] std::vector<SampleEvent> samples_of(const Answer& answer);
-
 class RecordingReader {
  public:
   // Errors: no such file, no recording, made by a newer memcrest, damaged.
@@ -75,7 +72,11 @@ class RecordingReader {
   [[nodiscard]] Result<std::vector<RecordedCgroup>> cgroups() const;
   [[nodiscard]] Result<std::vector<RecordedContainer>> containers() const;
 
-  using Item = std::variant<Event, Moment, Answer, LossCount, RecordedIncident>;
+  // Usage that the collector asked for, apart from events of the source.
+  struct Sampled {
+    SampleEvent sample;
+  };
+  using Item = std::variant<Event, Moment, Answer, Sampled, LossCount, RecordedIncident>;
   // The next item in the order in which it all came about; nullopt: that was the last. An error names the table.
   [[nodiscard]] Result<std::optional<Item>> next();
 

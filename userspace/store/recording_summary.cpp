@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of a recording that are asked for by themselves, without a pass over everything.
-#include "store/questions.h"
 #include "store/recording_reader.h"
 
 namespace memcrest {
@@ -26,17 +25,6 @@ Result<void> first_row(const Database& database, const char* sql, Take take) {
 }
 
 }  // namespace
-
-std::vector<SampleEvent> samples_of(const Answer& answer) {
-  std::vector<SampleEvent> out;
-  if (answer.question == question::sample()) {
-    const FieldsJson json = FieldsJson::parse(answer.text, nullptr, false);
-    if (json.is_discarded() || !FieldsReader::read(json, out)) {
-      out.clear();
-    }
-  }
-  return out;
-}
 
 Result<RecordingSummary> RecordingReader::summary() const {
   RecordingSummary out;

@@ -8,6 +8,7 @@
 
 #include "store/container_fields.h"
 #include "store/event_json.h"
+#include "store/event_subject.h"
 #include "store/schema.h"
 
 namespace memcrest {
@@ -25,37 +26,6 @@ std::uint64_t size_of(const std::string& path) {
 
 std::optional<std::string_view> known(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
-}
-
-// Whom and where an event is about, for queries; the detail is in its JSON.
-struct About {
-  std::optional<std::uint64_t> cgroup_id;
-  std::optional<std::uint32_t> pid;
-};
-
-About about(const Event& event) {
-  return std::visit(
-      [](const auto& one) -> About {
-        About out;
-        if constexpr (requires { one.cgroup_id; }) {
-          out.cgroup_id = one.cgroup_id;
-        } else if constexpr (requires { one.memcg_id; }) {
-          out.cgroup_id = one.memcg_id;
-        } else if constexpr (requires { one.task; }) {
-          out.cgroup_id = one.task.cgroup_id;
-        } else if constexpr (requires { one.target; }) {
-          out.cgroup_id = one.target.cgroup_id;
-        }
-        if constexpr (requires { one.task; }) {
-          out.pid = one.task.process.tgid;
-        } else if constexpr (requires { one.target; }) {
-          out.pid = one.target.process.tgid;
-        } else if constexpr (requires { one.chosen_tgid; }) {
-          out.pid = one.chosen_tgid;
-        }
-        return out;
-      },
-      event);
 }
 
 }  // namespace
@@ -95,11 +65,12 @@ Result<std::unique_ptr<RecordingWriter::Tables>> RecordingWriter::Tables::create
 }
 
 Result<void> RecordingWriter::Tables::prepare() {
-  const std::array<std::pair<std::optional<Statement>*, const char*>, 15> wanted{{
+  const std::array<std::pair<std::optional<Statement>*, const char*>, 16> wanted{{
       {&step_, "INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
       {&event_, "INSERT INTO events VALUES (?,?,?,?,?,?)"},
       {&answer_, "INSERT INTO answers VALUES (?,?,?)"},
       {&clock_, "INSERT INTO clock VALUES (?,?,?)"},
+      {&sample_, "INSERT INTO samples VALUES (?,?,?,?)"},
       {&incident_, "INSERT INTO incidents VALUES (?,?,?,?,?,?,?,?,?,?,?)"},
       {&loss_, "INSERT INTO loss VALUES (?,?,?,?,?,?,?,?)"},
       {&meta_, "INSERT OR REPLACE INTO meta VALUES (?,?)"},
@@ -258,7 +229,7 @@ Result<void> RecordingWriter::Tables::insert(const Event& event) {
       return done;
     }
   }
-  const About whom = about(event);
+  const EventSubject whom = subject_of(event);
   return event_->bind(seq_++)
       .bind(time_of(event))
       .bind(kind_of(event))
@@ -275,6 +246,10 @@ Result<void> RecordingWriter::Tables::insert(const Answer& answer) {
 Result<void> RecordingWriter::Tables::insert(const Moment& moment) {
   boot_ns_ = moment.boot_ns;
   return clock_->bind(seq_++).bind(moment.boot_ns).bind(moment.unix_ns).run();
+}
+
+Result<void> RecordingWriter::Tables::insert(const SampleEvent& sample) {
+  return sample_->bind(seq_++).bind(sample.time_ns).bind(sample.cgroup_id).bind(sample.usage_bytes).run();
 }
 
 // nullopt: a cgroup of no container, or of one that nobody knows.
@@ -356,8 +331,9 @@ Result<void> RecordingWriter::Tables::insert(const LossCount& loss, std::uint64_
 
 // The log goes into the file, which can then be copied, and read where nothing may be written.
 Result<void> RecordingWriter::Tables::make_one_file() {
-  for (auto* statement : {&step_, &event_, &answer_, &clock_, &incident_, &loss_, &meta_, &cgroup_, &cgroup_path_,
-                          &cgroup_removed_, &cgroup_name_, &container_, &container_update_, &task_, &stack_}) {
+  for (auto* statement :
+       {&step_, &event_, &answer_, &clock_, &sample_, &incident_, &loss_, &meta_, &cgroup_, &cgroup_path_,
+        &cgroup_removed_, &cgroup_name_, &container_, &container_update_, &task_, &stack_}) {
     statement->reset();
   }
   return database_.run("PRAGMA journal_mode = DELETE");

@@ -31,6 +31,7 @@ class RecordingWriter::Tables {
   [[nodiscard]] Result<void> insert(const Event& event);
   [[nodiscard]] Result<void> insert(const Answer& answer);
   [[nodiscard]] Result<void> insert(const Moment& moment);
+  [[nodiscard]] Result<void> insert(const SampleEvent& sample);
   [[nodiscard]] Result<void> insert(const Incident& incident, const std::string& json);
   [[nodiscard]] Result<void> insert(const CgroupRef& cgroup, const Container& container);
   [[nodiscard]] Result<void> insert(const LossCount& loss, std::uint64_t unrecorded);
@@ -62,7 +63,7 @@ class RecordingWriter::Tables {
   };
 
   Database database_;
-  std::optional<Statement> step_, event_, answer_, clock_, incident_, loss_, meta_, cgroup_, cgroup_path_,
+  std::optional<Statement> step_, event_, answer_, clock_, sample_, incident_, loss_, meta_, cgroup_, cgroup_path_,
       cgroup_removed_, cgroup_name_, container_, container_update_, task_, stack_;
   std::int64_t seq_ = 0;
   std::uint64_t boot_ns_ = 0;  // of the last moment

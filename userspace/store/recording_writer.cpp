@@ -34,6 +34,8 @@ Result<std::unique_ptr<RecordingWriter>> RecordingWriter::create(const std::stri
 
 RecordingWriter::RecordingWriter(std::unique_ptr<Tables> tables, const RecordingSettings& settings)
     : settings_(settings), tables_(std::move(tables)) {
+  status_.files = 1;
+  status_.path = tables_->path();
   thread_ = std::thread([this] { work(); });
 }
 
@@ -63,6 +65,12 @@ void RecordingWriter::add(std::span<const Event> events) {
 }
 void RecordingWriter::add(Answer answer) { push(std::move(answer)); }
 void RecordingWriter::add(Moment moment) { push(moment); }
+void RecordingWriter::add(std::span<const SampleEvent> samples) {
+  const std::lock_guard lock(mutex_);
+  for (const SampleEvent& sample : samples) {
+    push_locked(sample);
+  }
+}
 void RecordingWriter::add(const Incident& incident, std::string json) { push(IncidentItem{incident, std::move(json)}); }
 void RecordingWriter::add(const LossCount& loss) { push(loss); }
 

@@ -85,6 +85,7 @@ function recording() {
   const rows = [
     ['host', `${r.host.name ?? 'unknown'} · kernel ${r.host.kernel ?? 'unknown'}`],
     ['recorded', r.from ? `${dated(r.from)} to ${dated(r.to)} (${span(r.duration_ms / 1000)}) · ${counted(r.steps, 'step', 'steps')} · ${counted(r.events, 'other event', 'other events')}` : 'no time is known'],
+    ...r.notes.map((note) => ['', note]),
     ['evidence', [el('strong', { class: r.gaps.length ? 'notice' : null }, r.gaps.length ? 'not complete' : 'complete'), ` · charges ${r.charge_tier ?? 'unknown'} · oom ${r.oom_tier ?? 'unknown'} · lost: ${r.lost_words}`,
       r.gaps.length ? el('ul', null, r.gaps.map((gap) => el('li', null, gap))) : null]],
     ['incidents', [report.count_words, report.left_out_words ? el('p', { class: 'notice' }, report.left_out_words) : null]],

@@ -198,6 +198,23 @@ TEST_F(ReportTest, LossAndAnEarlyEndAreGaps) {
   EXPECT_THAT(report.recording.gaps, testing::ElementsAre(HasSubstr("3 critical records")));
 }
 
+TEST_F(ReportTest, AnExcerptAndAFilterAreSaid) {
+  RecordingSettings settings;
+  settings.min_free_bytes = 0;
+  auto writer = RecordingWriter::create(file(), settings,
+                                        {{"excerpt_before_ns", "30000000000"},
+                                         {"excerpt_after_ns", "any\x1b[2J"},
+                                         {"excerpt_cut_until_boot_ns", "5"},
+                                         {"filter", "--container web"}});
+  ASSERT_TRUE(writer);
+  ASSERT_TRUE((*writer)->finish());
+  const std::string text = to_text(report_of(file()), TextStyle{});
+  EXPECT_THAT(text, HasSubstr("30.0 s before it"));
+  EXPECT_THAT(text, HasSubstr("any\\x1b[2J"));
+  EXPECT_THAT(text, HasSubstr("--container web"));
+  EXPECT_THAT(text, HasSubstr("not complete"));
+}
+
 TEST_F(ReportTest, HostileTextMovesNoTerminal) {
   RecordingBuilder recording(file());
   recording.add(hostile_detail());

@@ -42,6 +42,9 @@ std::string text_of(const RecordingReader::Item& item) {
   if (const auto* answer = std::get_if<Answer>(&item)) {
     return answer->question + "? " + answer->text;
   }
+  if (const auto* sampled = std::get_if<RecordingReader::Sampled>(&item)) {
+    return "sampled " + event_to_json(sampled->sample);
+  }
   const auto& incident = std::get<RecordedIncident>(item);
   return "incident " + incident.id + incident.update + incident.json;
 }
