@@ -8,7 +8,6 @@
 #include <iostream>
 
 #include "app/exit_codes.h"
-#include "app/loss_text.h"
 #include "app/recorded_settings.h"
 #include "app/signals.h"
 #include "app/terminal.h"
@@ -16,6 +15,7 @@
 #include "export/json.h"
 #include "identity/container_filter.h"
 #include "util/text.h"
+#include "view/loss_text.h"
 #include "view/text.h"
 
 namespace memcrest {

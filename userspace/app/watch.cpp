@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "app/exit_codes.h"
-#include "app/loss_text.h"
 #include "app/output.h"
 #include "app/recording_text.h"
 #include "app/session.h"
@@ -18,6 +17,7 @@
 #include "identity/container_filter.h"
 #include "util/text.h"
 #include "util/units.h"
+#include "view/loss_text.h"
 #include "view/text.h"
 
 namespace memcrest {
