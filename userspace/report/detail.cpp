@@ -145,7 +145,7 @@ Result<void> Pass::choose_tracks() {
   const std::size_t window = std::min(kMaxPoints, kAllPoints / std::max<std::size_t>(1, report_.incidents.size()));
   for (ReportedIncident& one : report_.incidents) {
     one.detail.window.emplace(window);
-    one.detail.growth = Growth(nodes);
+    one.detail.growth = GrowthTree(nodes);
   }
   return {};
 }
@@ -238,8 +238,8 @@ void Pass::on(const LogOomEvent& log) {
 void Pass::take(const RecordingReader::Item& item) {
   if (const auto* event = std::get_if<Event>(&item)) {
     std::visit([this](const auto& one) { on(one); }, *event);
-  } else if (const auto* read = std::get_if<Sampled>(&item)) {
-    on(read->event);
+  } else if (const auto* read = std::get_if<RecordingReader::Sampled>(&item)) {
+    on(read->sample);
   }
 }
 

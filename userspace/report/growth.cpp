@@ -28,20 +28,8 @@ const char* to_string(FrameKind kind) {
   return "rest";
 }
 
-std::string hex_frame(std::uint64_t address, bool /*kernel*/, const TaskInfo& /*task*/) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  do {
-    out += kDigits[address & 15U];
-    address >>= 4U;
-  } while (address > 0);
-  out += "x0";
-  std::ranges::reverse(out);
-  return out;
-}
-
 template <typename Name>
-std::uint32_t Growth::child(std::uint32_t parent, FrameKind kind, std::uint64_t key, Name name) {
+std::uint32_t GrowthTree::child(std::uint32_t parent, FrameKind kind, std::uint64_t key, Name name) {
   if (nodes_.size() >= max_nodes_) {
     kind = FrameKind::kRest;
     key = 0;
@@ -55,7 +43,7 @@ std::uint32_t Growth::child(std::uint32_t parent, FrameKind kind, std::uint64_t 
   return found->second;
 }
 
-void Growth::blame(const StepEvent* step, std::uint64_t bytes, bool page_cache, const TaskInfo& task) {
+void GrowthTree::blame(const StepEvent* step, std::uint64_t bytes, bool page_cache, const TaskInfo& task) {
   nodes_[0].bytes = saturating_add(nodes_[0].bytes, bytes);
   const ProcessKey who = step == nullptr || (processes_.size() >= kMaxProcesses && !processes_.contains(task.process))
                              ? ProcessKey{}
@@ -76,7 +64,9 @@ void Growth::blame(const StepEvent* step, std::uint64_t bytes, bool page_cache, 
   nodes_[at].bytes = saturating_add(nodes_[at].bytes, bytes);
   const auto descend = [&](const std::vector<std::uint64_t>& stack, FrameKind kind) {
     for (auto address = stack.rbegin(); address != stack.rend() && nodes_[at].kind != FrameKind::kRest; ++address) {
-      at = child(at, kind, *address, [&] { return names_(*address, kind == FrameKind::kKernel, task); });
+      at = child(at, kind, *address, [&] {
+        return kind == FrameKind::kKernel ? names_->kernel(*address) : names_->user(task.process, *address);
+      });
       nodes_[at].bytes = saturating_add(nodes_[at].bytes, bytes);
       has_stacks_ = true;
     }
@@ -101,7 +91,7 @@ GrowthGauge::Grown GrowthGauge::step(const StepEvent& step) {
   return {own, grown - own};
 }
 
-void Growth::add(const StepEvent& step, const GrowthGauge::Grown& grown) {
+void GrowthTree::add(const StepEvent& step, const GrowthGauge::Grown& grown) {
   if (grown.own > 0) {
     blame(step.foreign ? nullptr : &step, grown.own, step.page_cache, step.task);
   }
@@ -110,7 +100,7 @@ void Growth::add(const StepEvent& step, const GrowthGauge::Grown& grown) {
   }
 }
 
-std::vector<GrownProcess> Growth::processes() const {
+std::vector<GrownProcess> GrowthTree::processes() const {
   std::vector<GrownProcess> out;
   for (const auto& [key, process] : processes_) {
     out.push_back(process);

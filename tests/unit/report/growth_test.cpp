@@ -16,10 +16,10 @@ class GrowthTest : public testing::Test {
   void take(const StepEvent& step) { growth_.add(step, gauge_.step(step)); }
   StepBuilder steps_;
   GrowthGauge gauge_;
-  Growth growth_;
+  GrowthTree growth_;
 };
 
-const StackNode* child(const Growth& growth, const StackNode& of, const std::string& name) {
+const StackNode* child(const GrowthTree& growth, const StackNode& of, const std::string& name) {
   for (const auto index : of.children) {
     if (growth.nodes()[index].name == name) {
       return &growth.nodes()[index];
@@ -98,7 +98,7 @@ TEST_F(GrowthTest, StacksShareTheirOuterFramesAndTheirBytesAddUp) {
 }
 
 TEST_F(GrowthTest, AFloodOfStacksAndProcessesStaysBoundedAndLosesNoByte) {
-  growth_ = Growth(500);
+  growth_ = GrowthTree(500);
   take(steps_.first(0, 0));
   for (std::uint64_t i = 1; i <= 20'000; ++i) {
     StepEvent step = steps_.by(task(static_cast<std::uint32_t>(10 + i))).up(i, i * 1_MiB);
@@ -116,14 +116,18 @@ TEST_F(GrowthTest, AFloodOfStacksAndProcessesStaysBoundedAndLosesNoByte) {
 }
 
 TEST_F(GrowthTest, NamesComeFromWhoeverKnowsThem) {
-  growth_ = Growth(100, [](std::uint64_t address, bool kernel, const TaskInfo& task) {
-    return task.comm + (kernel ? "!k" : "!u") + std::to_string(address);
-  });
+  struct Names final : FrameNames {
+    std::string user(const ProcessKey& process, std::uint64_t address) const override {
+      return std::to_string(process.tgid) + "!" + std::to_string(address);
+    }
+    std::string kernel(std::uint64_t address) const override { return "k!" + std::to_string(address); }
+  };
+  growth_ = GrowthTree(100, std::make_shared<Names>());
   take(steps_.first(0, 0));
   StepEvent step = steps_.up(1, 1_MiB);
   step.user_stack = {7};
   take(step);
-  EXPECT_EQ(growth_.nodes().back().name, "hog!u7");
+  EXPECT_EQ(growth_.nodes().back().name, "10!7");
 }
 
 }  // namespace
