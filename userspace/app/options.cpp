@@ -205,7 +205,9 @@ CLI::App* add_record(CLI::App& app, WatchOptions& options, std::vector<std::stri
                         ->type_name("DIR");
   file->excludes(directory);
   add_size(*verb, "--max-size", options.record.rotation.max_bytes, 1U << 20U, kMaxSize,
-           "Stop at this size, or begin the next file (default: stop when 256 MiB of the disk are left)");
+           "Stop at this size, or begin the next file (default: none)");
+  add_size(*verb, "--min-free", options.record.rotation.file.min_free_bytes, 0, kMaxSize,
+           "Stop when less of the disk is left (default: 256 MiB)");
   add_duration(*verb, "--max-time", options.record.rotation.max_age, 1s, kYear, "Begin the next file after this time")
       ->needs(directory);
   add_retention(*verb, options.record.retention, "Directory");

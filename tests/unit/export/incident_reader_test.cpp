@@ -32,13 +32,25 @@ Incident full_incident() {
   container.runtime_namespace = "k8s.io";
   container.unit = "a.service";
   container.machine = "m";
-  container.pod = Pod{.uid = "u", .name = "p", .name_space = "n", .qos = "burstable", .sandbox = true, .attempt = 3,
-                      .labels = {{"a", "b"}}, .owner = Owner{"Job", "j"}, .unknown_reason = "busy"};
+  container.pod = Pod{.uid = "u",
+                      .name = "p",
+                      .name_space = "n",
+                      .qos = "burstable",
+                      .sandbox = true,
+                      .attempt = 3,
+                      .labels = {{"a", "b"}},
+                      .owner = Owner{"Job", "j"},
+                      .unknown_reason = "busy"};
   container.memory_request_bytes = 1;
   container.memory_limit_bytes = 2;
   container.swap_limit_bytes = -1;
-  container.state = RuntimeState{.status = "exited", .exit_code = 137, .oom_killed = true, .error = "e", .reason = "r",
-                                 .restart_count = 4, .finished_unix_ns = 1'795'340'143'841'000'123};
+  container.state = RuntimeState{.status = "exited",
+                                 .exit_code = 137,
+                                 .oom_killed = true,
+                                 .error = "e",
+                                 .reason = "r",
+                                 .restart_count = 4,
+                                 .finished_unix_ns = 1'795'340'143'841'000'123};
   out.update = "runtime_state";
   out.burst->end = BurstEnd::kLevelled;
   out.burst->page_cache_bytes = 5;
