@@ -21,7 +21,9 @@ class Log final : public RecordingExporter {
   void add(const ExportedStep& step) override {
     lines.push_back("step " + step.cgroup.label + " +" + std::to_string(step.growth.bytes >> 20U) +
                     (step.growth.by_task ? " by task" : "") +
-                    (step.unix_ns ? " at " + std::to_string(*step.unix_ns - kBootUnixNs) : ""));
+                    (step.unix_ns ? " at " + std::to_string(static_cast<std::uint64_t>(*step.unix_ns) -
+                                                            static_cast<std::uint64_t>(kBootUnixNs))
+                                  : ""));
   }
   void add(const ExportedEvent& event) override {
     lines.push_back("event in " + (event.cgroup == nullptr ? "none" : event.cgroup->label));
