@@ -238,8 +238,8 @@ void Pass::on(const LogOomEvent& log) {
 void Pass::take(const RecordingReader::Item& item) {
   if (const auto* event = std::get_if<Event>(&item)) {
     std::visit([this](const auto& one) { on(one); }, *event);
-  } else if (const auto* read = std::get_if<Sampled>(&item)) {
-    on(read->event);
+  } else if (const auto* read = std::get_if<RecordingReader::Sampled>(&item)) {
+    on(read->sample);
   }
 }
 
