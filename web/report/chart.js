@@ -3,8 +3,10 @@
 // with the whole recording, and the controls of both. Mouse, touch and keyboard do the same.
 import uPlot from 'uplot';
 
+import { csvOf, tableOf } from './chart_data.js';
 import { css, download, el, newId } from './dom.js';
 import { before, joined, sampled, thinned, valueAt } from './series.js';
+import { touch } from './touch.js';
 import { counted, percent, setting, shifted, size, span } from './words.js';
 
 // Usage holds until the next point. Where several points fall on one pixel that cannot be seen, and lines, of which uPlot
@@ -338,62 +340,4 @@ function captionOf({ own, shade, incident }) {
   const dark = shade ? ' The burst is shaded.' : '';
   const tools = incident.samplers?.length > 0 ? ' Samplers are drawn at the phase at which their last look before the moment saw what is typical.' : '';
   return `${told} Usage holds its value until the next point.${dark}${tools}`;
-}
-
-function tableOf({ own, incident, moment }, home) {
-  const limit = incident.limit?.bytes;
-  const first = Math.max(0, before(own.series.x, home[0]));
-  const last = Math.max(first, before(own.series.x, home[1]));
-  const every = Math.max(1, Math.ceil((last - first + 1) / 40));
-  const rows = [];
-  for (let i = first; i <= last; i += every) rows.push(i);
-  if (rows[rows.length - 1] !== last) rows.push(last);
-  return el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Usage around the moment' },
-    el('table', null, el('caption', null, every === 1 ? 'Usage around the moment, every point' : `Usage around the moment, each ${every}th point`),
-      el('thead', null, el('tr', null, ['Time (UTC)', 'To the moment', 'Usage', 'Of the limit'].map((head) => el('th', { scope: 'col', class: 'n' }, head)))),
-      el('tbody', null, rows.map((i) => el('tr', null, el('th', { scope: 'row', class: 'n' }, shifted(incident.time, own.series.x[i] - moment)),
-        el('td', { class: 'n' }, `${own.series.x[i] < moment ? '−' : '+'}${span(own.series.x[i] - moment)}`),
-        el('td', { class: 'n' }, size(own.series.y[i])), el('td', { class: 'n' }, limit > 0 ? percent(own.series.y[i] / limit) : '–'))))));
-}
-
-function csvOf({ own }) {
-  const lines = ['seconds_since_recording_began,usage_bytes'];
-  for (let i = 0; i < own.series.x.length; ++i) lines.push(`${own.series.x[i].toFixed(9)},${own.series.y[i]}`);
-  return `${lines.join('\n')}\n`;
-}
-
-/** One finger moves, two zoom; the page still scrolls up and down (touch-action in the style). */
-function touch(area, get, set) {
-  const fingers = new Map();
-  let start = null;
-  const local = (event) => event.clientX - area.getBoundingClientRect().left;
-  const begin = () => {
-    start = { view: get(), at: [...fingers.values()], width: area.clientWidth };
-  };
-  area.addEventListener('pointerdown', (event) => {
-    if (event.pointerType !== 'touch') return;
-    fingers.set(event.pointerId, local(event));
-    begin();
-  });
-  area.addEventListener('pointermove', (event) => {
-    if (!fingers.has(event.pointerId) || !start) return;
-    fingers.set(event.pointerId, local(event));
-    const now = [...fingers.values()];
-    const scale = (start.view[1] - start.view[0]) / start.width;
-    if (now.length === 1) {
-      const moved = (start.at[0] - now[0]) * scale;
-      set(start.view[0] + moved, start.view[1] + moved);
-    } else if (now.length === 2) {
-      const factor = Math.max(20, Math.abs(start.at[0] - start.at[1])) / Math.max(20, Math.abs(now[0] - now[1]));
-      const centre = start.view[0] + ((start.at[0] + start.at[1]) / 2) * scale;
-      const middle = (now[0] + now[1]) / 2 / start.width;
-      const width = (start.view[1] - start.view[0]) * factor;
-      set(centre - width * middle, centre + width * (1 - middle));
-    }
-  });
-  for (const end of ['pointerup', 'pointercancel', 'pointerleave']) {
-    area.addEventListener(end, (event) => {
-      if (fingers.delete(event.pointerId)) begin();
-    });
-  }
 }
