@@ -92,6 +92,8 @@ Result<void> ExportVerb::pass_all(RecordingReader& reader, RecordingFeed& feed, 
     ++items_;
     if (auto* event = std::get_if<Event>(&**item)) {
       feed.add(std::move(*event));
+    } else if (const auto* sampled = std::get_if<RecordingReader::Sampled>(&**item)) {
+      feed.add(Event(sampled->sample));
     } else if (const auto* moment = std::get_if<Moment>(&**item)) {
       feed.add(*moment);
     } else if (const auto* loss = std::get_if<LossCount>(&**item)) {
