@@ -205,7 +205,9 @@ CLI::App* add_record(CLI::App& app, WatchOptions& options, std::vector<std::stri
                         ->type_name("DIR");
   file->excludes(directory);
   add_size(*verb, "--max-size", options.record.rotation.max_bytes, 1U << 20U, kMaxSize,
-           "Stop at this size, or begin the next file (default: stop when 256 MiB of the disk are left)");
+           "Stop at this size, or begin the next file (default: none)");
+  add_size(*verb, "--min-free", options.record.rotation.file.min_free_bytes, 0, kMaxSize,
+           "Stop when less of the disk is left (default: 256 MiB)");
   add_duration(*verb, "--max-time", options.record.rotation.max_age, 1s, kYear, "Begin the next file after this time")
       ->needs(directory);
   add_retention(*verb, options.record.retention, "Directory");
@@ -393,6 +395,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   std::vector<std::string> command;
   const CLI::App* record = add_record(app, options.record, command);
   const CLI::App* replay = add_replay(app, options.replay);
+  const CLI::App* exporting = add_export(app, options.exporting);
   const CLI::App* report = add_report(app, options.report);
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* ps = add_ps(app, options.ps);
@@ -412,6 +415,9 @@ ParsedOptions parse_options(int argc, char** argv) {
     check_trace(options.record.trace);
     check_trace(options.run.trace);
     check_record(*record, options, command);
+    if (exporting->parsed()) {
+      check_export(options.exporting);
+    }
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
       return {std::nullopt, app.exit(error)};
@@ -431,6 +437,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     options.verb = command.empty() ? Verb::kRecord : Verb::kRun;
   } else if (replay->parsed()) {
     options.verb = Verb::kReplay;
+  } else if (exporting->parsed()) {
+    options.verb = Verb::kExport;
   } else if (report->parsed()) {
     options.verb = Verb::kReport;
   } else if (run->parsed()) {

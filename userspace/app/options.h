@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "app/export_options.h"
 #include "app/identity_options.h"
 #include "collector/cgroup_list.h"
 #include "identity/container_filter.h"
@@ -97,7 +98,7 @@ struct ReportOptions {
   std::string output;  // empty: standard output
 };
 
-enum class Verb { kWatch, kRecord, kReplay, kReport, kRun, kPs, kCheck, kVersion };
+enum class Verb { kWatch, kRecord, kReplay, kReport, kExport, kRun, kPs, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
@@ -105,6 +106,7 @@ struct Options {
   WatchOptions record;
   ReplayOptions replay;
   ReportOptions report;
+  ExportOptions exporting;
   RunOptions run;
   PsOptions ps;
   CheckOptions check;

@@ -28,18 +28,6 @@ const char* to_string(FrameKind kind) {
   return "rest";
 }
 
-std::string hex_frame(std::uint64_t address, bool /*kernel*/, const TaskInfo& /*task*/) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  do {
-    out += kDigits[address & 15U];
-    address >>= 4U;
-  } while (address > 0);
-  out += "x0";
-  std::ranges::reverse(out);
-  return out;
-}
-
 template <typename Name>
 std::uint32_t Growth::child(std::uint32_t parent, FrameKind kind, std::uint64_t key, Name name) {
   if (nodes_.size() >= max_nodes_) {
@@ -76,7 +64,11 @@ void Growth::blame(const StepEvent* step, std::uint64_t bytes, bool page_cache, 
   nodes_[at].bytes = saturating_add(nodes_[at].bytes, bytes);
   const auto descend = [&](const std::vector<std::uint64_t>& stack, FrameKind kind) {
     for (auto address = stack.rbegin(); address != stack.rend() && nodes_[at].kind != FrameKind::kRest; ++address) {
-      at = child(at, kind, *address, [&] { return names_(*address, kind == FrameKind::kKernel, task); });
+      at = child(at, kind, *address, [&] {
+        const AddressNames addresses;
+        const FrameNames& names = names_ == nullptr ? addresses : *names_;
+        return kind == FrameKind::kKernel ? names.kernel(*address) : names.user(task.process, *address);
+      });
       nodes_[at].bytes = saturating_add(nodes_[at].bytes, bytes);
       has_stacks_ = true;
     }

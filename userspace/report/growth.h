@@ -4,19 +4,15 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "export/frame_names.h"
 #include "memcrest/event.h"
 
 namespace memcrest {
-
-// What a frame is called. The one place that a table of symbols has to fit in.
-using FrameNames = std::function<std::string(std::uint64_t address, bool kernel, const TaskInfo& task)>;
-[[nodiscard]] std::string hex_frame(std::uint64_t address, bool kernel, const TaskInfo& task);
 
 enum class FrameKind { kAll, kProcess, kUser, kKernel, kRest };
 [[nodiscard]] const char* to_string(FrameKind kind);  // "all", "process", "user", "kernel", "rest"
@@ -55,8 +51,9 @@ class GrowthGauge {
 
 class Growth {
  public:
-  explicit Growth(std::size_t max_nodes = 8192, FrameNames names = hex_frame)
-      : max_nodes_(max_nodes), names_(std::move(names)), nodes_(1) {}
+  // `names` must outlive it; without any, frames are addresses.
+  explicit Growth(std::size_t max_nodes = 8192, const FrameNames* names = nullptr)
+      : max_nodes_(max_nodes), names_(names), nodes_(1) {}
 
   void add(const StepEvent& step, const GrowthGauge::Grown& grown);
 
@@ -75,7 +72,7 @@ class Growth {
   std::uint32_t child(std::uint32_t parent, FrameKind kind, std::uint64_t key, Name name);
 
   std::size_t max_nodes_;
-  FrameNames names_;
+  const FrameNames* names_;
   std::vector<StackNode> nodes_;
   std::map<Key, std::uint32_t> index_;
   std::map<ProcessKey, GrownProcess> processes_;

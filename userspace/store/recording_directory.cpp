@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
+#include <future>
 #include <mutex>
 #include <set>
-#include <thread>
 
 namespace memcrest {
 namespace {
@@ -65,7 +65,7 @@ struct RecordingDirectory::State {
   std::set<std::string> in_use;  // names
   Ended ended;
   Result<void> first_error;
-  std::vector<std::thread> threads;
+  std::vector<std::future<void>> ending;
 
   // With the mutex held.
   void prune(std::int64_t unix_ns) {
@@ -140,33 +140,37 @@ Result<std::unique_ptr<RecordingWriter>> RecordingDirectory::begin(std::int64_t 
 
 void RecordingDirectory::end(std::unique_ptr<RecordingWriter> writer, std::int64_t unix_ns) {
   const std::lock_guard lock(state_->mutex);
-  state_->threads.emplace_back([state = state_.get(), unix_ns, writer = std::move(writer)]() mutable {
-    const auto done = writer->finish();
-    const auto status = writer->status();
-    writer.reset();
-    const std::lock_guard inner(state->mutex);
-    state->ended.unrecorded += status.unrecorded;
-    state->ended.written += status.written;
-    state->ended.bytes += status.bytes;
-    if (!status.stopped.empty()) {
-      state->ended.stopped = status.stopped;
-    }
-    if (!done && state->first_error) {
-      state->first_error = done;
-    }
-    state->in_use.erase(std::filesystem::path(status.path).filename());
-    state->prune(unix_ns);
+  std::erase_if(state_->ending, [](const std::future<void>& one) {
+    return one.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   });
+  state_->ending.push_back(
+      std::async(std::launch::async, [state = state_.get(), unix_ns, writer = std::move(writer)]() mutable {
+        const auto done = writer->finish();
+        const auto status = writer->status();
+        writer.reset();
+        const std::lock_guard inner(state->mutex);
+        state->ended.unrecorded += status.unrecorded;
+        state->ended.written += status.written;
+        state->ended.bytes += status.bytes;
+        if (!status.stopped.empty()) {
+          state->ended.stopped = status.stopped;
+        }
+        if (!done && state->first_error) {
+          state->first_error = done;
+        }
+        state->in_use.erase(std::filesystem::path(status.path).filename());
+        state->prune(unix_ns);
+      }));
 }
 
 Result<void> RecordingDirectory::wait() {
-  std::vector<std::thread> threads;
+  std::vector<std::future<void>> ending;
   {
     const std::lock_guard lock(state_->mutex);
-    threads.swap(state_->threads);
+    ending.swap(state_->ending);
   }
-  for (std::thread& thread : threads) {
-    thread.join();
+  for (const auto& one : ending) {
+    one.wait();
   }
   const std::lock_guard lock(state_->mutex);
   return state_->first_error;

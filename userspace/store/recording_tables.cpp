@@ -215,9 +215,8 @@ Result<void> RecordingWriter::Tables::follow_cgroup(const CgroupEvent& event) {
   if (event.created) {
     return {};
   }
-  auto done = cgroup_removed_->bind(event.time_ns).bind(*row).run();
-  cgroups_.erase({event.cgroup_id, event.serial});
-  return done;
+  // Its row stays known: whose it was may be told only after its end.
+  return cgroup_removed_->bind(event.time_ns).bind(*row).run();
 }
 
 Result<void> RecordingWriter::Tables::insert(const Event& event) {

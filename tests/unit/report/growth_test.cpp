@@ -116,14 +116,19 @@ TEST_F(GrowthTest, AFloodOfStacksAndProcessesStaysBoundedAndLosesNoByte) {
 }
 
 TEST_F(GrowthTest, NamesComeFromWhoeverKnowsThem) {
-  growth_ = Growth(100, [](std::uint64_t address, bool kernel, const TaskInfo& task) {
-    return task.comm + (kernel ? "!k" : "!u") + std::to_string(address);
-  });
+  class Names final : public FrameNames {
+    std::string user(const ProcessKey& process, std::uint64_t address) const override {
+      return std::to_string(process.tgid) + "!" + std::to_string(address);
+    }
+    std::string kernel(std::uint64_t /*address*/) const override { return "k"; }
+  };
+  const Names names;
+  growth_ = Growth(100, &names);
   take(steps_.first(0, 0));
   StepEvent step = steps_.up(1, 1_MiB);
   step.user_stack = {7};
   take(step);
-  EXPECT_EQ(growth_.nodes().back().name, "hog!u7");
+  EXPECT_EQ(growth_.nodes().back().name, "10!7");
 }
 
 }  // namespace
