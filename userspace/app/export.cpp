@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "app/exit_codes.h"
-#include "view/loss_text.h"
 #include "app/output_file.h"
 #include "app/recorded_cgroups.h"
 #include "app/signals.h"
@@ -22,6 +21,7 @@
 #include "store/recording_reader.h"
 #include "util/text.h"
 #include "util/units.h"
+#include "view/loss_text.h"
 
 namespace memcrest {
 namespace {

@@ -145,7 +145,7 @@ Result<void> Pass::choose_tracks() {
   const std::size_t window = std::min(kMaxPoints, kAllPoints / std::max<std::size_t>(1, report_.incidents.size()));
   for (ReportedIncident& one : report_.incidents) {
     one.detail.window.emplace(window);
-    one.detail.growth = Growth(nodes);
+    one.detail.growth = GrowthTree(nodes);
   }
   return {};
 }

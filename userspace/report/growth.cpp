@@ -29,7 +29,7 @@ const char* to_string(FrameKind kind) {
 }
 
 template <typename Name>
-std::uint32_t Growth::child(std::uint32_t parent, FrameKind kind, std::uint64_t key, Name name) {
+std::uint32_t GrowthTree::child(std::uint32_t parent, FrameKind kind, std::uint64_t key, Name name) {
   if (nodes_.size() >= max_nodes_) {
     kind = FrameKind::kRest;
     key = 0;
@@ -43,7 +43,7 @@ std::uint32_t Growth::child(std::uint32_t parent, FrameKind kind, std::uint64_t 
   return found->second;
 }
 
-void Growth::blame(const StepEvent* step, std::uint64_t bytes, bool page_cache, const TaskInfo& task) {
+void GrowthTree::blame(const StepEvent* step, std::uint64_t bytes, bool page_cache, const TaskInfo& task) {
   nodes_[0].bytes = saturating_add(nodes_[0].bytes, bytes);
   const ProcessKey who = step == nullptr || (processes_.size() >= kMaxProcesses && !processes_.contains(task.process))
                              ? ProcessKey{}
@@ -93,7 +93,7 @@ GrowthGauge::Grown GrowthGauge::step(const StepEvent& step) {
   return {own, grown - own};
 }
 
-void Growth::add(const StepEvent& step, const GrowthGauge::Grown& grown) {
+void GrowthTree::add(const StepEvent& step, const GrowthGauge::Grown& grown) {
   if (grown.own > 0) {
     blame(step.foreign ? nullptr : &step, grown.own, step.page_cache, step.task);
   }
@@ -102,7 +102,7 @@ void Growth::add(const StepEvent& step, const GrowthGauge::Grown& grown) {
   }
 }
 
-std::vector<GrownProcess> Growth::processes() const {
+std::vector<GrownProcess> GrowthTree::processes() const {
   std::vector<GrownProcess> out;
   for (const auto& [key, process] : processes_) {
     out.push_back(process);

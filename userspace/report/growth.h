@@ -49,10 +49,10 @@ class GrowthGauge {
   bool first_ = true;
 };
 
-class Growth {
+class GrowthTree {
  public:
   // `names` must outlive it; without any, frames are addresses.
-  explicit Growth(std::size_t max_nodes = 8192, const FrameNames* names = nullptr)
+  explicit GrowthTree(std::size_t max_nodes = 8192, const FrameNames* names = nullptr)
       : max_nodes_(max_nodes), names_(names), nodes_(1) {}
 
   void add(const StepEvent& step, const GrowthGauge::Grown& grown);

@@ -53,7 +53,7 @@ struct IncidentDetail {
   std::optional<Series> window;        // every point around it, where the track had to leave some out
   std::uint64_t growth_from_ns = 0;    // what `growth` counts, since boot
   std::uint64_t growth_to_ns = 0;
-  Growth growth;
+  GrowthTree growth;
   MemcgChain chain;               // as it stood at the kill; empty: not known
   std::vector<LogTask> tasks;     // all that the kernel log listed at the kill, at most 1024
   std::uint64_t total_tasks = 0;  // more than tasks.size() where some were left out

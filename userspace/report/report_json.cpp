@@ -63,7 +63,7 @@ Json stack_json(const std::vector<StackNode>& nodes, std::uint32_t at) {
 }
 
 Json growth_json(const IncidentDetail& detail) {
-  const Growth& growth = detail.growth;
+  const GrowthTree& growth = detail.growth;
   Json json;
   json["from_boot_time_ns"] = detail.growth_from_ns;
   json["to_boot_time_ns"] = detail.growth_to_ns;

@@ -124,9 +124,8 @@ void put_samplers(std::string& out, const Incident& incident) {
       "|\n|---|--:|--:|--:|--:|\n";
   for (const SamplerView& view : incident.samplers) {
     const double chance = view.chance_seen >= 0 && view.chance_seen <= 1 ? view.chance_seen : 0;
-    out += "| " + markdown_code(view.name) + " | " +
-           setting(view.interval_ms) +
-           " | " + (view.typical_seen_bytes == 0 ? "nothing yet" : format_size(view.typical_seen_bytes)) + " | " +
+    out += "| " + markdown_code(view.name) + " | " + setting(view.interval_ms) + " | " +
+           (view.typical_seen_bytes == 0 ? "nothing yet" : format_size(view.typical_seen_bytes)) + " | " +
            percent_of(view.typical_seen_bytes, incident.limit.bytes) + " | " +
            percent_of(static_cast<std::uint64_t>(chance * 1000), 1000) + " |\n";
   }

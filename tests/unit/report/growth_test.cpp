@@ -16,10 +16,10 @@ class GrowthTest : public testing::Test {
   void take(const StepEvent& step) { growth_.add(step, gauge_.step(step)); }
   StepBuilder steps_;
   GrowthGauge gauge_;
-  Growth growth_;
+  GrowthTree growth_;
 };
 
-const StackNode* child(const Growth& growth, const StackNode& of, const std::string& name) {
+const StackNode* child(const GrowthTree& growth, const StackNode& of, const std::string& name) {
   for (const auto index : of.children) {
     if (growth.nodes()[index].name == name) {
       return &growth.nodes()[index];
@@ -98,7 +98,7 @@ TEST_F(GrowthTest, StacksShareTheirOuterFramesAndTheirBytesAddUp) {
 }
 
 TEST_F(GrowthTest, AFloodOfStacksAndProcessesStaysBoundedAndLosesNoByte) {
-  growth_ = Growth(500);
+  growth_ = GrowthTree(500);
   take(steps_.first(0, 0));
   for (std::uint64_t i = 1; i <= 20'000; ++i) {
     StepEvent step = steps_.by(task(static_cast<std::uint32_t>(10 + i))).up(i, i * 1_MiB);
@@ -123,7 +123,7 @@ TEST_F(GrowthTest, NamesComeFromWhoeverKnowsThem) {
     std::string kernel(std::uint64_t /*address*/) const override { return "k"; }
   };
   const Names names;
-  growth_ = Growth(100, &names);
+  growth_ = GrowthTree(100, &names);
   take(steps_.first(0, 0));
   StepEvent step = steps_.up(1, 1_MiB);
   step.user_stack = {7};
