@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "app/exit_codes.h"
-
 #include "app/output_file.h"
 #include "app/recorded_cgroups.h"
 #include "app/signals.h"

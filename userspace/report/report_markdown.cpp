@@ -34,6 +34,11 @@ std::string percent_of(std::uint64_t part, std::optional<std::uint64_t> whole) {
          " %";
 }
 
+// What somebody set, so without the digits of a measurement.
+std::string setting(std::uint64_t ms) {
+  return ms % 1000 == 0 ? std::to_string(ms / 1000) + " s" : std::to_string(ms) + " ms";
+}
+
 std::string process(const std::string& comm, std::uint32_t pid) {
   return markdown_code(comm + "[" + std::to_string(pid) + "]");
 }
@@ -119,9 +124,8 @@ void put_samplers(std::string& out, const Incident& incident) {
       "|\n|---|--:|--:|--:|--:|\n";
   for (const SamplerView& view : incident.samplers) {
     const double chance = view.chance_seen >= 0 && view.chance_seen <= 1 ? view.chance_seen : 0;
-    out += "| " + markdown_code(view.name) + " | " +
-           format_duration(std::chrono::milliseconds(std::min<std::uint64_t>(view.interval_ms, 1'000'000'000))) +
-           " | " + (view.typical_seen_bytes == 0 ? "nothing yet" : format_size(view.typical_seen_bytes)) + " | " +
+    out += "| " + markdown_code(view.name) + " | " + setting(view.interval_ms) + " | " +
+           (view.typical_seen_bytes == 0 ? "nothing yet" : format_size(view.typical_seen_bytes)) + " | " +
            percent_of(view.typical_seen_bytes, incident.limit.bytes) + " | " +
            percent_of(static_cast<std::uint64_t>(chance * 1000), 1000) + " |\n";
   }

@@ -126,10 +126,10 @@ std::string count_of(const Report& report) {
 std::string words_of_left_out(const Report& report) {
   std::string out;
   if (report.filtered > 0) {
-    out = "Not asked for, and not shown: " + std::to_string(report.filtered) + ". ";
+    out = "Not asked for, and not shown: " + std::to_string(report.filtered) + ".";
   }
   if (report.left_out > 0) {
-    out += counted(report.left_out, "more is", "more are") + " not shown: a report holds " +
+    out += (out.empty() ? "" : " ") + counted(report.left_out, "more is", "more are") + " not shown: a report holds " +
            std::to_string(kMaxIncidents) + " incidents. Ask for them with --incident or a filter.";
   }
   return out;

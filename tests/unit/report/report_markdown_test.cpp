@@ -32,7 +32,7 @@ TEST(ReportMarkdown, TellsTheStoryInTables) {
   EXPECT_THAT(text, HasSubstr("| grew | **412 MiB → 2.00 GiB** |"));
   EXPECT_THAT(text, HasSubstr("| `python app.py[5943]` (main process) | 1.93 GiB |"));
   EXPECT_THAT(text, HasSubstr("| `python[5943]` | 1.41 GiB | 90 % |"));
-  EXPECT_THAT(text, HasSubstr("| `docker stats` | 1.00 s | 418 MiB | 20 % | 37 % |"));
+  EXPECT_THAT(text, HasSubstr("| `docker stats` | 1 s | 418 MiB | 20 % | 37 % |"));
   EXPECT_THAT(text, HasSubstr("```text\n"));
   EXPECT_THAT(text, HasSubstr("OOM KILL   web   docker b5d635627bb8"));
 }
