@@ -11,14 +11,17 @@ namespace memcrest {
 namespace {
 
 // `group`: of the help. Files that end are removed by these, the oldest first.
-void add_retention(CLI::App& verb, Retention& retention, const std::string& group) {
+void add_retention(CLI::App& verb, Retention& retention, const std::string& group, CLI::Option* directory) {
   verb.add_option("--keep-count", retention.max_count, "Keep so many recordings that have ended")
       ->type_name("N")
-      ->group(group);
+      ->group(group)
+      ->needs(directory);
   add_size(verb, "--keep-size", retention.max_bytes, 1U << 20U, kMaxSize, "Keep recordings of so much in all")
-      ->group(group);
+      ->group(group)
+      ->needs(directory);
   add_duration(verb, "--keep-age", retention.max_age, std::chrono::minutes(1), kYear, "Keep recordings for so long")
-      ->group(group);
+      ->group(group)
+      ->needs(directory);
 }
 
 }  // namespace
@@ -26,18 +29,26 @@ void add_retention(CLI::App& verb, Retention& retention, const std::string& grou
 void add_flight(CLI::App& verb, RecordOptions& options) {
   using namespace std::chrono_literals;
   const std::string group = "Flight recorder";
-  verb.add_option("--flight-recorder", options.directory,
-                  "Keep the last seconds in memory, and record the time around each OOM into this directory")
-      ->type_name("DIR")
+  auto* flight =
+      verb.add_option("--flight-recorder", options.directory,
+                      "Keep the last seconds in memory, and record the time around each OOM into this directory")
+          ->type_name("DIR")
+          ->group(group)
+          ->each([&options](const std::string&) { options.flight = true; });
+  add_duration(verb, "--flight-before", options.excerpts.before, 1s, 1h, "Time before it (default: 30s)")
       ->group(group)
-      ->each([&options](const std::string&) { options.flight = true; });
-  add_duration(verb, "--flight-before", options.excerpts.before, 1s, 1h, "Time before it (default: 30s)")->group(group);
-  add_duration(verb, "--flight-after", options.excerpts.after, 1s, 1h, "Time after it (default: 10s)")->group(group);
+      ->needs(flight);
+  add_duration(verb, "--flight-after", options.excerpts.after, 1s, 1h, "Time after it (default: 10s)")
+      ->group(group)
+      ->needs(flight);
   add_size(verb, "--flight-memory", options.excerpts.max_bytes, 64U << 10U, 4ULL << 30U,
            "Memory for what may be wanted (default: 8 MiB)")
-      ->group(group);
-  verb.add_flag("--flight-bursts", options.excerpts.bursts, "Record the time around bursts as well")->group(group);
-  add_retention(verb, options.retention, group);
+      ->group(group)
+      ->needs(flight);
+  verb.add_flag("--flight-bursts", options.excerpts.bursts, "Record the time around bursts as well")
+      ->group(group)
+      ->needs(flight);
+  add_retention(verb, options.retention, group, flight);
 }
 
 CLI::App* add_record(CLI::App& app, WatchOptions& options, std::vector<std::string>& command) {
@@ -57,7 +68,7 @@ CLI::App* add_record(CLI::App& app, WatchOptions& options, std::vector<std::stri
            "Stop when less of the disk is left (default: 256 MiB)");
   add_duration(*verb, "--max-time", options.record.rotation.max_age, 1s, kYear, "Begin the next file after this time")
       ->needs(directory);
-  add_retention(*verb, options.record.retention, "Directory");
+  add_retention(*verb, options.record.retention, "Directory", directory);
   add_duration(*verb, "--duration", options.duration, std::chrono::milliseconds(1), kYear, "Stop after this time");
   add_filter(*verb, options.filter);
   verb->add_flag("--containers-only", options.filter.containers_only, "Leave out cgroups that are no container")
@@ -66,7 +77,8 @@ CLI::App* add_record(CLI::App& app, WatchOptions& options, std::vector<std::stri
   verb->positionals_at_end();
   add_trace(*verb, options.trace);
   verb->footer(
-      "Written once a second: what is older than that survives the death of memcrest and of the machine.\n"
+      "Written once a second: what is older than that survives the death of memcrest and, where the disk keeps its "
+      "word, of the machine.\n"
       "Examples:\n"
       "  memcrest record -o night.db --duration 8h --max-size 2g\n"
       "  memcrest record -o build.db -- make -j8\n"
@@ -83,11 +95,6 @@ void check_record(const CLI::App& verb, Options& options, const std::vector<std:
   }
   if (record.path.empty() && record.directory.empty()) {
     throw CLI::ValidationError("record", "--output FILE or --directory DIR is needed");
-  }
-  const Retention& keep = record.retention;
-  const bool kept = keep.max_count != 0 || keep.max_bytes != 0 || keep.max_age.count() != 0;
-  if (kept && record.directory.empty()) {
-    throw CLI::ValidationError("record", "--keep-count, --keep-size and --keep-age are for --directory");
   }
   record.filter = describe(options.record.filter);
   if (command.empty()) {

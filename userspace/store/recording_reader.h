@@ -76,6 +76,9 @@ class RecordingReader {
   struct Sampled {
     SampleEvent sample;
   };
+  // "id update" of each incident that it holds, at most kMaxListed.
+  [[nodiscard]] Result<std::vector<std::string>> incident_keys() const;
+
   using Item = std::variant<Event, Moment, Answer, Sampled, LossCount, RecordedIncident>;
   // The next item in the order in which it all came about; nullopt: that was the last. An error names the table.
   [[nodiscard]] Result<std::optional<Item>> next();
@@ -93,6 +96,7 @@ class RecordingReader {
   };
   explicit RecordingReader(Database database) : database_(std::move(database)) {}
   [[nodiscard]] Result<void> check() const;
+  [[nodiscard]] Result<void> check_schema() const;
   [[nodiscard]] Result<void> read_meta();
   template <typename Row, typename Take>
   [[nodiscard]] Result<std::vector<Row>> list(const char* sql, Take take) const;
