@@ -50,7 +50,7 @@ bool RecordingSurroundings::keep(std::string question, const T& answer) {
 }
 
 Identity RecordingSurroundings::keep_name(std::string question, Identity answer) {
-  if (keep(std::move(question), answer) && answer.known && !answer.pending && !answer.more_coming) {
+  if (keep(std::move(question), answer) && answer.known && !answer.pending) {
     sink_.add(answer.cgroup, answer.container);
   }
   return answer;
@@ -101,7 +101,7 @@ void RecordingSurroundings::name_cgroups() {
     const Identity identity = inner_.find(one->first);
     const bool last = now >= one->second.give_up_ns;
     // A name that may still come decides what a filter keeps: half of it is not told.
-    if (identity.known && (last || (!identity.pending && !identity.more_coming))) {
+    if (identity.known && (last || !identity.pending)) {
       sink_.add(identity.cgroup, identity.container);
     }
     if (last || (identity.known && !identity.pending && !identity.more_coming)) {
