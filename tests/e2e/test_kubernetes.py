@@ -199,6 +199,7 @@ class TroubleTest(KubernetesTest):
                 third = pod.create('app', 'hog', 'anon', '256m', attempt=2)
                 self.api.put(told(pod, third, restarts=2, previous=new))
             self.wait_for_watches()
+            time.sleep(SECOND_LOOK)  # what changed meanwhile is on its way
             self.start(third)
             incident = self.killed(watch, pod, third)
             self.assert_told(incident['container'], restarts=2)
