@@ -43,6 +43,11 @@ class LiveSurroundings final : public Surroundings {
   void complete_names(HostRanking& ranking) override { ranking_.complete_names(ranking); }
   [[nodiscard]] std::string cmdline(const ProcessKey& process) override { return processes_.cmdline(process); }
   [[nodiscard]] std::string exe(const ProcessKey& process) override { return processes_.exe(process); }
+  [[nodiscard]] StackNames name_stacks(const std::string& /*incident_id*/,
+                                       const std::vector<StackGrowth>& /*stacks*/,
+                                       std::chrono::milliseconds /*patience*/) override {
+    return {};
+  }
 
  private:
   void note(const StepEvent& event);

@@ -21,7 +21,6 @@ struct KernelFunctions {
   std::optional<AddressRange> memcg_oom;    // the OOM of a memory cgroup
   std::optional<AddressRange> sysrq;        // sysrq-f
   std::optional<AddressRange> limit_write;  // memory.max is being written
-  std::optional<AddressRange> page_cache;   // a page of a file enters the page cache; tmpfs takes another way
 };
 
 // One pass over <proc>/kallsyms.

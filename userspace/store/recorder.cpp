@@ -88,4 +88,16 @@ std::string RecordingSurroundings::exe(const ProcessKey& process) {
   return keep(question::exe(process), inner_.exe(process));
 }
 
+// The answer itself is given once, and too large to be kept for comparison.
+StackNames RecordingSurroundings::name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& stacks,
+                                              std::chrono::milliseconds patience) {
+  StackNames names = inner_.name_stacks(incident_id, stacks, patience);
+  if (names.pending) {
+    return keep(question::name_stacks(incident_id), std::move(names));
+  }
+  told_.erase(question::name_stacks(incident_id));
+  writer_.add(Answer{question::name_stacks(incident_id), FieldsWriter::json_of(names).dump()});
+  return names;
+}
+
 }  // namespace memcrest

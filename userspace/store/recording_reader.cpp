@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "store/event_fields.h"
 #include "store/event_json.h"
 #include "store/schema.h"
 
@@ -19,7 +20,7 @@ enum Table : std::size_t { kSteps, kEvents, kClock, kAnswers, kLoss, kIncidents 
 constexpr std::array<const char*, 6> kQueries{
     "SELECT seq, boot_ns, cgroup, usage_bytes, direction, task, user_stack, kernel_stack, watermark_bytes, "
     "limit_bytes, "
-    "quantum_bytes, ancestor, \"foreign\", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns FROM steps "
+    "quantum_bytes, ancestor, \"foreign\", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns, kind FROM steps "
     "ORDER BY seq",
     "SELECT seq, kind, json FROM events ORDER BY seq",
     "SELECT seq, boot_ns, unix_ns FROM clock ORDER BY seq",
@@ -206,6 +207,9 @@ Result<Event> RecordingReader::step_of(const Statement& row) {
   step.oom_events = number(row, 15);
   step.reclaim_ns = number(row, 16);
   step.throttle_ns = number(row, 17);
+  const auto& kinds = EnumNames<MemoryKind>::kNames;
+  const auto kind = std::ranges::find(kinds, row.text(18));
+  step.kind = kind == kinds.end() ? MemoryKind::kUnknown : static_cast<MemoryKind>(kind - kinds.begin());
   return Event(std::move(step));
 }
 

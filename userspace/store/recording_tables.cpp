@@ -92,7 +92,7 @@ Result<std::unique_ptr<RecordingWriter::Tables>> RecordingWriter::Tables::create
 
 Result<void> RecordingWriter::Tables::prepare() {
   const std::array<std::pair<std::optional<Statement>*, const char*>, 14> wanted{{
-      {&step_, "INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+      {&step_, "INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
       {&event_, "INSERT INTO events VALUES (?,?,?,?,?,?)"},
       {&answer_, "INSERT INTO answers VALUES (?,?,?)"},
       {&clock_, "INSERT INTO clock VALUES (?,?,?)"},
@@ -219,6 +219,7 @@ Result<void> RecordingWriter::Tables::insert_step(const StepEvent& step) {
       .bind(step.oom_events)
       .bind(step.reclaim_ns)
       .bind(step.throttle_ns)
+      .bind(std::string(EnumNames<MemoryKind>::kNames[static_cast<std::size_t>(step.kind)]))
       .run();
 }
 

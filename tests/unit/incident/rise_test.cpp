@@ -58,10 +58,10 @@ TEST(GrowthLedger, SumsByProcessLargestFirst) {
   GrowthLedger ledger;
   const TaskInfo a = task(10, "a");
   const TaskInfo b = task(20, "b");
-  ledger.add(1, &a, 10);
-  ledger.add(2, &b, 30);
-  ledger.add(3, &a, 10);
-  ledger.add(4, nullptr, 50);
+  ledger.add(1, {.task = &a, .bytes = 10});
+  ledger.add(2, {.task = &b, .bytes = 30});
+  ledger.add(3, {.task = &a, .bytes = 10});
+  ledger.add(4, {.task = nullptr, .bytes = 50});
   const auto all = ledger.since(0);
   ASSERT_EQ(all.size(), 2);
   EXPECT_EQ(all[0].pid, 20);
@@ -74,9 +74,9 @@ TEST(GrowthLedger, SumsByProcessLargestFirst) {
 TEST(GrowthLedger, TwoProcessesOfOnePidStayApart) {
   GrowthLedger ledger;
   TaskInfo a = task(10, "a");
-  ledger.add(1, &a, 10);
+  ledger.add(1, {.task = &a, .bytes = 10});
   a.process.start_ns += 1;
-  ledger.add(2, &a, 10);
+  ledger.add(2, {.task = &a, .bytes = 10});
   EXPECT_EQ(ledger.since(0).size(), 2);
 }
 
@@ -84,12 +84,12 @@ TEST(GrowthLedger, IsBoundedAndTellsEight) {
   GrowthLedger ledger;
   for (std::uint32_t i = 1; i < 50'000; ++i) {
     const TaskInfo one = task(i, "fork");
-    ledger.add(i, &one, 1_MiB);
+    ledger.add(i, {.task = &one, .bytes = 1_MiB});
   }
   EXPECT_EQ(ledger.since(0).size(), 8);
   const TaskInfo hog = task(1, "hog");
   for (std::uint64_t i = 0; i < 100'000; ++i) {
-    ledger.add(100'000 + i, &hog, 1_MiB);
+    ledger.add(100'000 + i, {.task = &hog, .bytes = 1_MiB});
   }
   const auto last = ledger.since(100'000);
   ASSERT_EQ(last.size(), 1);
@@ -99,8 +99,8 @@ TEST(GrowthLedger, IsBoundedAndTellsEight) {
 TEST(GrowthLedger, ForgetsAndStopsAtTheEndOfNumbers) {
   GrowthLedger ledger;
   const TaskInfo a = task(10, "a");
-  ledger.add(1, &a, ~0ULL);
-  ledger.add(2, &a, ~0ULL);
+  ledger.add(1, {.task = &a, .bytes = ~0ULL});
+  ledger.add(2, {.task = &a, .bytes = ~0ULL});
   ASSERT_EQ(ledger.since(0).size(), 1);
   EXPECT_EQ(ledger.since(0)[0].bytes, ~0ULL);
   EXPECT_LE(ledger.since(0)[0].share, 1);
