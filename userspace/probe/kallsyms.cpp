@@ -34,33 +34,6 @@ KernelFunctions find_kernel_functions(const std::string& proc_root) {
   return out;
 }
 
-std::vector<std::string> kernel_function_names(const std::string& proc_root,
-                                               const std::vector<std::uint64_t>& addresses) {
-  std::vector<std::string> out(addresses.size());
-  std::vector<std::uint64_t> best(addresses.size(), 0);
-  AddressRange text;
-  for_each_kernel_symbol(proc_root, [&](const KernelSymbol& symbol) {
-    if (symbol.in_module) {
-      return;
-    }
-    text.begin = symbol.name == "_stext" ? symbol.address : text.begin;
-    text.end = symbol.name == "_etext" ? symbol.address : text.end;
-    for (std::size_t i = 0; i < addresses.size(); ++i) {
-      if (symbol.address <= addresses[i] && symbol.address > best[i]) {
-        best[i] = symbol.address;
-        out[i] = symbol.name;
-      }
-    }
-  });
-  // Modules and BPF programs lie outside of the core kernel's text, and the symbol before them is none of theirs.
-  for (std::size_t i = 0; i < addresses.size(); ++i) {
-    if (!text.contains(addresses[i])) {
-      out[i].clear();
-    }
-  }
-  return out;
-}
-
 std::string charging_function(const std::vector<std::string>& stack) {
   // Of tracing itself, and of every way into try_charge.
   constexpr std::string_view kSkipped[] = {"bpf_",         "__bpf_",      "trace_",       "__traceiter", "arch_rethook",

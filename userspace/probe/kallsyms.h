@@ -26,11 +26,6 @@ struct KernelFunctions {
 // One pass over <proc>/kallsyms.
 [[nodiscard]] KernelFunctions find_kernel_functions(const std::string& proc_root);
 
-// Names of the core kernel's functions that these addresses lie in, "" for one that is not known or lies elsewhere. One
-// pass over <proc>/kallsyms, which takes the kernel some 50 ms to write: not for every record.
-[[nodiscard]] std::vector<std::string> kernel_function_names(const std::string& proc_root,
-                                                             const std::vector<std::uint64_t>& addresses);
-
 // Who wanted memory, from the names of a kernel stack, innermost first: the first function that is not part of
 // charging, and the system call if there is one: "alloc_pipe_info (pipe2)". Empty: not known.
 [[nodiscard]] std::string charging_function(const std::vector<std::string>& stack);

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "event/decoder.h"
+#include "util/kernel_symbols.h"
 
 namespace memcrest {
 namespace {

@@ -25,4 +25,32 @@ void for_each_kernel_symbol(const std::string& proc_root, const std::function<vo
   }
 }
 
+std::vector<std::string> kernel_function_names(const std::string& proc_root,
+                                               const std::vector<std::uint64_t>& addresses) {
+  std::vector<std::string> out(addresses.size());
+  std::vector<std::uint64_t> best(addresses.size(), 0);
+  std::uint64_t text_begin = 0;
+  std::uint64_t text_end = 0;
+  for_each_kernel_symbol(proc_root, [&](const KernelSymbol& symbol) {
+    if (symbol.in_module) {
+      return;
+    }
+    text_begin = symbol.name == "_stext" ? symbol.address : text_begin;
+    text_end = symbol.name == "_etext" ? symbol.address : text_end;
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+      if (symbol.address <= addresses[i] && symbol.address > best[i]) {
+        best[i] = symbol.address;
+        out[i] = symbol.name;
+      }
+    }
+  });
+  // Modules and BPF programs lie outside of the core kernel's text, and the symbol before them is none of theirs.
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    if (addresses[i] < text_begin || addresses[i] >= text_end) {
+      out[i].clear();
+    }
+  }
+  return out;
+}
+
 }  // namespace memcrest

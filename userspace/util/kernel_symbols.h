@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace memcrest {
 
@@ -18,5 +19,10 @@ struct KernelSymbol {
 // In the file's order: symbols of the core kernel come by rising address. Those whose address is hidden from this
 // process (CAP_SYSLOG) are left out. It takes the kernel some 50 ms to write the file.
 void for_each_kernel_symbol(const std::string& proc_root, const std::function<void(const KernelSymbol&)>& take);
+
+// Names of the core kernel's functions that these addresses lie in, "" for one that is not known or lies elsewhere. One
+// pass over <proc>/kallsyms, which takes the kernel some 50 ms to write: not for every record.
+[[nodiscard]] std::vector<std::string> kernel_function_names(const std::string& proc_root,
+                                                             const std::vector<std::uint64_t>& addresses);
 
 }  // namespace memcrest
