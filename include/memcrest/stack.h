@@ -23,9 +23,9 @@ struct StackGrowth {
 };
 
 struct Frame {
-  std::string name;      // demangled; empty: not known
-  std::string module;    // path of the file as its process has it, "[kernel]", "[vdso]", "[jit]"; empty: not known
-  std::string file;      // of the source; empty: not known
+  std::string name;    // demangled; empty: not known
+  std::string module;  // path of the file as its process has it, "[kernel]", "[vdso]", "[jit]"; empty: not known
+  std::string file;    // of the source; empty: not known
   std::uint32_t line = 0;
   std::string build_id;  // in hex
   // In the module's file, and of the call, which lies before the return address. 0 in the kernel and in JIT code.
@@ -42,7 +42,7 @@ struct NamedStack {
 };
 
 struct StackNames {
-  bool pending = false;  // ask again
+  bool pending = false;            // ask again
   std::vector<NamedStack> stacks;  // in the order of what was asked; fewer when the rest could not be had
   std::vector<std::string> hints;  // what to switch on to see more, in words
   std::string gap;                 // why there is less than there could be; empty: nothing is missing

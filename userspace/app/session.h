@@ -56,7 +56,7 @@ class Session {
   std::unique_ptr<CgroupTree> tree_;
   std::vector<std::unique_ptr<EventSource>> sources_;  // until they are merged
   std::unique_ptr<MergedSource> merged_;
-  std::unique_ptr<KindSource> source_;  // over merged_
+  std::unique_ptr<KindSource> source_;      // over merged_
   const PollingSource* polling_ = nullptr;  // inside merged_, when there is one
   bool log_joins_ = false;                  // the kernel log adds to what hooks tell
   std::unique_ptr<Resolver> resolver_;

@@ -158,8 +158,8 @@ int Watch::run() {
     spdlog::error("{}", escape_terminal(tree.error().message()));
     return kExitUnsupported;
   }
-  auto session = Session::open(options_.trace, *tree, [this](const Incident& incident) { tell(incident); },
-                               options_.record);
+  auto session =
+      Session::open(options_.trace, *tree, [this](const Incident& incident) { tell(incident); }, options_.record);
   if (!session) {
     spdlog::error("{}", escape_terminal(session.error().error.message()));
     return session.error().exit_code;

@@ -118,8 +118,8 @@ class Collector {
   void collect_failures(std::uint64_t now_ns, bool all);
   void cut_rise(const ProcessKey& victim, std::uint64_t cgroup_id, std::uint64_t time_ns,
                 std::optional<std::uint64_t> watermark);
-  [[nodiscard]] Origin take_rise(Incident& incident, const ProcessKey& victim, const std::vector<std::uint64_t>& cgroup_ids,
-                 std::uint64_t& from_ns);
+  [[nodiscard]] Origin take_rise(Incident& incident, const ProcessKey& victim,
+                                 const std::vector<std::uint64_t>& cgroup_ids, std::uint64_t& from_ns);
   void add_detail(Incident& incident, const OomFinding& finding);
   void sharpen_peak(BurstFinding& finding) const;
   [[nodiscard]] Incident begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id);

@@ -20,9 +20,8 @@ struct EnumNames<Constraint> {
 };
 template <>
 struct EnumNames<MemoryKind> {
-  static constexpr std::array kNames{"unknown", "anon",         "thp",         "file",    "shmem",
-                                     "slab",    "kernel_stack", "page_tables", "sockets", "pipes",
-                                     "percpu",  "vmalloc",      "bpf",         "hugetlb"};
+  static constexpr std::array kNames{"unknown",     "anon",    "thp",   "file",   "shmem",   "slab", "kernel_stack",
+                                     "page_tables", "sockets", "pipes", "percpu", "vmalloc", "bpf",  "hugetlb"};
 };
 template <>
 struct EnumNames<ParentsEnd> {

@@ -20,7 +20,8 @@ enum Table : std::size_t { kSteps, kEvents, kClock, kAnswers, kLoss, kIncidents 
 constexpr std::array<const char*, 6> kQueries{
     "SELECT seq, boot_ns, cgroup, usage_bytes, direction, task, user_stack, kernel_stack, watermark_bytes, "
     "limit_bytes, "
-    "quantum_bytes, ancestor, \"foreign\", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns, kind FROM steps "
+    "quantum_bytes, ancestor, \"foreign\", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns, kind FROM "
+    "steps "
     "ORDER BY seq",
     "SELECT seq, kind, json FROM events ORDER BY seq",
     "SELECT seq, boot_ns, unix_ns FROM clock ORDER BY seq",

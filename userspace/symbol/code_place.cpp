@@ -28,14 +28,27 @@ std::uint64_t of_call(const std::vector<std::uint64_t>& stack, std::size_t i) {
   return i > 0 && stack[i] > 0 ? stack[i] - 1 : stack[i];
 }
 
+// Bytes of ModRM, SIB and displacement.
+std::size_t operand_size(unsigned char modrm, unsigned char sib) {
+  const unsigned mode = modrm >> 6U;
+  const unsigned base = modrm & 7U;
+  if (mode == 3) {
+    return 1;
+  }
+  const std::size_t with_sib = base == 4 ? 2 : 1;
+  const bool wide = mode == 2 || (mode == 0 && (base == 5 || (base == 4 && (sib & 7U) == 5)));
+  return with_sib + (wide ? 4 : mode == 1 ? 1 : 0);
+}
+
 bool is_call_x86(std::string_view code) {
   const auto at = [&](std::size_t back) { return static_cast<unsigned char>(code[code.size() - back]); };
   if (code.size() >= 5 && at(5) == 0xe8) {  // call rel32
     return true;
   }
-  // call r/m: ff /2, of 2 to 7 bytes, and prefixes before it
+  // call r/m: ff /2, as long as what it says of its operand
   for (std::size_t length = 2; length <= std::min<std::size_t>(code.size(), 7); ++length) {
-    if (at(length) == 0xff && ((at(length - 1) >> 3U) & 7U) == 2) {
+    if (at(length) == 0xff && ((at(length - 1) >> 3U) & 7U) == 2 &&
+        length == 1 + operand_size(at(length - 1), length > 2 ? at(length - 2) : 0)) {
       return true;
     }
   }
@@ -102,8 +115,8 @@ bool open_modules(const std::string& proc_root, const TaskInfo& task, const std:
   return all;
 }
 
-ProcessCode look_at_process(const std::string& proc_root, const TaskInfo& task,
-                            const std::vector<std::uint64_t>& stack, ModuleTable& modules) {
+ProcessCode look_at_process(const std::string& proc_root, const TaskInfo& task, const std::vector<std::uint64_t>& stack,
+                            ModuleTable& modules) {
   ProcessCode out;
   const std::string folder = folder_of(proc_root, task);
   const auto maps = read_start(folder + "/maps", kMostMaps);

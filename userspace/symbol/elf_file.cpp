@@ -20,7 +20,7 @@ constexpr std::size_t kMaxName = 2048;
 constexpr std::size_t kPiece = 64U << 10U;
 // Work that one file may cause: symbols looked at, and comparisons of overlapping ones with what is wanted.
 constexpr std::uint64_t kMaxSymbols = 16'000'000;
-constexpr std::uint64_t kMaxMatches = 50'000'000;
+constexpr std::uint64_t kMaxMatches = 20'000'000;
 
 bool read_at(int fd, void* into, std::size_t size, std::uint64_t offset) {
   auto* at = static_cast<char*>(into);
@@ -262,8 +262,7 @@ Result<ElfInfo> read_elf(int fd) {
 bool find_functions(int fd, const ElfInfo& info, std::vector<FunctionAt>& wanted) {
   bool whole = true;
   for (const ElfInfo::Table& table : info.tables) {
-    const bool done =
-        info.wide ? Scan<Elf64_Sym>(fd, wanted).table(table) : Scan<Elf32_Sym>(fd, wanted).table(table);
+    const bool done = info.wide ? Scan<Elf64_Sym>(fd, wanted).table(table) : Scan<Elf32_Sym>(fd, wanted).table(table);
     whole = whole && done;
   }
   return whole;

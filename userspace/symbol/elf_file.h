@@ -14,7 +14,6 @@
 
 namespace memcrest {
 
-
 struct ElfInfo {
   struct Segment {  // executable, as PT_LOAD tells
     std::uint64_t offset = 0;
@@ -40,7 +39,7 @@ struct ElfInfo {
   std::string build_id;    // in hex; empty: none
   std::string debug_link;  // name of the file with the symbols; empty: none
   std::uint32_t debug_crc = 0;
-  Range mini_debug;  // .gnu_debugdata: an xz-compressed ELF file with more symbols
+  Range mini_debug;               // .gnu_debugdata: an xz-compressed ELF file with more symbols
   std::uint64_t debug_bytes = 0;  // of DWARF
 
   [[nodiscard]] bool has_full_table() const;

@@ -118,9 +118,9 @@ constexpr Entry kTable[] = {
     {"bpf_mem_alloc*", kBpf, kOwner},
 };
 
-constexpr std::string_view kBoundaries[] = {"handle_mm_fault",    "handle_softirqs", "__do_softirq",
+constexpr std::string_view kBoundaries[] = {"handle_mm_fault",           "handle_softirqs", "__do_softirq",
                                             "__softirqentry_text_start", "__irq_exit_rcu",  "irq_exit_rcu",
-                                            "asm_exc_page_fault", "asm_sysvec_*",    "asm_common_interrupt"};
+                                            "asm_exc_page_fault",        "asm_sysvec_*",    "asm_common_interrupt"};
 
 bool fits(std::string_view pattern, std::string_view name) {
   return pattern.ends_with('*') ? name.starts_with(pattern.substr(0, pattern.size() - 1)) : name == pattern;

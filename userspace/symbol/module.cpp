@@ -23,7 +23,8 @@ Fd reopen_regular(const Fd& path) {
   if (!path || !is_regular(path.get())) {
     return {};
   }
-  return Fd(::open(("/proc/self/fd/" + std::to_string(path.get())).c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  return Fd(
+      ::open(("/proc/self/fd/" + std::to_string(path.get())).c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
 }
 
 Fd open_mapped(const std::string& process_folder, const CodeMapping& mapping) {
@@ -106,8 +107,9 @@ void ModuleTable::add_symbols(Module& module, int root) const {
     const std::string& id = module.info.build_id;
     for (const char* const below : {"/.build-id/", "/"}) {
       if (id.size() > 4 &&
-          take_debug(module, reopen_regular(Fd(::open((dir + below + id.substr(0, 2) + "/" + id.substr(2) + ".debug").c_str(),
-                                                      O_PATH | O_CLOEXEC))))) {
+          take_debug(module,
+                     reopen_regular(Fd(::open((dir + below + id.substr(0, 2) + "/" + id.substr(2) + ".debug").c_str(),
+                                              O_PATH | O_CLOEXEC))))) {
         return;
       }
     }
@@ -163,7 +165,8 @@ void ModuleTable::forget_closed() {
 
 std::size_t ModuleTable::open_files() const {
   const std::lock_guard lock(mutex_);
-  return static_cast<std::size_t>(std::ranges::count_if(modules_, [](const auto& one) { return !one.second.expired(); }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(modules_, [](const auto& one) { return !one.second.expired(); }));
 }
 
 std::uint64_t ModuleTable::refused() const {

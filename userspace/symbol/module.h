@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files with code that processes have mapped, held open: what a process ran can be named after it has died, whatever has
-// become of its file system. Files are opened as the process has them mapped (map_files), or by their path inside its
-// root directory, which no link leads out of.
+// Files with code that processes have mapped, held open: what a process ran can be named after it has died, whatever
+// has become of its file system. Files are opened as the process has them mapped (map_files), or by their path inside
+// its root directory, which no link leads out of.
 #pragma once
 
 #include <sys/stat.h>

@@ -15,26 +15,39 @@ constexpr const char* kJit = "[jit]";
 
 // Tracing itself, and every way into a charge.
 constexpr std::string_view kNoise[] = {
-    "bpf_",     "__bpf_",     "trace_",     "__traceiter", "arch_rethook",        "rethook",     "kretprobe", "__kretprobe",
-    "get_perf", "try_charge", "charge_",    "mem_cgroup",  "__mem_cgroup",        "obj_cgroup",  "memcg_",    "__memcg",
-    "ftrace",   "perf_",      "mod_memcg",  "__mod_memcg", "stack_trace",         "refill_obj",  "lru_",      "current_obj",
-    "consume_", "folio_batch", "__folio_batch", "folio_add_lru", "lru_cache_add", "pagevec_",    "alloc_pages", "__alloc_pages",
-    "__alloc_frozen", "get_page_from", "page_counter", "__lru", "_einittext", "uncharge_"};
+    "bpf_",          "__bpf_",     "trace_",      "__traceiter",   "arch_rethook",   "rethook",       "kretprobe",
+    "__kretprobe",   "get_perf",   "try_charge",  "charge_",       "mem_cgroup",     "__mem_cgroup",  "obj_cgroup",
+    "memcg_",        "__memcg",    "ftrace",      "perf_",         "mod_memcg",      "__mod_memcg",   "stack_trace",
+    "refill_obj",    "lru_",       "current_obj", "consume_",      "folio_batch",    "__folio_batch", "folio_add_lru",
+    "lru_cache_add", "pagevec_",   "alloc_pages", "__alloc_pages", "__alloc_frozen", "get_page_from", "page_counter",
+    "__lru",         "_einittext", "uncharge_"};
 
 bool is_noise(const std::string& name) {
   return std::ranges::any_of(kNoise, [&](std::string_view one) { return name.starts_with(one); });
 }
 
 bool is_call(const std::string& name) {
-  constexpr std::string_view kCalls[] = {"__x64_sys_", "__arm64_sys_", "__se_sys_", "__do_sys_", "ksys_", "__ia32_sys_"};
+  constexpr std::string_view kCalls[] = {"__x64_sys_", "__arm64_sys_", "__se_sys_",
+                                         "__do_sys_",  "ksys_",        "__ia32_sys_"};
   return std::ranges::any_of(kCalls, [&](std::string_view one) { return name.starts_with(one); });
 }
 
 // Where programs and threads begin.
 bool is_root(const Frame& frame) {
-  constexpr std::string_view kRoots[] = {"_start",       "__libc_start",   "__clone",  "clone",       "start_thread",
-                                         "_dl_start",    "runtime.goexit", "_rt0_",    "runtime.rt0", "runtime.mstart",
-                                         "thread_start", "runtime.mcall",  "runtime.systemstack", "thread_native_entry"};
+  constexpr std::string_view kRoots[] = {"_start",
+                                         "__libc_start",
+                                         "__clone",
+                                         "clone",
+                                         "start_thread",
+                                         "_dl_start",
+                                         "runtime.goexit",
+                                         "_rt0_",
+                                         "runtime.rt0",
+                                         "runtime.mstart",
+                                         "thread_start",
+                                         "runtime.mcall",
+                                         "runtime.systemstack",
+                                         "thread_native_entry"};
   return std::ranges::any_of(kRoots, [&](std::string_view one) { return frame.name.starts_with(one); });
 }
 

@@ -10,8 +10,8 @@
 
 namespace memcrest {
 
-// Of a kernel stack what says why memory was taken: the function that decides its kind, else the first that is no part of
-// charging; then the system call, if it is one. Innermost first.
+// Of a kernel stack what says why memory was taken: the function that decides its kind, else the first that is no part
+// of charging; then the system call, if it is one. Innermost first.
 [[nodiscard]] std::vector<Frame> telling_frames(const std::vector<std::string>& kernel_functions);
 
 // Why callers may be missing; empty: the outermost frame is where a program or a thread begins.

@@ -42,7 +42,9 @@ constexpr auto kUnclaimed = 10s;  // an answer that nobody asks for any more
 constexpr auto kKernelPause = 1s;
 constexpr std::size_t kDeepest = 32;  // what the kernel side takes of a user stack
 
-std::uint64_t mix(std::uint64_t hash, std::uint64_t value) { return (hash ^ value) * 0x9e3779b97f4a7c15ULL + (hash >> 29U); }
+std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
+  return (hash ^ value) * 0x9e3779b97f4a7c15ULL + (hash >> 29U);
+}
 
 std::uint64_t hash_of(const ProcessKey& process, const std::vector<std::uint64_t>& user,
                       const std::vector<std::uint64_t>& kernel) {

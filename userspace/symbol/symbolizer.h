@@ -17,10 +17,10 @@
 namespace memcrest {
 
 struct SymbolizerSettings {
-  std::size_t max_files = 256;       // that are open at once
-  std::size_t max_processes = 512;   // whose mappings are known
-  std::size_t max_stacks = 8192;     // as places
-  std::size_t max_queue = 2048;      // stacks that wait to be looked at
+  std::size_t max_files = 256;              // that are open at once
+  std::size_t max_processes = 512;          // whose mappings are known
+  std::size_t max_stacks = 8192;            // as places
+  std::size_t max_queue = 2048;             // stacks that wait to be looked at
   std::chrono::milliseconds patience{500};  // with one process or file system
   std::chrono::milliseconds job_time{800};  // for all names of one incident
   std::chrono::seconds keep{120};           // a stack, and the files that it lies in

@@ -59,9 +59,18 @@ bool is_kernel(const Frame& frame) { return frame.module == "[kernel]"; }
 
 // What every program has around its own functions.
 bool is_start(const Frame& frame) {
-  constexpr std::string_view kStarts[] = {"_start",        "__libc_start", "__clone",        "clone3",   "start_thread",
-                                          "_dl_start",     "_rt0_",        "runtime.goexit", "runtime.main",
-                                          "std::rt::",     "__rust_begin_short_backtrace",   "std::sys_common::backtrace::"};
+  constexpr std::string_view kStarts[] = {"_start",
+                                          "__libc_start",
+                                          "__clone",
+                                          "clone3",
+                                          "start_thread",
+                                          "_dl_start",
+                                          "_rt0_",
+                                          "runtime.goexit",
+                                          "runtime.main",
+                                          "std::rt::",
+                                          "__rust_begin_short_backtrace",
+                                          "std::sys_common::backtrace::"};
   return std::ranges::any_of(kStarts, [&](std::string_view one) { return frame.name.starts_with(one); });
 }
 
