@@ -95,6 +95,28 @@ bool ends_in_call(std::string_view code, std::uint16_t machine) {
   }
 }
 
+bool begins_with_frame(const Module& module, std::uint64_t address) {
+  const auto offset = module.info.offset_of(address);
+  char code[12];
+  if (!offset || ::pread(module.file.get(), code, sizeof(code), static_cast<off_t>(*offset)) != sizeof(code)) {
+    return false;
+  }
+  std::string_view text(code, sizeof(code));
+  if (module.info.machine == EM_AARCH64) {
+    for (std::size_t at = 0; at < sizeof(code); at += 4) {  // bti or paciasp may come first: stp x29, x30, [sp, #-n]!
+      std::uint32_t instruction = 0;
+      std::memcpy(&instruction, code + at, sizeof(instruction));
+      if ((instruction & 0xffc07fffU) == 0xa9807bfdU) {
+        return true;
+      }
+    }
+    return false;
+  }
+  constexpr std::string_view kEndbr64 = "\xf3\x0f\x1e\xfa";
+  text.remove_prefix(text.starts_with(kEndbr64) ? kEndbr64.size() : 0);
+  return text.starts_with("\x55\x48\x89\xe5") || text.starts_with("\x55\x48\x8b\xec");  // push %rbp; mov %rsp,%rbp
+}
+
 bool open_modules(const std::string& proc_root, const TaskInfo& task, const std::vector<std::uint64_t>& stack,
                   ModuleTable& modules, ProcessCode& code) {
   const std::string folder = folder_of(proc_root, task);

@@ -41,6 +41,10 @@ struct ProcessCode {
 // Whether these bytes, which end where a return address points to, may be those of a call.
 [[nodiscard]] bool ends_in_call(std::string_view code, std::uint16_t machine);
 
+// Whether this function, which begins there, sets up a frame as its first act. Without one its caller's address is
+// where a walk along frame pointers does not look.
+[[nodiscard]] bool begins_with_frame(const Module& module, std::uint64_t address);
+
 // Reads the mappings of this process and opens the files that `stack` lies in. May hang for as long as the process or
 // its file system does.
 [[nodiscard]] ProcessCode look_at_process(const std::string& proc_root, const TaskInfo& task,

@@ -250,6 +250,15 @@ std::optional<std::uint64_t> ElfInfo::address_at(std::uint64_t file_offset) cons
   return std::nullopt;
 }
 
+std::optional<std::uint64_t> ElfInfo::offset_of(std::uint64_t address) const {
+  for (const Segment& segment : segments) {
+    if (address >= segment.address && address - segment.address < segment.size) {
+      return segment.offset + (address - segment.address);
+    }
+  }
+  return std::nullopt;
+}
+
 Result<ElfInfo> read_elf(int fd) {
   unsigned char ident[EI_NIDENT];
   if (!read_at(fd, ident, sizeof(ident), 0) || std::memcmp(ident, ELFMAG, SELFMAG) != 0 ||

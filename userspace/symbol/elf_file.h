@@ -45,6 +45,8 @@ struct ElfInfo {
   [[nodiscard]] bool has_full_table() const;
   // Address by which the file itself counts, of what lies at this place of it; nullopt: no code lies there.
   [[nodiscard]] std::optional<std::uint64_t> address_at(std::uint64_t file_offset) const;
+  // The other way round.
+  [[nodiscard]] std::optional<std::uint64_t> offset_of(std::uint64_t address) const;
 };
 
 [[nodiscard]] Result<ElfInfo> read_elf(int fd);

@@ -20,13 +20,18 @@
 
 namespace memcrest {
 
+struct ModuleName {
+  std::string text;     // empty: not known
+  bool framed = false;  // the function sets up a frame of its own
+};
+
 struct Module {
   std::string path;  // as the process has it
   Fd file;
   ElfInfo info;
   Fd debug_file;  // with more symbols; may be none
   ElfInfo debug_info;
-  std::map<std::uint64_t, std::string> names;  // by address, as far as they were looked up; of one thread only
+  std::map<std::uint64_t, ModuleName> names;  // by address, as far as they were looked up; of one thread only
 };
 
 // The open files, each once. Thread-safe. Bounded: past `most` no more are opened until others go.

@@ -84,7 +84,7 @@ std::vector<Frame> telling_frames(const std::vector<std::string>& kernel_functio
   return out;
 }
 
-std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames) {
+std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames, bool innermost_framed) {
   if (placed.full) {
     return "deeper than the kernel looks: its outermost callers are missing";
   }
@@ -92,7 +92,7 @@ std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames) 
     return "its functions are not known";
   }
   if (std::ranges::any_of(frames, is_root)) {
-    return {};
+    return innermost_framed ? "" : "the direct caller of the innermost function may be missing: that one has no frame";
   }
   return placed.cut ? "callers are missing: code without frame pointers"
                     : "callers may be missing: it does not lead back to where the program begins";

@@ -14,8 +14,9 @@ namespace memcrest {
 // of charging; then the system call, if it is one. Innermost first.
 [[nodiscard]] std::vector<Frame> telling_frames(const std::vector<std::string>& kernel_functions);
 
-// Why callers may be missing; empty: the outermost frame is where a program or a thread begins.
-[[nodiscard]] std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames);
+// Why callers may be missing; empty: the outermost frame is where a program or a thread begins, and the innermost one
+// has a frame of its own.
+[[nodiscard]] std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames, bool innermost_framed);
 
 // What would show more of this stack, for runtimes that are known to need it; empty: nothing.
 [[nodiscard]] std::string hint_for(const std::string& comm, const std::vector<Frame>& frames);

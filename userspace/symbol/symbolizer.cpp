@@ -62,6 +62,7 @@ std::uint64_t hash_of(const ProcessKey& process, const std::vector<std::uint64_t
 // Returns as it is given up, too: what it works on is its own.
 struct Lookup {
   std::vector<FunctionAt> wanted;
+  std::vector<bool> framed;  // in their order
   bool whole = true;
 };
 
@@ -334,7 +335,7 @@ class Symbolizer::Worker {
       named.frames = telling_frames(functions);
       if (placed[i] != nullptr) {
         const auto user = frames_of(*placed[i]);
-        named.gap = gap_of(placed[i]->placed, user);
+        named.gap = gap_of(placed[i]->placed, user, innermost_framed(placed[i]->placed));
         if (auto hint = hint_for(stacks[i].comm, user); !hint.empty() && hints.size() < 4) {
           hints.insert(std::move(hint));
         }
@@ -394,6 +395,9 @@ class Symbolizer::Worker {
         lookup.whole = find_functions(module->debug_file.get(), module->debug_info, lookup.wanted);
       }
       lookup.whole = find_functions(module->file.get(), module->info, lookup.wanted) && lookup.whole;
+      for (const FunctionAt& one : lookup.wanted) {
+        lookup.framed.push_back(!one.name.empty() && begins_with_frame(*module, one.start));
+      }
       return lookup;
     });
     if (!found) {
@@ -402,8 +406,9 @@ class Symbolizer::Worker {
     if (module->names.size() > kMaxNamesOfModule) {
       module->names.clear();
     }
-    for (const FunctionAt& one : found->wanted) {
-      module->names[one.address] = one.name.empty() ? "" : demangle(one.name);
+    for (std::size_t i = 0; i < found->wanted.size(); ++i) {
+      const FunctionAt& one = found->wanted[i];
+      module->names[one.address] = {one.name.empty() ? "" : demangle(one.name), found->framed[i]};
     }
     return found->whole;
   }
@@ -419,13 +424,23 @@ class Symbolizer::Worker {
     return found && found->whole;
   }
 
+  // Of code that is not in a file nothing is known.
+  static bool innermost_framed(const PlacedStack& stack) {
+    if (stack.places.empty() || !stack.places.front().module) {
+      return true;
+    }
+    const auto& names = stack.places.front().module->names;
+    const auto name = names.find(stack.places.front().address);
+    return name != names.end() && name->second.framed;
+  }
+
   std::vector<Frame> frames_of(const Stack& stack) {
     std::vector<Frame> out;
     for (const CodePlace& place : stack.placed.places) {
       Frame frame;
       if (place.module) {
         const auto name = place.module->names.find(place.address);
-        frame.name = name == place.module->names.end() ? "" : name->second;
+        frame.name = name == place.module->names.end() ? "" : name->second.text;
         frame.module = place.module->path;
         frame.build_id = place.module->info.build_id;
         frame.offset = place.address;

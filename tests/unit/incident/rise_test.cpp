@@ -110,5 +110,61 @@ TEST(GrowthLedger, ForgetsAndStopsAtTheEndOfNumbers) {
   EXPECT_TRUE(ledger.since(0).empty());
 }
 
+TEST(GrowthLedger, TellsKindsAndStacks) {
+  GrowthLedger ledger;
+  const TaskInfo a = task(1);
+  const TaskInfo b = task(2);
+  const std::vector<std::uint64_t> user{1, 2, 3};
+  const std::vector<std::uint64_t> kernel{9};
+  const std::vector<std::uint64_t> none;
+  ledger.add(1, {.task = &a, .bytes = 30, .kind = MemoryKind::kAnon, .user_stack = &user, .kernel_stack = &kernel});
+  ledger.add(2, {.task = &a, .bytes = 10, .kind = MemoryKind::kAnon, .user_stack = &user, .kernel_stack = &kernel});
+  ledger.add(3, {.task = &b, .bytes = 20, .kind = MemoryKind::kSlab, .user_stack = &none, .kernel_stack = &kernel});
+  ledger.add(4, {.task = &b, .bytes = 5, .user_stack = &none, .kernel_stack = &none});
+  ledger.add(5, {.bytes = 35});
+  const auto kinds = ledger.kinds_since(0);
+  ASSERT_EQ(kinds.size(), 3U);
+  EXPECT_EQ(kinds[0].kind, MemoryKind::kUnknown);
+  EXPECT_EQ(kinds[0].bytes, 40U);
+  EXPECT_EQ(kinds[1].kind, MemoryKind::kAnon);
+  EXPECT_DOUBLE_EQ(kinds[1].share, 0.4);
+  EXPECT_EQ(kinds[2].bytes, 20U);
+  const auto stacks = ledger.stacks_since(0);
+  ASSERT_EQ(stacks.size(), 3U);
+  EXPECT_EQ(stacks[0].bytes, 40U);
+  EXPECT_EQ(stacks[0].user_stack, user);
+  EXPECT_EQ(stacks[0].process, a.process);
+  EXPECT_EQ(stacks[1].kind, MemoryKind::kSlab);
+  EXPECT_TRUE(stacks[2].kernel_stack.empty());
+  EXPECT_EQ(ledger.total_since(0), 100U);
+  ledger.forget_before(3);
+  EXPECT_EQ(ledger.stacks_since(0).size(), 2U);
+  EXPECT_TRUE(GrowthLedger().kinds_since(0).empty());
+}
+
+TEST(GrowthLedger, KindsAreNotToldWhereNothingIsKnown) {
+  GrowthLedger ledger;
+  const TaskInfo a = task(1);
+  ledger.add(1, {.task = &a, .bytes = 30});
+  EXPECT_TRUE(ledger.kinds_since(0).empty());
+}
+
+TEST(GrowthLedger, ManyDifferentStacksAreBounded) {
+  GrowthLedger ledger;
+  const TaskInfo a = task(1);
+  const std::vector<std::uint64_t> none;
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    const std::vector<std::uint64_t> user{i};
+    ledger.add(i, {.task = &a, .bytes = 1, .kind = MemoryKind::kAnon, .user_stack = &user, .kernel_stack = &none});
+  }
+  EXPECT_LE(ledger.stacks_since(0).size(), 96U);
+  EXPECT_EQ(ledger.kinds_since(0).at(0).bytes, ledger.total_since(0));
+  ledger.forget_before(1'000'000);
+  const std::vector<std::uint64_t> user{7};
+  ledger.add(1'000'001, {.task = &a, .bytes = 1, .user_stack = &user, .kernel_stack = &none});
+  ASSERT_EQ(ledger.stacks_since(0).size(), 1U);
+  EXPECT_EQ(ledger.stacks_since(0)[0].user_stack, user) << "there is room again";
+}
+
 }  // namespace
 }  // namespace memcrest

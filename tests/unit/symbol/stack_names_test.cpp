@@ -39,14 +39,15 @@ TEST(StackNames, OfTheKernelWhatSaysWhy) {
 TEST(StackNames, WhyCallersMayBeMissing) {
   PlacedStack placed;
   placed.places.resize(2);
-  EXPECT_EQ(gap_of(placed, {frame("f"), frame("__libc_start_call_main")}), "");
-  EXPECT_THAT(gap_of(placed, {frame("f"), frame("g")}), HasSubstr("may be missing"));
+  EXPECT_EQ(gap_of(placed, {frame("f"), frame("__libc_start_call_main")}, true), "");
+  EXPECT_THAT(gap_of(placed, {frame("f"), frame("_start")}, false), HasSubstr("direct caller"));
+  EXPECT_THAT(gap_of(placed, {frame("f"), frame("g")}, true), HasSubstr("may be missing"));
   placed.cut = true;
-  EXPECT_THAT(gap_of(placed, {frame("f")}), HasSubstr("without frame pointers"));
-  EXPECT_EQ(gap_of(placed, {frame("f"), frame("_start")}), "") << "what came after it did not matter";
+  EXPECT_THAT(gap_of(placed, {frame("f")}, true), HasSubstr("without frame pointers"));
+  EXPECT_EQ(gap_of(placed, {frame("f"), frame("_start")}, true), "") << "what came after it did not matter";
   placed.full = true;
-  EXPECT_THAT(gap_of(placed, {frame("f")}), HasSubstr("deeper"));
-  EXPECT_THAT(gap_of({}, {}), HasSubstr("not known"));
+  EXPECT_THAT(gap_of(placed, {frame("f")}, true), HasSubstr("deeper"));
+  EXPECT_THAT(gap_of({}, {}, true), HasSubstr("not known"));
 }
 
 TEST(StackNames, WhatToSwitchOn) {
