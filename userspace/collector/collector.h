@@ -33,7 +33,7 @@ struct CollectorSettings {
   Host host;
   std::optional<std::uint64_t> host_memory_bytes;
   std::chrono::milliseconds identity_wait{2500};  // how long an incident waits for its container's name
-  std::chrono::milliseconds stack_wait{1000};     // and for the names of functions
+  std::chrono::milliseconds stack_wait{1500};     // and for the names of functions
   bool stalls_are_seen = false;                   // hooks measure direct reclaim
   bool throttle_is_seen = false;                  // and memory.high
   bool falls_are_seen = false;                    // the charge tier shows memory being given back: no sampling of usage

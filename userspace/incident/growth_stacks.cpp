@@ -23,7 +23,13 @@ using FrameKey = std::tuple<std::string, std::string, std::uint64_t>;
 
 std::vector<FrameKey> key_of(const NamedStack& stack) {
   std::vector<FrameKey> out;
+  // Which kernel function it was makes no other place of it, as long as there is more to tell.
+  const auto in_kernel = [](const Frame& frame) { return frame.module == "[kernel]"; };
+  const bool only_kernel = std::ranges::all_of(stack.frames, in_kernel);
   for (const Frame& frame : stack.frames) {
+    if (in_kernel(frame) && !only_kernel) {
+      continue;
+    }
     out.emplace_back(frame.module, frame.name, frame.name.empty() ? frame.offset : 0);
   }
   return out;

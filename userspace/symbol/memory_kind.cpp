@@ -135,17 +135,23 @@ std::string_view bare(std::string_view name) {
 // Weighs the frames of a stack, innermost first.
 class Judge {
  public:
+  explicit Judge(bool through_interrupts) : through_interrupts_(through_interrupts) {}
+
   // False: nothing further out counts.
   bool take(const KindRule& rule) {
     if (rule.weight > best_.weight) {
       best_ = rule;
     }
-    return !rule.boundary;
+    page_fault_ = page_fault_ || rule.page_fault;
+    return !rule.boundary || (through_interrupts_ && !rule.page_fault && best_.weight == 0);
   }
+  [[nodiscard]] bool page_fault() const { return page_fault_; }
   [[nodiscard]] MemoryKind kind() const { return best_.kind; }
 
  private:
   KindRule best_;
+  bool through_interrupts_;
+  bool page_fault_ = false;
 };
 
 }  // namespace
@@ -154,6 +160,7 @@ std::optional<KindRule> kind_rule(std::string_view function) {
   const std::string_view name = bare(function);
   KindRule out;
   out.boundary = std::ranges::any_of(kBoundaries, [&](std::string_view one) { return fits(one, name); });
+  out.page_fault = name == "handle_mm_fault";
   const auto found = std::ranges::find_if(kTable, [&](const Entry& one) { return fits(one.name, name); });
   if (found != std::end(kTable)) {
     out.kind = found->kind;
@@ -163,7 +170,7 @@ std::optional<KindRule> kind_rule(std::string_view function) {
 }
 
 MemoryKind kind_of(const std::vector<std::string>& functions) {
-  Judge judge;
+  Judge judge(false);
   for (const std::string& function : functions) {
     if (const auto rule = kind_rule(function); rule && !judge.take(*rule)) {
       break;
@@ -193,8 +200,8 @@ KernelKinds KernelKinds::read(const std::string& proc_root) {
   return out;
 }
 
-MemoryKind KernelKinds::kind_of(std::span<const std::uint64_t> stack) const {
-  Judge judge;
+KernelKinds::Judged KernelKinds::judge(std::span<const std::uint64_t> stack, bool through_interrupts) const {
+  Judge judge(through_interrupts);
   for (std::size_t i = 0; i < stack.size(); ++i) {
     // A return address may lie behind the end of a function that never goes on after its last call.
     const std::uint64_t address = stack[i] - (i > 0 && stack[i] > 0 ? 1 : 0);
@@ -206,7 +213,7 @@ MemoryKind KernelKinds::kind_of(std::span<const std::uint64_t> stack) const {
       break;
     }
   }
-  return judge.kind();
+  return {judge.kind(), judge.page_fault()};
 }
 
 }  // namespace memcrest

@@ -18,6 +18,7 @@ struct KindRule {
   MemoryKind kind = MemoryKind::kUnknown;
   int weight = 0;         // the highest wins, of equals the innermost
   bool boundary = false;  // a page fault or an interrupt: what lies further out is what it interrupted
+  bool page_fault = false;
 };
 
 // nullopt: this function says nothing. Suffixes of compilers (".isra.0", ".cold") and "_noprof" do not matter.
@@ -33,7 +34,14 @@ class KernelKinds {
   // One pass over <proc>/kallsyms. Nothing can be told where addresses are hidden from this process.
   [[nodiscard]] static KernelKinds read(const std::string& proc_root);
 
-  [[nodiscard]] MemoryKind kind_of(std::span<const std::uint64_t> stack) const;
+  [[nodiscard]] MemoryKind kind_of(std::span<const std::uint64_t> stack) const { return judge(stack, false).kind; }
+
+  struct Judged {
+    MemoryKind kind = MemoryKind::kUnknown;
+    bool page_fault = false;
+  };
+  // `through_interrupts`: where the interrupt itself tells nothing, what it interrupted counts.
+  [[nodiscard]] Judged judge(std::span<const std::uint64_t> stack, bool through_interrupts) const;
   [[nodiscard]] bool empty() const { return ranges_.empty(); }
 
  private:

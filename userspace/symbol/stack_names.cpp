@@ -34,20 +34,11 @@ bool is_call(const std::string& name) {
 
 // Where programs and threads begin.
 bool is_root(const Frame& frame) {
-  constexpr std::string_view kRoots[] = {"_start",
-                                         "__libc_start",
-                                         "__clone",
-                                         "clone",
-                                         "start_thread",
-                                         "_dl_start",
-                                         "runtime.goexit",
-                                         "_rt0_",
-                                         "runtime.rt0",
-                                         "runtime.mstart",
-                                         "thread_start",
-                                         "runtime.mcall",
-                                         "runtime.systemstack",
-                                         "thread_native_entry"};
+  constexpr std::string_view kRoots[] = {"_start",         "__libc_start",        "__clone",
+                                         "clone",          "start_thread",        "_dl_start",
+                                         "runtime.goexit", "runtime.main",        "_rt0_",
+                                         "runtime.rt0",    "runtime.mstart",      "thread_start",
+                                         "runtime.mcall",  "runtime.systemstack", "thread_native_entry"};
   return std::ranges::any_of(kRoots, [&](std::string_view one) { return frame.name.starts_with(one); });
 }
 

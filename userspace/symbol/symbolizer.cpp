@@ -75,11 +75,15 @@ class Symbolizer::Worker {
         root_(std::move(root)),
         modules_(std::make_shared<ModuleTable>(settings_.max_files, settings_.debug_dirs)),
         patience_(settings_.patience, kMostStuck),
-        thread_([this](const std::stop_token& stop) { run(stop); }) {}
+        placer_([this](const std::stop_token& stop) { place_all(stop); }),
+        namer_([this](const std::stop_token& stop) { name_all(stop); }) {}
 
   ~Worker() {
-    thread_.request_stop();
+    placer_.request_stop();
+    namer_.request_stop();
+    const std::lock_guard lock(mutex_);
     wake_.notify_all();
+    asked_.notify_all();
   }
 
   void seen(const TaskInfo& task, const std::vector<std::uint64_t>& user, const std::vector<std::uint64_t>& kernel) {
@@ -96,8 +100,7 @@ class Symbolizer::Worker {
       ++left_out_;
       return;
     }
-    queue_.push_back({task, user, kernel, {}});
-    wake_.notify_all();
+    push({task, user, kernel, false});
   }
 
   void started(const ProcessKey& process) {
@@ -106,8 +109,7 @@ class Symbolizer::Worker {
     item.task.process = process;
     item.exec = true;
     if (queue_.size() < 2 * settings_.max_queue) {
-      queue_.push_back(std::move(item));
-      wake_.notify_all();
+      push(std::move(item));
     }
   }
 
@@ -120,11 +122,9 @@ class Symbolizer::Worker {
         out.gap = "too many incidents at once: the functions that grew it have no names";
         return out;
       }
-      job = jobs_.emplace(id, Job{stacks, {}, Steady::now(), false}).first;
-      Item item;
-      item.job = id;
-      queue_.push_back(std::move(item));
-      wake_.notify_all();
+      job = jobs_.emplace(id, Job{stacks, {}, Steady::now(), pushed_, false}).first;
+      asks_.push_back(id);
+      asked_.notify_all();
     }
     done_.wait_for(lock, patience, [&] { return job->second.done; });
     if (!job->second.done) {
@@ -139,21 +139,21 @@ class Symbolizer::Worker {
 
   Status status() const {
     const std::lock_guard lock(mutex_);
-    return {modules_->open_files(), processes_known_, stacks_known_, left_out_};
+    return {modules_->open_files(), processes_known_, stacks_.size(), left_out_};
   }
 
  private:
-  struct Item {  // a stack that was seen, a process that runs another program, or an incident to be named
+  struct Item {  // a stack that was seen, or a process that runs another program
     TaskInfo task;
     std::vector<std::uint64_t> user;
     std::vector<std::uint64_t> kernel;
-    std::string job;
     bool exec = false;
   };
   struct Job {
     std::vector<StackGrowth> stacks;
     StackNames names;
     Steady::time_point since;
+    std::uint64_t after = 0;  // items, which may be stacks of this incident, are to be handled first
     bool done = false;
   };
   struct Process {
@@ -165,32 +165,41 @@ class Symbolizer::Worker {
   struct Stack {
     PlacedStack placed;
     std::shared_ptr<Fd> perf_map;
+  };
+  struct KnownStack {
+    std::shared_ptr<const Stack> stack;
     Steady::time_point used;
   };
   using StackKey = std::pair<ProcessKey, std::vector<std::uint64_t>>;
 
-  void run(const std::stop_token& stop) {
+  // Under the lock.
+  void push(Item item) {
+    queue_.push_back(std::move(item));
+    ++pushed_;
+    wake_.notify_all();
+  }
+
+  // In a thread apart from naming: a process that dies soon cannot wait for files to be read.
+  void place_all(const std::stop_token& stop) {
     auto swept = Steady::now();
     std::unique_lock lock(mutex_);
     while (!stop.stop_requested()) {
-      if (queue_.empty()) {
-        wake_.wait_for(lock, kernel_wanted_.empty() ? std::chrono::milliseconds(kSweep) : 200ms,
-                       [&] { return !queue_.empty() || stop.stop_requested(); });
-      }
+      wake_.wait_for(lock, kSweep, [&] { return !queue_.empty() || stop.stop_requested(); });
       if (stop.stop_requested()) {
         break;
       }
-      std::optional<Item> item;
-      if (!queue_.empty()) {
+      const bool some = !queue_.empty();
+      Item item;
+      if (some) {
         item = std::move(queue_.front());
         queue_.pop_front();
       }
       lock.unlock();
       const auto now = Steady::now();
-      if (item) {
-        handle(*item);
-      } else if (!kernel_wanted_.empty() && now - kernel_looked_ > kKernelPause) {
-        name_kernel({kernel_wanted_.begin(), kernel_wanted_.end()});
+      if (some && item.exec) {
+        processes_.erase(item.task.process);
+      } else if (some) {
+        place(item);
       }
       if (now - swept > kSweep) {
         swept = now;
@@ -198,44 +207,70 @@ class Symbolizer::Worker {
       }
       lock.lock();
       processes_known_ = processes_.size();
-      stacks_known_ = stacks_.size();
+      handled_ += some ? 1 : 0;
+      placed_.notify_all();
     }
   }
 
-  void handle(const Item& item) {
-    if (item.exec) {
-      processes_.erase(item.task.process);
-    } else if (!item.job.empty()) {
-      finish(item.job);
-    } else {
-      place(item);
+  void name_all(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    while (!stop.stop_requested()) {
+      asked_.wait_for(lock, kernel_wanted_.empty() ? std::chrono::milliseconds(kSweep) : 200ms,
+                      [&] { return !asks_.empty() || stop.stop_requested(); });
+      if (stop.stop_requested()) {
+        break;
+      }
+      std::optional<std::string> id;
+      if (!asks_.empty()) {
+        id = std::move(asks_.front());
+        asks_.pop_front();
+        if (const auto job = jobs_.find(*id); job != jobs_.end()) {
+          const std::uint64_t after = job->second.after;
+          placed_.wait_for(lock, settings_.job_time, [&] { return handled_ >= after || stop.stop_requested(); });
+        }
+      }
+      const std::vector<std::uint64_t> wanted(kernel_wanted_.begin(), kernel_wanted_.end());
+      lock.unlock();
+      if (id) {
+        finish(*id);
+      } else if (!wanted.empty() && Steady::now() - kernel_looked_ > kKernelPause) {
+        name_kernel(wanted);
+      }
+      lock.lock();
     }
   }
 
   // While the process lives: afterwards nothing tells where its code came from.
   void place(const Item& item) {
-    for (const std::uint64_t address : item.kernel) {
-      if (!kernel_names_.contains(address) && kernel_wanted_.size() < kMaxKernelNames) {
-        kernel_wanted_.insert(address);
+    const auto now = Steady::now();
+    StackKey key{item.task.process, item.user};
+    {
+      const std::lock_guard lock(mutex_);
+      for (const std::uint64_t address : item.kernel) {
+        if (kernel_wanted_.size() < kMaxKernelNames) {
+          kernel_wanted_.insert(address);
+        }
+      }
+      if (const auto known = stacks_.find(key); known != stacks_.end()) {
+        known->second.used = now;
+        return;
       }
     }
     if (item.user.empty()) {
       return;
     }
-    const auto now = Steady::now();
-    StackKey key{item.task.process, item.user};
-    if (const auto known = stacks_.find(key); known != stacks_.end()) {
-      known->second.used = now;
-      return;
-    }
     const Process* process = process_of(item, now);
-    if (process == nullptr || stacks_.size() >= settings_.max_stacks) {
-      const std::lock_guard lock(mutex_);
+    std::shared_ptr<const Stack> stack;
+    if (process != nullptr) {
+      stack =
+          std::make_shared<const Stack>(Stack{place_stack(process->code, item.user, kDeepest), process->code.perf_map});
+    }
+    const std::lock_guard lock(mutex_);
+    if (!stack || stacks_.size() >= settings_.max_stacks) {
       ++left_out_;
       return;
     }
-    stacks_.emplace(std::move(key),
-                    Stack{place_stack(process->code, item.user, kDeepest), process->code.perf_map, now});
+    stacks_.emplace(std::move(key), KnownStack{std::move(stack), now});
   }
 
   const Process* process_of(const Item& item, Steady::time_point now) {
@@ -270,7 +305,20 @@ class Symbolizer::Worker {
     return &process;
   }
 
-  void name_kernel(const std::vector<std::uint64_t>& addresses) {
+  void name_kernel(const std::vector<std::uint64_t>& wanted) {
+    std::vector<std::uint64_t> addresses;
+    std::ranges::copy_if(wanted, std::back_inserter(addresses),
+                         [&](std::uint64_t one) { return !kernel_names_.contains(one); });
+    if (!addresses.empty()) {
+      look_up_kernel(addresses);
+    }
+    const std::lock_guard lock(mutex_);
+    for (const std::uint64_t one : wanted) {
+      kernel_wanted_.erase(one);
+    }
+  }
+
+  void look_up_kernel(const std::vector<std::uint64_t>& addresses) {
     if (kernel_names_.size() + addresses.size() > kMaxKernelNames) {
       kernel_names_.clear();
     }
@@ -282,7 +330,6 @@ class Symbolizer::Worker {
     const auto names = kernel_function_names(root_.proc, calls);
     for (std::size_t i = 0; i < addresses.size(); ++i) {
       kernel_names_[addresses[i]] = names[i];
-      kernel_wanted_.erase(addresses[i]);
     }
     kernel_looked_ = Steady::now();
   }
@@ -308,11 +355,14 @@ class Symbolizer::Worker {
 
   StackNames names_of(const std::vector<StackGrowth>& stacks) {
     const auto until = Steady::now() + settings_.job_time;
-    std::vector<const Stack*> placed;
+    std::vector<std::shared_ptr<const Stack>> placed;
     std::set<std::uint64_t> kernel;
     for (const StackGrowth& one : stacks) {
-      const auto found = stacks_.find({one.process, one.user_stack});
-      placed.push_back(found == stacks_.end() ? nullptr : &found->second);
+      {
+        const std::lock_guard lock(mutex_);
+        const auto found = stacks_.find({one.process, one.user_stack});
+        placed.push_back(found == stacks_.end() ? nullptr : found->second.stack);
+      }
       for (const std::uint64_t address : one.kernel_stack) {
         if (!kernel_names_.contains(address)) {
           kernel.insert(address);
@@ -320,11 +370,12 @@ class Symbolizer::Worker {
       }
     }
     if (!kernel.empty()) {
-      name_kernel({kernel.begin(), kernel.end()});
+      look_up_kernel({kernel.begin(), kernel.end()});
     }
     const bool whole = name_modules(placed, until);
     StackNames out;
     std::set<std::string> hints;
+    bool jit_named = false;
     std::size_t missing = 0;
     for (std::size_t i = 0; i < stacks.size(); ++i) {
       NamedStack named;
@@ -336,6 +387,8 @@ class Symbolizer::Worker {
       if (placed[i] != nullptr) {
         const auto user = frames_of(*placed[i]);
         named.gap = gap_of(placed[i]->placed, user, innermost_framed(placed[i]->placed));
+        jit_named = jit_named || std::ranges::any_of(
+                                     user, [](const Frame& one) { return one.module == "[jit]" && !one.name.empty(); });
         if (auto hint = hint_for(stacks[i].comm, user); !hint.empty() && hints.size() < 4) {
           hints.insert(std::move(hint));
         }
@@ -346,7 +399,9 @@ class Symbolizer::Worker {
       }
       out.stacks.push_back(std::move(named));
     }
-    out.hints.assign(hints.begin(), hints.end());
+    if (!jit_named) {  // what is switched on already need not be told
+      out.hints.assign(hints.begin(), hints.end());
+    }
     if (!whole) {
       out.gap = "some functions have no names: the files took too long to read, or were too large";
     } else if (missing > 0) {
@@ -356,10 +411,10 @@ class Symbolizer::Worker {
   }
 
   // Each file once, whatever the number of stacks.
-  bool name_modules(const std::vector<const Stack*>& stacks, Steady::time_point until) {
+  bool name_modules(const std::vector<std::shared_ptr<const Stack>>& stacks, Steady::time_point until) {
     std::map<Module*, std::pair<std::shared_ptr<Module>, std::set<std::uint64_t>>> wanted;
     std::map<const Fd*, std::pair<std::shared_ptr<Fd>, std::set<std::uint64_t>>> jit;
-    for (const Stack* stack : stacks) {
+    for (const auto& stack : stacks) {
       for (const CodePlace& place : stack != nullptr ? stack->placed.places : std::vector<CodePlace>()) {
         if (place.module && !place.module->names.contains(place.address)) {
           wanted[place.module.get()].first = place.module;
@@ -455,9 +510,9 @@ class Symbolizer::Worker {
   }
 
   void sweep(Steady::time_point now) {
-    std::erase_if(stacks_, [&](const auto& one) { return now - one.second.used > settings_.keep; });
     std::erase_if(processes_, [&](const auto& one) { return now - one.second.used > settings_.keep; });
     const std::lock_guard lock(mutex_);
+    std::erase_if(stacks_, [&](const auto& one) { return now - one.second.used > settings_.keep; });
     std::erase_if(jobs_, [&](const auto& one) { return one.second.done && now - one.second.since > kUnclaimed; });
   }
 
@@ -470,24 +525,31 @@ class Symbolizer::Worker {
   std::unordered_set<std::uint64_t> sent_;
   Steady::time_point sent_since_{};
 
-  mutable std::mutex mutex_;  // for what follows
-  std::condition_variable wake_;
-  std::condition_variable done_;
+  mutable std::mutex mutex_;        // for what follows
+  std::condition_variable wake_;    // the placer
+  std::condition_variable asked_;   // the namer
+  std::condition_variable placed_;  // the namer, which waits for the placer
+  std::condition_variable done_;    // who asked
   std::deque<Item> queue_;
+  std::uint64_t pushed_ = 0;
+  std::uint64_t handled_ = 0;
+  std::map<StackKey, KnownStack> stacks_;
+  std::set<std::uint64_t> kernel_wanted_;
+  std::deque<std::string> asks_;
   std::map<std::string, Job> jobs_;
   std::uint64_t left_out_ = 0;
   std::size_t processes_known_ = 0;
-  std::size_t stacks_known_ = 0;
 
-  // Of the worker's thread.
+  // Of the placer.
   std::map<ProcessKey, Process> processes_;
-  std::map<StackKey, Stack> stacks_;
+
+  // Of the namer.
   std::unordered_map<std::uint64_t, std::string> kernel_names_;
-  std::set<std::uint64_t> kernel_wanted_;
   Steady::time_point kernel_looked_{};
   std::map<std::pair<const Fd*, std::uint64_t>, std::string> jit_names_;  // of the incident at hand
 
-  std::jthread thread_;  // last: it uses all of the above
+  std::jthread placer_;  // last: they use all of the above
+  std::jthread namer_;
 };
 
 Symbolizer::Symbolizer(SymbolizerSettings settings, SystemRoot root)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives names to stacks, in a thread of its own. Each stack is turned into places in files when it is first seen, while
+// Gives names to stacks, in threads of its own. Each stack is turned into places in files when it is first seen, while
 // its process lives; names are looked up only when an incident asks for them. Everything is bounded, and what had to be
 // left out is counted and told with the incident.
 #pragma once

@@ -19,7 +19,7 @@ constexpr double kLeastShare = 0.01;
 constexpr std::size_t kOuter = 2;
 constexpr std::size_t kInner = 4;
 constexpr std::size_t kLongestName = 48;
-constexpr std::string_view kArrow = " → ";
+constexpr std::string_view kArrow = "→ ";
 
 const char* words_of(MemoryKind kind) {
   switch (kind) {
@@ -69,9 +69,10 @@ bool is_start(const Frame& frame) {
                                           "runtime.goexit",
                                           "runtime.main",
                                           "std::rt::",
-                                          "__rust_begin_short_backtrace",
+
                                           "std::sys_common::backtrace::"};
-  return std::ranges::any_of(kStarts, [&](std::string_view one) { return frame.name.starts_with(one); });
+  return frame.name.contains("__rust_begin_short_backtrace") ||
+         std::ranges::any_of(kStarts, [&](std::string_view one) { return frame.name.starts_with(one); });
 }
 
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
@@ -84,6 +85,11 @@ std::string without_arguments(const std::string& name) {
   for (std::size_t i = 0; i < name.size(); ++i) {
     const char c = name[i];
     const std::string_view rest = std::string_view(name).substr(i);
+    constexpr std::string_view kNoName = "(anonymous namespace)::";
+    if (depth == 0 && rest.starts_with(kNoName) && !out.empty()) {
+      i += kNoName.size() - 1;
+      continue;
+    }
     const bool in_operator = out.ends_with("operator") || out.ends_with("operator<") || out.ends_with("operator-");
     if (depth == 0 && (rest.starts_with("(anonymous namespace)") || rest.starts_with("{closure"))) {
       const std::size_t end = name.find(c == '(' ? ')' : '}', i);
@@ -144,10 +150,10 @@ std::vector<std::string> folded(const GrowthStack& stack) {
 void put_stack(Layout& page, const GrowthStack& stack) {
   page.row("");
   page.piece("", percent(stack.share));
-  std::string_view joiner = kGap;
+  bool first = true;
   for (const std::string& function : folded(stack)) {
-    page.piece(joiner, function);
-    joiner = kArrow;
+    page.piece(first ? kGap : " ", first ? function : std::string(kArrow) + function);
+    first = false;
   }
   page.piece(kGap, std::string("[") + words_of(stack.kind) + "]", Tone::kDim);
 }

@@ -145,5 +145,54 @@ TEST_F(WithKallsyms, HiddenAddressesTellNothing) {
   EXPECT_EQ(kinds.kind_of(std::vector<std::uint64_t>{0, 1}), MemoryKind::kUnknown);
 }
 
+// Hands out what it was given, once.
+class Given final : public EventSource {
+ public:
+  explicit Given(std::vector<Event> events) : events_(std::move(events)) {}
+  Status poll(std::chrono::milliseconds /*timeout*/, std::vector<Event>& out) override {
+    out.insert(out.end(), events_.begin(), events_.end());
+    events_.clear();
+    return Status::kEnd;
+  }
+  [[nodiscard]] LossCount loss() const override { return {}; }
+
+ private:
+  std::vector<Event> events_;
+};
+
+TEST_F(WithKallsyms, ThePageTableThatComesWithPagesIsNoKindOfItsOwn) {
+  const KernelKinds kinds = read(
+      "ffffffff81000000 T _stext\nffffffff81000100 T do_anonymous_page\nffffffff81000200 T pte_alloc_one\n"
+      "ffffffff81000300 T handle_mm_fault\nffffffff81000400 T handle_softirqs\nffffffff81000500 T load_msg\n"
+      "ffffffff81000600 T _etext\n");
+  const std::vector<std::uint64_t> anon{0xffffffff81000110, 0xffffffff81000310};
+  const std::vector<std::uint64_t> table{0xffffffff81000210, 0xffffffff81000110, 0xffffffff81000310};
+  const std::vector<std::uint64_t> interrupt{0xffffffff81000510, 0xffffffff81000410, 0xffffffff81000110,
+                                             0xffffffff81000310};
+  std::vector<Event> events;
+  for (const auto& stack : {table, table, anon, table, table, anon, interrupt}) {
+    StepEvent step;
+    step.up = true;
+    step.kernel_stack = stack;
+    events.emplace_back(step);
+  }
+  const auto kinds_seen = [&](bool batched) {
+    Given given(events);
+    KindSource source(given, kinds, batched);
+    std::vector<Event> out;
+    EXPECT_EQ(source.poll(std::chrono::milliseconds(0), out), EventSource::Status::kEnd);
+    std::vector<MemoryKind> seen;
+    for (const Event& one : out) {
+      seen.push_back(std::get<StepEvent>(one).kind);
+    }
+    return seen;
+  };
+  using enum MemoryKind;
+  EXPECT_THAT(kinds_seen(true),
+              testing::ElementsAre(kPageTables, kPageTables, kAnon, kAnon, kPageTables, kAnon, kAnon));
+  EXPECT_THAT(kinds_seen(false),
+              testing::ElementsAre(kPageTables, kPageTables, kAnon, kPageTables, kPageTables, kAnon, kUnknown));
+}
+
 }  // namespace
 }  // namespace memcrest
