@@ -13,6 +13,7 @@
 #include "util/fd.h"
 
 // In this program's symbol table by this name.
+extern "C" const char __executable_start;  // NOLINT(bugprone-reserved-identifier): the linker's
 extern "C" __attribute__((noinline)) int memcrest_test_function(int x) { return x + 1; }
 
 namespace memcrest {
@@ -96,8 +97,7 @@ TEST(ElfFile, ReadsItself) {
   ASSERT_FALSE(info->segments.empty());
   // Find the function by its own code.
   const auto address = reinterpret_cast<std::uint64_t>(&memcrest_test_function);
-  extern char executable_start __asm__("__executable_start");
-  const auto base = reinterpret_cast<std::uint64_t>(&executable_start);
+  const auto base = reinterpret_cast<std::uint64_t>(&__executable_start);
   EXPECT_THAT(names_at(self.get(), *info, {address - base}), testing::ElementsAre("memcrest_test_function"));
 }
 
