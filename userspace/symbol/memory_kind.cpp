@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <unordered_map>
 
 #include "util/kernel_symbols.h"
 
@@ -157,14 +158,26 @@ class Judge {
 }  // namespace
 
 std::optional<KindRule> kind_rule(std::string_view function) {
+  // Asked for each of the kernel's functions: those that are named whole are found at once.
+  static const auto whole = [] {
+    std::unordered_map<std::string_view, const Entry*> out;
+    for (const Entry& one : kTable) {
+      out.emplace(one.name, &one);
+    }
+    return out;
+  }();
   const std::string_view name = bare(function);
   KindRule out;
   out.boundary = std::ranges::any_of(kBoundaries, [&](std::string_view one) { return fits(one, name); });
   out.page_fault = name == "handle_mm_fault";
-  const auto found = std::ranges::find_if(kTable, [&](const Entry& one) { return fits(one.name, name); });
-  if (found != std::end(kTable)) {
-    out.kind = found->kind;
-    out.weight = found->weight;
+  const auto found = whole.find(name);
+  const Entry* entry = found == whole.end() ? nullptr : found->second;
+  for (const Entry& one : kTable) {
+    entry = entry == nullptr && one.name.ends_with('*') && fits(one.name, name) ? &one : entry;
+  }
+  if (entry != nullptr) {
+    out.kind = entry->kind;
+    out.weight = entry->weight;
   }
   return out.boundary || out.weight > 0 ? std::optional(out) : std::nullopt;
 }
