@@ -23,12 +23,19 @@ packages() {
   done
 }
 
+# Whether an installed package stands for one of this name, as a nodejs from elsewhere does for npm.
+is_provided() {
+  # shellcheck disable=SC2016
+  dpkg-query -W -f='${db:Status-Status}, ${Provides}\n' 2>/dev/null | sed -n 's/^installed, //p' | tr ',' '\n' |
+    awk -v name="$1" '$1 == name { found = 1 } END { exit !found }'
+}
+
 missing_packages() {
   for package in $(packages "$@"); do
     # shellcheck disable=SC2016
     case $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) in
       installed) ;;
-      *) printf '%s\n' "$package" ;;
+      *) is_provided "$package" || printf '%s\n' "$package" ;;
     esac
   done
 }

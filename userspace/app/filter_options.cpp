@@ -46,4 +46,31 @@ void add_filter(CLI::App& verb, ContainerFilter& filter) {
       "Only of this one: docker, containerd, cri-o, podman, lxc, systemd, none", parse_runtime);
 }
 
+std::string describe(const ContainerFilter& filter) {
+  std::string out;
+  const auto word = [&](const char* option, const std::string& value) {
+    out += (out.empty() ? "" : " ") + std::string(option) + (value.empty() ? "" : " " + value);
+  };
+  const auto words = [&](const char* option, const std::vector<std::string>& values) {
+    for (const std::string& value : values) {
+      word(option, value);
+    }
+  };
+  words("--container", filter.containers);
+  words("--pod", filter.pods);
+  words("--namespace", filter.namespaces);
+  for (const LabelFilter& label : filter.labels) {
+    word("--label", label.key + (label.value ? "=" + *label.value : ""));
+  }
+  words("--image", filter.images);
+  words("--cgroup", filter.cgroups);
+  for (const Runtime runtime : filter.runtimes) {
+    word("--runtime", to_string(runtime));
+  }
+  if (filter.containers_only) {
+    word("--containers-only", "");
+  }
+  return out;
+}
+
 }  // namespace memcrest

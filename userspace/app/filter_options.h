@@ -2,6 +2,8 @@
 // The options by which all verbs choose containers.
 #pragma once
 
+#include <string>
+
 #include "identity/container_filter.h"
 
 namespace CLI {
@@ -13,5 +15,8 @@ namespace memcrest {
 // Adds --container, --pod, --namespace, --label, --image, --cgroup and --runtime to a verb. `filter` must outlive the
 // parsing.
 void add_filter(CLI::App& verb, ContainerFilter& filter);
+
+// The filter as one would type it; empty: it lets all through.
+[[nodiscard]] std::string describe(const ContainerFilter& filter);
 
 }  // namespace memcrest

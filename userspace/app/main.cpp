@@ -44,6 +44,8 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
       return memcrest::watch(options.record);
     case Verb::kReplay:
       return memcrest::replay(options.replay);
+    case Verb::kExport:
+      return memcrest::export_recording(options.exporting);
     case Verb::kRun:
       return memcrest::run(options.run, *signals);
     case Verb::kPs:

@@ -134,6 +134,36 @@ void check_trace(const TraceOptions& trace) {
   }
 }
 
+constexpr auto kYear = std::chrono::hours(24 * 365);
+
+// `group`: of the help. Files that end are removed by these, the oldest first.
+void add_retention(CLI::App& verb, Retention& retention, const std::string& group) {
+  verb.add_option("--keep-count", retention.max_count, "Keep so many recordings that have ended")
+      ->type_name("N")
+      ->group(group);
+  add_size(verb, "--keep-size", retention.max_bytes, 1U << 20U, kMaxSize, "Keep recordings of so much in all")
+      ->group(group);
+  add_duration(verb, "--keep-age", retention.max_age, std::chrono::minutes(1), kYear, "Keep recordings for so long")
+      ->group(group);
+}
+
+void add_flight(CLI::App& verb, RecordOptions& options) {
+  using namespace std::chrono_literals;
+  const std::string group = "Flight recorder";
+  verb.add_option("--flight-recorder", options.directory,
+                  "Keep the last seconds in memory, and record the time around each OOM into this directory")
+      ->type_name("DIR")
+      ->group(group)
+      ->each([&options](const std::string&) { options.flight = true; });
+  add_duration(verb, "--flight-before", options.excerpts.before, 1s, 1h, "Time before it (default: 30s)")->group(group);
+  add_duration(verb, "--flight-after", options.excerpts.after, 1s, 1h, "Time after it (default: 10s)")->group(group);
+  add_size(verb, "--flight-memory", options.excerpts.max_bytes, 64U << 10U, 4ULL << 30U,
+           "Memory for what may be wanted (default: 8 MiB)")
+      ->group(group);
+  verb.add_flag("--flight-bursts", options.excerpts.bursts, "Record the time around bursts as well")->group(group);
+  add_retention(verb, options.retention, group);
+}
+
 CLI::App* add_watch(CLI::App& app, WatchOptions& options) {
   CLI::App* verb = app.add_subcommand("watch", "Print each OOM kill and each burst of memory the moment it happens");
   verb->add_flag("--json", options.json, "One JSON object per incident on stdout (docs/incident.md)");
@@ -152,33 +182,82 @@ CLI::App* add_watch(CLI::App& app, WatchOptions& options) {
           },
           "At the end, exit with code 4 if one was seen (oom: a kill; burst: either)")
       ->type_name("oom|burst");
+  add_flight(*verb, options.record);
   add_trace(*verb, options.trace);
   verb->footer(
       "Examples:\n"
       "  memcrest watch\n"
       "  memcrest watch --container web --json > incidents.jsonl\n"
+      "  memcrest watch --flight-recorder /var/lib/memcrest --keep-count 100\n"
       "  memcrest watch --duration 10m --fail-on oom");
   return verb;
 }
 
-CLI::App* add_record(CLI::App& app, WatchOptions& options) {
+CLI::App* add_record(CLI::App& app, WatchOptions& options, std::vector<std::string>& command) {
+  using namespace std::chrono_literals;
   options.silent = true;
-  CLI::App* verb = app.add_subcommand("record", "Write all that is seen, and what is found, into one file");
-  verb->add_option("--output,-o", options.record.path, "The recording, an SQLite file (docs/recording.md); a new one")
-      ->type_name("FILE")
-      ->required();
-  add_size(*verb, "--max-size", options.record.max_bytes, 1U << 20U, kMaxSize,
-           "Stop recording at this size (default: when 256 MiB of the disk are left)");
-  add_duration(*verb, "--duration", options.duration, std::chrono::milliseconds(1), std::chrono::hours(24 * 365),
-               "Stop after this time");
+  CLI::App* verb = app.add_subcommand("record", "Write all that is seen, and what is found, into a file");
+  auto* file = verb->add_option("--output,-o", options.record.path,
+                                "The recording, an SQLite file (docs/recording.md); a new one")
+                   ->type_name("FILE");
+  auto* directory = verb->add_option("--directory", options.record.directory,
+                                     "Instead: recordings that follow each other in this directory")
+                        ->type_name("DIR");
+  file->excludes(directory);
+  add_size(*verb, "--max-size", options.record.rotation.max_bytes, 1U << 20U, kMaxSize,
+           "Stop at this size, or begin the next file (default: none)");
+  add_size(*verb, "--min-free", options.record.rotation.file.min_free_bytes, 0, kMaxSize,
+           "Stop when less of the disk is left (default: 256 MiB)");
+  add_duration(*verb, "--max-time", options.record.rotation.max_age, 1s, kYear, "Begin the next file after this time")
+      ->needs(directory);
+  add_retention(*verb, options.record.retention, "Directory");
+  add_duration(*verb, "--duration", options.duration, std::chrono::milliseconds(1), kYear, "Stop after this time");
+  add_filter(*verb, options.filter);
+  verb->add_flag("--containers-only", options.filter.containers_only, "Leave out cgroups that are no container")
+      ->group("Containers");
+  verb->add_option("command", command, "After --: run this in a cgroup of its own, as run does, and record that alone");
+  verb->positionals_at_end();
   add_trace(*verb, options.trace);
   verb->footer(
       "Written once a second: what is older than that survives the death of memcrest and of the machine.\n"
       "Examples:\n"
-      "  memcrest record -o night.memcrest --duration 8h --max-size 2g\n"
-      "  memcrest replay night.memcrest\n"
-      "  sqlite3 night.memcrest 'SELECT id, container_name FROM incidents'");
+      "  memcrest record -o night.db --duration 8h --max-size 2g\n"
+      "  memcrest record -o build.db -- make -j8\n"
+      "  memcrest record --directory /var/lib/memcrest --max-time 1h --keep-age 7d --container 'web*'\n"
+      "  memcrest replay night.db\n"
+      "  sqlite3 night.db 'SELECT id, container_name FROM incidents'");
   return verb;
+}
+
+// Both ways of recording, after the whole line is known.
+void check_record(const CLI::App& verb, Options& options, const std::vector<std::string>& command) {
+  RecordOptions& record = options.record.record;
+  if (!verb.parsed()) {
+    return;
+  }
+  if (record.path.empty() && record.directory.empty()) {
+    throw CLI::ValidationError("record", "--output FILE or --directory DIR is needed");
+  }
+  const Retention& keep = record.retention;
+  const bool kept = keep.max_count != 0 || keep.max_bytes != 0 || keep.max_age.count() != 0;
+  if (kept && record.directory.empty()) {
+    throw CLI::ValidationError("record", "--keep-count, --keep-size and --keep-age are for --directory");
+  }
+  record.filter = describe(options.record.filter);
+  if (command.empty()) {
+    if (!record.filter.empty()) {
+      record.wanted = [filter = options.record.filter](const CgroupRef& cgroup, const Container& container) {
+        return matches(filter, container, cgroup.path);
+      };
+    }
+    return;
+  }
+  if (!record.directory.empty() || !record.filter.empty() || options.record.duration) {
+    throw CLI::ValidationError("record", "a command is recorded alone, until it ends: with --output, and no filter");
+  }
+  options.run.trace = options.record.trace;
+  options.run.record = record;
+  options.run.command = command;
 }
 
 CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
@@ -262,8 +341,10 @@ ParsedOptions parse_options(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "memcrest " MEMCREST_VERSION);
   const CLI::App* watch = add_watch(app, options.watch);
-  const CLI::App* record = add_record(app, options.record);
+  std::vector<std::string> command;
+  const CLI::App* record = add_record(app, options.record, command);
   const CLI::App* replay = add_replay(app, options.replay);
+  const CLI::App* exporting = add_export(app, options.exporting);
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* ps = add_ps(app, options.ps);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
@@ -281,6 +362,10 @@ ParsedOptions parse_options(int argc, char** argv) {
     check_trace(options.watch.trace);
     check_trace(options.record.trace);
     check_trace(options.run.trace);
+    check_record(*record, options, command);
+    if (exporting->parsed()) {
+      check_export(options.exporting);
+    }
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
       return {std::nullopt, app.exit(error)};
@@ -297,9 +382,11 @@ ParsedOptions parse_options(int argc, char** argv) {
   if (watch->parsed()) {
     options.verb = Verb::kWatch;
   } else if (record->parsed()) {
-    options.verb = Verb::kRecord;
+    options.verb = command.empty() ? Verb::kRecord : Verb::kRun;
   } else if (replay->parsed()) {
     options.verb = Verb::kReplay;
+  } else if (exporting->parsed()) {
+    options.verb = Verb::kExport;
   } else if (run->parsed()) {
     options.verb = Verb::kRun;
   } else if (ps->parsed()) {

@@ -8,9 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "app/export_options.h"
 #include "app/identity_options.h"
 #include "collector/cgroup_list.h"
 #include "identity/container_filter.h"
+#include "store/filtered_recording.h"
+#include "store/flight_recorder.h"
+#include "store/rotating_recording.h"
 #include "util/redact.h"
 
 namespace memcrest {
@@ -32,10 +36,16 @@ struct TraceOptions {
 
 enum class FailOn { kNothing, kOom, kBurst };
 
-// A recording to be made beside; empty path: none.
+// A recording to be made beside: one file, or files in a directory. Neither: none.
 struct RecordOptions {
   std::string path;
-  std::uint64_t max_bytes = 0;
+  std::string directory;
+  bool flight = false;  // in the directory: only the time around incidents
+  RotationSettings rotation;
+  Retention retention;
+  FlightSettings excerpts;
+  FilteredRecording::Wanted wanted;  // unset: all of it
+  std::string filter;                // the same in words
 };
 
 struct WatchOptions {
@@ -50,6 +60,7 @@ struct WatchOptions {
 
 struct RunOptions {
   TraceOptions trace;
+  RecordOptions record;  // of what happens in the command's cgroup
   bool json = false;
   std::string output;  // file for the report; empty: standard error
   std::optional<std::uint64_t> memory_bytes;
@@ -78,13 +89,14 @@ struct ReplayOptions {
   ContainerFilter filter;
 };
 
-enum class Verb { kWatch, kRecord, kReplay, kRun, kPs, kCheck, kVersion };
+enum class Verb { kWatch, kRecord, kReplay, kExport, kRun, kPs, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
   WatchOptions watch;
   WatchOptions record;
   ReplayOptions replay;
+  ExportOptions exporting;
   RunOptions run;
   PsOptions ps;
   CheckOptions check;

@@ -66,6 +66,12 @@ void ReplayVerb::summary(const RecordingReader& reader, const Replay& replay, co
   } else if (meta.at("ended") != "whole") {
     spdlog::warn("the recording ended early: {}", escape_terminal(meta.at("ended")));
   }
+  if (meta.contains("continues")) {
+    spdlog::warn("it continues {}: what began there may look different here", escape_terminal(meta.at("continues")));
+  }
+  if (meta.contains("filter")) {
+    spdlog::info("it holds what matches: {}", escape_terminal(meta.at("filter")));
+  }
   if (meta.contains("unrecorded")) {
     spdlog::warn("{} items were left out of the recording", escape_terminal(meta.at("unrecorded")));
   }
@@ -79,6 +85,11 @@ int ReplayVerb::run() {
   auto reader = RecordingReader::open(options_.path);
   if (!reader) {
     return fail(reader.error());
+  }
+  if (reader->meta().contains("excerpt_before_ns")) {
+    return fail({"replay", options_.path, 0,
+                 "it holds only the time around incidents, too little to find them again; they are in it: "
+                 "memcrest report"});
   }
   const auto settings = settings_of(reader->meta());
   if (!settings) {

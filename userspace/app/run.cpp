@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "app/exit_codes.h"
+#include "app/recording_text.h"
 #include "app/run_cgroup.h"
 #include "app/run_report.h"
 #include "app/session.h"
@@ -55,6 +56,7 @@ class Follower {
   // After stop().
   [[nodiscard]] std::uint64_t highest_seen() const { return highest_; }
   [[nodiscard]] std::optional<std::uint64_t> needed_seen() const { return needed_; }
+  [[nodiscard]] const Result<void>& finished() const { return finished_; }
 
  private:
   void work() {
@@ -75,7 +77,7 @@ class Follower {
       ignore_result(session_->collector().turn(kLook));
     }
     if (session_ != nullptr) {
-      ignore_result(session_->finish());
+      finished_ = session_->finish();
     }
   }
 
@@ -93,6 +95,7 @@ class Follower {
   std::atomic<bool> stopping_{false};
   std::uint64_t highest_ = 0;
   std::optional<std::uint64_t> needed_;
+  Result<void> finished_;
   std::thread thread_;
 };
 
@@ -111,6 +114,15 @@ bool write_all(int fd, const std::string& text) {
     done += put > 0 ? static_cast<std::size_t>(put) : 0;
   }
   return true;
+}
+
+void tell_recording(const Session& session, const Result<void>& finished) {
+  if (const auto status = session.recording()) {
+    if (!finished) {
+      spdlog::error("the recording could not be ended: {}", escape_terminal(finished.error().message()));
+    }
+    describe_recording(*status);
+  }
 }
 
 int failed(const Error& error) {
@@ -143,8 +155,13 @@ int run(const RunOptions& options, RunSignals& signals) {
   }
   signal(SIGPIPE, SIG_IGN);
 
+  RecordOptions record = options.record;
+  if (!record.path.empty()) {
+    record.wanted = [&](const CgroupRef& one, const Container&) { return is_inside(one.path, cgroup->path()); };
+    record.filter = "--cgroup " + cgroup->path();
+  }
   std::mutex mutex;
-  auto session = Session::open(options.trace, *tree, [&](const Incident& incident) {
+  const auto tell = [&](const Incident& incident) {
     const std::lock_guard lock(mutex);
     if (!is_inside(incident.cgroup.path, cgroup->path())) {
       return;
@@ -159,8 +176,10 @@ int run(const RunOptions& options, RunSignals& signals) {
       return;
     }
     report.incidents.push_back(incident);
-  });
-  if (!session && session.error().exit_code == kExitUsage) {
+  };
+  auto session = Session::open(options.trace, *tree, tell, record);
+  // A recording that was asked for and cannot be made is no reason to run without it.
+  if (!session && (session.error().exit_code == kExitUsage || !record.path.empty())) {
     ignore_result(cgroup->remove());
     return failed(session.error().error);
   }
@@ -189,6 +208,7 @@ int run(const RunOptions& options, RunSignals& signals) {
   if (session) {
     report.tiers = describe_tiers((*session)->features());
     report.loss = (*session)->collector().loss();
+    tell_recording(**session, follower.finished());
   }
   const auto removed = cgroup->remove();
   if (!removed) {

@@ -237,29 +237,51 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   return out;
 }
 
+Result<std::unique_ptr<RecordingSink>> Session::open_recording(const RecordOptions& options,
+                                                               std::map<std::string, std::string> meta) {
+  if (!options.path.empty()) {
+    RecordingSettings file = options.rotation.file;
+    file.max_bytes = options.rotation.max_bytes;
+    return RecordingWriter::create(options.path, file, meta);
+  }
+  auto directory = RecordingDirectory::open(options.directory, options.retention);
+  if (!directory) {
+    return std::unexpected(directory.error());
+  }
+  if (options.flight) {
+    return std::make_unique<FlightRecorder>(std::move(*directory), options.excerpts, std::move(meta));
+  }
+  return RotatingRecording::create(std::move(*directory), options.rotation, std::move(meta), around_->now());
+}
+
 std::expected<void, Session::Failure> Session::record(const RecordOptions& options, const CollectorSettings& settings) {
-  if (options.path.empty()) {
+  if (options.path.empty() && options.directory.empty()) {
     return {};
   }
-  RecordingSettings recording;
-  recording.max_bytes = options.max_bytes;
-  auto writer = RecordingWriter::create(options.path, recording, meta_of(settings));
-  if (!writer) {
-    return std::unexpected(Failure{writer.error(), kExitFailure});
+  auto meta = meta_of(settings);
+  if (!options.filter.empty()) {
+    meta["filter"] = options.filter;
   }
-  writer_ = std::move(*writer);
-  recording_source_ = std::make_unique<RecordingSource>(*source_, *writer_);
-  recording_around_ = std::make_unique<RecordingSurroundings>(*around_, *writer_);
+  auto sink = open_recording(options, std::move(meta));
+  if (!sink) {
+    return std::unexpected(Failure{sink.error(), kExitFailure});
+  }
+  recording_ = std::move(*sink);
+  if (options.wanted) {
+    recording_ = std::make_unique<FilteredRecording>(std::move(recording_), options.wanted);
+  }
+  recording_source_ = std::make_unique<RecordingSource>(*source_, *recording_);
+  recording_around_ = std::make_unique<RecordingSurroundings>(*around_, *recording_);
   return {};
 }
 
 void Session::collect(CollectorSettings settings, Collector::Sink sink) {
-  if (!writer_) {
+  if (!recording_) {
     collector_ = std::make_unique<Collector>(*source_, *around_, std::move(settings), std::move(sink));
     return;
   }
-  auto recorded = [writer = writer_.get(), sink = std::move(sink)](const Incident& incident) {
-    writer->add(incident, to_json(incident));
+  auto recorded = [recording = recording_.get(), sink = std::move(sink)](const Incident& incident) {
+    recording->add(incident, to_json(incident));
     sink(incident);
   };
   collector_ =
@@ -271,11 +293,11 @@ Result<void> Session::finish() {
     recording_around_->end();
   }
   collector_->finish();
-  return writer_ ? writer_->finish() : Result<void>{};
+  return recording_ ? recording_->finish() : Result<void>{};
 }
 
-std::optional<RecordingWriter::Status> Session::recording() const {
-  return writer_ ? std::optional(writer_->status()) : std::nullopt;
+std::optional<RecordingSink::Status> Session::recording() const {
+  return recording_ ? std::optional(recording_->status()) : std::nullopt;
 }
 
 std::string describe_tiers(const Features& features) {

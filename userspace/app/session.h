@@ -2,6 +2,7 @@
 // The path of the data put together for one verb: source, resolver, collector, in the order of their lifetimes.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -35,7 +36,7 @@ class Session {
   // Emits what is still open, and ends the recording. Call once, last.
   Result<void> finish();
   // nullopt: nothing is recorded.
-  [[nodiscard]] std::optional<RecordingWriter::Status> recording() const;
+  [[nodiscard]] std::optional<RecordingSink::Status> recording() const;
   [[nodiscard]] const Features& features() const { return features_; }
   // Kills that the machine counted and no incident tells of; nullopt: this rung cannot know.
   [[nodiscard]] std::optional<std::uint64_t> unseen_kills() const;
@@ -44,6 +45,8 @@ class Session {
  private:
   Session() = default;
   void collect(CollectorSettings settings, Collector::Sink sink);
+  [[nodiscard]] Result<std::unique_ptr<RecordingSink>> open_recording(const RecordOptions& options,
+                                                                      std::map<std::string, std::string> meta);
   [[nodiscard]] std::expected<void, Failure> record(const RecordOptions& options, const CollectorSettings& settings);
   [[nodiscard]] std::expected<void, Failure> open_sources(const TraceOptions& options);
   [[nodiscard]] std::expected<void, Failure> open_probe(const TraceOptions& options);
@@ -61,7 +64,7 @@ class Session {
   bool log_joins_ = false;                  // the kernel log adds to what hooks tell
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<LiveSurroundings> around_;
-  std::unique_ptr<RecordingWriter> writer_;
+  std::unique_ptr<RecordingSink> recording_;
   std::unique_ptr<RecordingSource> recording_source_;
   std::unique_ptr<RecordingSurroundings> recording_around_;
   std::unique_ptr<Collector> collector_;

@@ -10,6 +10,7 @@ namespace memcrest {
 // Also for `record`.
 [[nodiscard]] int watch(const WatchOptions& options);
 [[nodiscard]] int replay(const ReplayOptions& options);
+[[nodiscard]] int export_recording(const ExportOptions& options);
 // `signals` was opened first thing in main: the command gets the signal mask that we were started with.
 [[nodiscard]] int run(const RunOptions& options, RunSignals& signals);
 [[nodiscard]] int ps(const PsOptions& options);

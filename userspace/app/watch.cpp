@@ -9,6 +9,7 @@
 #include "app/exit_codes.h"
 #include "app/loss_text.h"
 #include "app/output.h"
+#include "app/recording_text.h"
 #include "app/session.h"
 #include "app/signals.h"
 #include "app/terminal.h"
@@ -45,8 +46,7 @@ class Watch {
  private:
   void tell(const Incident& incident);
   void print(const Incident& incident);
-  void notice_end_of_recording(const Session& session);
-  [[nodiscard]] bool tell_recording(const RecordingWriter::Status& status) const;
+  void follow_recording(const Session& session);
   void banner(const Session& session, const CgroupTree& tree) const;
   void summary(Session& session, std::chrono::nanoseconds elapsed) const;
 
@@ -59,7 +59,8 @@ class Watch {
   std::uint64_t refused_ = 0;
   std::uint64_t filtered_ = 0;
   std::uint64_t incomplete_ = 0;
-  bool told_end_ = false;
+  std::uint64_t told_files_ = 0;
+  std::string told_stopped_;
 };
 
 void Watch::tell(const Incident& incident) {
@@ -92,20 +93,21 @@ void Watch::print(const Incident& incident) {
 }
 
 // At once, since it may be the middle of the night: watching goes on.
-void Watch::notice_end_of_recording(const Session& session) {
-  const auto status = told_end_ ? std::nullopt : session.recording();
-  if (status && !status->recording) {
-    told_end_ = true;
-    spdlog::error("recording has ended, watching goes on: {}", escape_terminal(status->stopped));
+void Watch::follow_recording(const Session& session) {
+  const auto status = session.recording();
+  if (!status) {
+    return;
   }
-}
-
-// False: the recording is not whole.
-bool Watch::tell_recording(const RecordingWriter::Status& status) const {
-  const std::string left_out =
-      status.unrecorded == 0 ? "nothing left out" : std::to_string(status.unrecorded) + " items left out";
-  spdlog::info("recorded {} in {}: {}", escape_terminal(options_.record.path), format_size(status.bytes), left_out);
-  return status.stopped.empty() && status.unrecorded == 0;
+  if (status->files > told_files_) {
+    told_files_ = status->files;
+    spdlog::info("recording {}", escape_terminal(status->path));
+  }
+  if (status->stopped != told_stopped_) {
+    told_stopped_ = status->stopped;
+    if (!told_stopped_.empty()) {
+      spdlog::error("recording has ended, watching goes on: {}", escape_terminal(told_stopped_));
+    }
+  }
 }
 
 void Watch::banner(const Session& session, const CgroupTree& tree) const {
@@ -165,6 +167,7 @@ int Watch::run() {
     return session.error().exit_code;
   }
   banner(**session, *tree);
+  follow_recording(**session);
 
   const auto begin = steady_clock::now();
   while (!stop_requested() && output_.error() == 0) {
@@ -179,7 +182,7 @@ int Watch::run() {
     if ((*session)->collector().turn(longest) == EventSource::Status::kEnd) {
       break;
     }
-    notice_end_of_recording(**session);
+    follow_recording(**session);
   }
   ignore_result((*session)->collector().turn(std::chrono::milliseconds(0)));
   const auto recorded = (*session)->finish();
@@ -188,7 +191,7 @@ int Watch::run() {
   if (!recorded) {
     spdlog::error("the recording could not be ended: {}", escape_terminal(recorded.error().message()));
   }
-  if (const auto status = (*session)->recording(); status && !tell_recording(*status)) {
+  if (const auto status = (*session)->recording(); status && !describe_recording(*status)) {
     return kExitFailure;
   }
   if (const int error = output_.error(); error != 0) {

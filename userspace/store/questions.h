@@ -29,7 +29,6 @@ inline std::string stream_gap(const Container& container, const std::string& cgr
   return "events of " + container.id + " in " + cgroup_path;
 }
 inline std::string number(const std::string& path, const std::string& file) { return file + " of " + path; }
-inline std::string sample() { return "usage now"; }
 inline std::string rank() { return "ranking"; }
 inline std::string complete_names() { return "ranking with names"; }
 inline std::string of_process(const char* what, const ProcessKey& process) {

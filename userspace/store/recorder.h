@@ -7,17 +7,18 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "memcrest/event_source.h"
 #include "memcrest/surroundings.h"
-#include "store/recording_writer.h"
+#include "store/recording_sink.h"
 
 namespace memcrest {
 
 class RecordingSource final : public EventSource {
  public:
-  RecordingSource(EventSource& inner, RecordingWriter& writer) : inner_(inner), writer_(writer) {}
+  RecordingSource(EventSource& inner, RecordingSink& sink) : inner_(inner), sink_(sink) {}
 
   Status poll(std::chrono::milliseconds timeout, std::vector<Event>& out) override;
   [[nodiscard]] int wait_fd() const override { return inner_.wait_fd(); }
@@ -25,19 +26,19 @@ class RecordingSource final : public EventSource {
 
  private:
   EventSource& inner_;
-  RecordingWriter& writer_;
+  RecordingSink& sink_;
   mutable LossCount told_;
 };
 
 class RecordingSurroundings final : public Surroundings {
  public:
-  RecordingSurroundings(Surroundings& inner, RecordingWriter& writer) : inner_(inner), writer_(writer) {}
+  RecordingSurroundings(Surroundings& inner, RecordingSink& sink) : inner_(inner), sink_(sink) {}
 
   // The collector is about to finish.
   void end();
   [[nodiscard]] Moment now() override;
-  void note(const Event& event) override { inner_.note(event); }
-  void tend() override { inner_.tend(); }
+  void note(const Event& event) override;
+  void tend() override;
   [[nodiscard]] Identity find(std::uint64_t cgroup_id) override;
   [[nodiscard]] Identity find_path(const std::string& path) override;
   [[nodiscard]] Identity wait(std::uint64_t cgroup_id, std::chrono::milliseconds limit) override;
@@ -53,11 +54,23 @@ class RecordingSurroundings final : public Surroundings {
                                        std::chrono::milliseconds patience) override;
 
  private:
+  // Whether the answer was another than before.
   template <typename T>
-  T keep(std::string question, T answer);
+  bool keep(std::string question, const T& answer);
+  Identity keep_name(std::string question, Identity answer);
+  void name_cgroups();
 
   Surroundings& inner_;
-  RecordingWriter& writer_;
+  RecordingSink& sink_;
+  // Who asks for its name: a cgroup that is heard of, until no source has more to say.
+  struct Unnamed {
+    std::uint64_t ask_ns = 0;  // not before
+    std::uint64_t give_up_ns = 0;
+  };
+  std::unordered_map<std::uint64_t, Unnamed> unnamed_;
+  std::unordered_set<std::uint64_t> named_;
+  Moment moment_;
+  bool turn_over_ = true;
   std::unordered_map<std::string, std::string> told_;  // an answer is recorded when it is another than before
 };
 

@@ -16,8 +16,8 @@ constexpr std::size_t kMaxFrames = 256;  // of a stack; more than the kernel giv
 constexpr std::size_t kMaxMeta = 256;
 
 // In the order of the cursors.
-enum Table : std::size_t { kSteps, kEvents, kClock, kAnswers, kLoss, kIncidents };
-constexpr std::array<const char*, 6> kQueries{
+enum Table : std::size_t { kSteps, kEvents, kClock, kAnswers, kLoss, kIncidents, kSamples };
+constexpr std::array<const char*, 7> kQueries{
     "SELECT seq, boot_ns, cgroup, usage_bytes, direction, task, user_stack, kernel_stack, watermark_bytes, "
     "limit_bytes, "
     "quantum_bytes, ancestor, \"foreign\", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns, kind FROM "
@@ -28,6 +28,7 @@ constexpr std::array<const char*, 6> kQueries{
     "SELECT seq, question, answer FROM answers ORDER BY seq",
     "SELECT seq, critical, bulk, throttled, invalid, untracked FROM loss ORDER BY seq",
     "SELECT seq, id, coalesce(\"update\", ''), json FROM incidents ORDER BY seq",
+    "SELECT seq, boot_ns, cgroup_id, usage_bytes FROM samples ORDER BY seq",
 };
 
 std::uint64_t number(const Statement& row, int column) { return static_cast<std::uint64_t>(row.integer(column)); }
@@ -96,8 +97,14 @@ Result<void> RecordingReader::read_meta() {
 }
 
 Result<void> RecordingReader::open_cursors() {
-  for (const char* query : kQueries) {
-    auto statement = database_.prepare(query);
+  // Recordings of early versions do not tell the kind of memory.
+  constexpr std::string_view kKind = ", kind FROM steps";
+  const auto with_kind = database_.integer("SELECT count(*) FROM pragma_table_info('steps') WHERE name = 'kind'");
+  for (std::string query : kQueries) {
+    if (const auto at = query.find(kKind); at != std::string::npos && with_kind && *with_kind == 0) {
+      query.replace(at, kKind.size(), ", 'unknown' FROM steps");
+    }
+    auto statement = database_.prepare(query.c_str());
     if (!statement) {
       return std::unexpected(statement.error());
     }
@@ -119,6 +126,42 @@ Result<void> RecordingReader::open_cursors() {
     *statement = std::move(*prepared);
   }
   return {};
+}
+
+template <typename Row, typename Take>
+Result<std::vector<Row>> RecordingReader::list(const char* sql, Take take) const {
+  auto rows = database_.prepare(sql);
+  if (!rows) {
+    return std::unexpected(rows.error());
+  }
+  std::vector<Row> out;
+  auto row = rows->step();
+  for (; row && *row; row = rows->step()) {
+    if (out.size() >= kMaxListed) {
+      return damaged(database_, "it names more cgroups or containers than any machine has");
+    }
+    out.push_back(take(*rows));
+  }
+  return row ? Result<std::vector<Row>>(std::move(out)) : std::unexpected(row.error());
+}
+
+Result<std::vector<RecordedCgroup>> RecordingReader::cgroups() const {
+  return list<RecordedCgroup>(
+      "SELECT id, cgroup_id, serial, path, created_ns, removed_ns, container FROM cgroups", [](const Statement& row) {
+        const auto time = [&](int column) {
+          return row.is_null(column) ? std::nullopt : std::optional(number(row, column));
+        };
+        const auto container = row.is_null(6) ? std::nullopt : std::optional(row.integer(6));
+        return RecordedCgroup{row.integer(0), number(row, 1), number(row, 2), row.text(3), time(4), time(5), container};
+      });
+}
+
+Result<std::vector<RecordedContainer>> RecordingReader::containers() const {
+  return list<RecordedContainer>("SELECT id, runtime, container_id, name, image, pod, namespace, json FROM containers",
+                                 [](const Statement& row) {
+                                   return RecordedContainer{row.integer(0), row.text(1), row.text(2), row.text(3),
+                                                            row.text(4),    row.text(5), row.text(6), row.text(7)};
+                                 });
 }
 
 Result<void> RecordingReader::advance(Cursor& cursor) {
@@ -168,6 +211,8 @@ Result<RecordingReader::Item> RecordingReader::take(std::size_t table) {
       return Item(LossCount{number(row, 1), number(row, 2), number(row, 3), number(row, 4), number(row, 5)});
     case kIncidents:
       return Item(RecordedIncident{row.text(1), row.text(2), row.text(3)});
+    case kSamples:
+      return Item(Sampled{{number(row, 1), number(row, 2), number(row, 3)}});
   }
   return damaged(database_, "no such table");
 }

@@ -26,6 +26,27 @@ struct RecordedIncident {
   std::string json;
 };
 
+struct RecordedCgroup {
+  std::int64_t row = 0;  // what steps refer to: one cgroup may have several rows
+  std::uint64_t cgroup_id = 0;
+  std::uint64_t serial = 0;
+  std::string path;                         // empty: unknown
+  std::optional<std::uint64_t> created_ns;  // since boot; nullopt: before the recording began, or after it ended
+  std::optional<std::uint64_t> removed_ns;
+  std::optional<std::int64_t> container;  // row of its container
+};
+
+struct RecordedContainer {
+  std::int64_t row = 0;
+  std::string runtime;
+  std::string id;
+  std::string name;  // this and what follows: empty: unknown
+  std::string image;
+  std::string pod;
+  std::string name_space;
+  std::string json;  // all that was known of it last
+};
+
 class RecordingReader {
  public:
   // Errors: no such file, no recording, made by a newer memcrest, damaged.
@@ -35,7 +56,16 @@ class RecordingReader {
   // False: its writer was killed, or still writes; what is there is whole up to the last flush.
   [[nodiscard]] bool ended() const { return meta_.contains("ended"); }
 
-  using Item = std::variant<Event, Moment, Answer, LossCount, RecordedIncident>;
+  // At most kMaxListed rows each; an error where there are more.
+  static constexpr std::size_t kMaxListed = 1'000'000;
+  [[nodiscard]] Result<std::vector<RecordedCgroup>> cgroups() const;
+  [[nodiscard]] Result<std::vector<RecordedContainer>> containers() const;
+
+  // Usage that the collector asked for, apart from events of the source.
+  struct Sampled {
+    SampleEvent sample;
+  };
+  using Item = std::variant<Event, Moment, Answer, Sampled, LossCount, RecordedIncident>;
   // The next item in the order in which it all came about; nullopt: that was the last. An error names the table.
   [[nodiscard]] Result<std::optional<Item>> next();
 
@@ -47,6 +77,8 @@ class RecordingReader {
   explicit RecordingReader(Database database) : database_(std::move(database)) {}
   [[nodiscard]] Result<void> check() const;
   [[nodiscard]] Result<void> read_meta();
+  template <typename Row, typename Take>
+  [[nodiscard]] Result<std::vector<Row>> list(const char* sql, Take take) const;
   [[nodiscard]] Result<void> open_cursors();
   [[nodiscard]] Result<void> advance(Cursor& cursor);
   [[nodiscard]] Result<Item> take(std::size_t table);

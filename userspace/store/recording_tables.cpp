@@ -8,6 +8,7 @@
 
 #include "store/container_fields.h"
 #include "store/event_json.h"
+#include "store/event_subject.h"
 #include "store/schema.h"
 
 namespace memcrest {
@@ -23,35 +24,8 @@ std::uint64_t size_of(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
-// Whom and where an event is about, for queries; the detail is in its JSON.
-struct About {
-  std::optional<std::uint64_t> cgroup_id;
-  std::optional<std::uint32_t> pid;
-};
-
-About about(const Event& event) {
-  return std::visit(
-      [](const auto& one) -> About {
-        About out;
-        if constexpr (requires { one.cgroup_id; }) {
-          out.cgroup_id = one.cgroup_id;
-        } else if constexpr (requires { one.memcg_id; }) {
-          out.cgroup_id = one.memcg_id;
-        } else if constexpr (requires { one.task; }) {
-          out.cgroup_id = one.task.cgroup_id;
-        } else if constexpr (requires { one.target; }) {
-          out.cgroup_id = one.target.cgroup_id;
-        }
-        if constexpr (requires { one.task; }) {
-          out.pid = one.task.process.tgid;
-        } else if constexpr (requires { one.target; }) {
-          out.pid = one.target.process.tgid;
-        } else if constexpr (requires { one.chosen_tgid; }) {
-          out.pid = one.chosen_tgid;
-        }
-        return out;
-      },
-      event);
+std::optional<std::string_view> known(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
 }
 
 }  // namespace
@@ -91,19 +65,21 @@ Result<std::unique_ptr<RecordingWriter::Tables>> RecordingWriter::Tables::create
 }
 
 Result<void> RecordingWriter::Tables::prepare() {
-  const std::array<std::pair<std::optional<Statement>*, const char*>, 14> wanted{{
+  const std::array<std::pair<std::optional<Statement>*, const char*>, 16> wanted{{
       {&step_, "INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
       {&event_, "INSERT INTO events VALUES (?,?,?,?,?,?)"},
       {&answer_, "INSERT INTO answers VALUES (?,?,?)"},
       {&clock_, "INSERT INTO clock VALUES (?,?,?)"},
+      {&sample_, "INSERT INTO samples VALUES (?,?,?,?)"},
       {&incident_, "INSERT INTO incidents VALUES (?,?,?,?,?,?,?,?,?,?,?)"},
       {&loss_, "INSERT INTO loss VALUES (?,?,?,?,?,?,?,?)"},
       {&meta_, "INSERT OR REPLACE INTO meta VALUES (?,?)"},
-      {&cgroup_, "INSERT INTO cgroups (id, cgroup_id, serial) VALUES (?,?,?)"},
+      {&cgroup_, "INSERT INTO cgroups (id, cgroup_id, serial, path, container) VALUES (?,?,?,?,?)"},
       {&cgroup_path_, "UPDATE cgroups SET path = ?, created_ns = ? WHERE id = ?"},
       {&cgroup_removed_, "UPDATE cgroups SET removed_ns = ? WHERE id = ?"},
-      {&cgroup_container_, "UPDATE cgroups SET container = ?, path = ? WHERE id = ?"},
+      {&cgroup_name_, "UPDATE cgroups SET path = ?, container = ? WHERE id = ?"},
       {&container_, "INSERT INTO containers VALUES (?,?,?,?,?,?,?,?)"},
+      {&container_update_, "UPDATE containers SET name = ?, image = ?, pod = ?, namespace = ?, json = ? WHERE id = ?"},
       {&task_, "INSERT INTO tasks VALUES (?,?,?,?,?,?,?,?,?)"},
       {&stack_, "INSERT INTO stacks VALUES (?,?,?)"},
   }};
@@ -123,6 +99,7 @@ void RecordingWriter::Tables::roll_back() {
   cgroups_.clear();
   tasks_.clear();
   stacks_.clear();
+  names_.clear();
   containers_.clear();
 }
 
@@ -136,7 +113,12 @@ Result<std::int64_t> RecordingWriter::Tables::cgroup_row(std::uint64_t cgroup_id
   }
   const auto [found, is_new] = cgroups_.try_emplace({cgroup_id, serial}, next_row_);
   if (is_new) {
-    if (auto done = cgroup_->bind(next_row_++).bind(cgroup_id).bind(serial).run(); !done) {
+    cgroup_->bind(next_row_++).bind(cgroup_id).bind(serial);
+    const auto name = names_.find(cgroup_id);
+    const bool named = name != names_.end();
+    cgroup_->bind(named ? known(name->second.path) : std::nullopt);
+    cgroup_->bind(named ? name->second.container : std::nullopt);
+    if (auto done = cgroup_->run(); !done) {
       return std::unexpected(done.error());
     }
   }
@@ -234,9 +216,8 @@ Result<void> RecordingWriter::Tables::follow_cgroup(const CgroupEvent& event) {
   if (event.created) {
     return {};
   }
-  auto done = cgroup_removed_->bind(event.time_ns).bind(*row).run();
-  cgroups_.erase({event.cgroup_id, event.serial});
-  return done;
+  // Its row stays known: whose it was may be told only after its end.
+  return cgroup_removed_->bind(event.time_ns).bind(*row).run();
 }
 
 Result<void> RecordingWriter::Tables::insert(const Event& event) {
@@ -248,7 +229,7 @@ Result<void> RecordingWriter::Tables::insert(const Event& event) {
       return done;
     }
   }
-  const About whom = about(event);
+  const EventSubject whom = subject_of(event);
   return event_->bind(seq_++)
       .bind(time_of(event))
       .bind(kind_of(event))
@@ -267,30 +248,51 @@ Result<void> RecordingWriter::Tables::insert(const Moment& moment) {
   return clock_->bind(seq_++).bind(moment.boot_ns).bind(moment.unix_ns).run();
 }
 
-// Which container a cgroup belonged to is known when an incident tells it.
-Result<void> RecordingWriter::Tables::take_container(const Incident& incident) {
-  const Container& container = incident.container;
-  if (container.id.empty() || container.name.empty()) {
-    return {};
+Result<void> RecordingWriter::Tables::insert(const SampleEvent& sample) {
+  return sample_->bind(seq_++).bind(sample.time_ns).bind(sample.cgroup_id).bind(sample.usage_bytes).run();
+}
+
+// nullopt: a cgroup of no container, or of one that nobody knows.
+Result<std::optional<std::int64_t>> RecordingWriter::Tables::container_row(const Container& container) {
+  if (container.id.empty()) {
+    return std::nullopt;
   }
+  std::string json = FieldsWriter::json_of(container).dump();
   if (containers_.size() >= kMaxContainers) {
     containers_.clear();
   }
-  const auto [found, is_new] = containers_.try_emplace(container.id, next_row_);
-  if (is_new) {
-    auto& insert = container_->bind(next_row_++).bind(to_string(container.runtime)).bind(container.id);
-    insert.bind(container.name).bind(container.image);
-    insert.bind(container.pod ? std::optional<std::string_view>(container.pod->name) : std::nullopt);
-    insert.bind(container.pod ? std::optional<std::string_view>(container.pod->name_space) : std::nullopt);
-    if (auto done = insert.bind(FieldsWriter::json_of(container).dump()).run(); !done) {
-      return done;
-    }
+  const auto [found, is_new] = containers_.try_emplace(container.id, next_row_, std::string());
+  if (found->second.json == json) {
+    return found->second.row;
   }
-  for (const auto& [key, row] : cgroups_) {
-    if (key.first != incident.cgroup.id) {
-      continue;
-    }
-    if (auto done = cgroup_container_->bind(found->second).bind(incident.cgroup.path).bind(row).run(); !done) {
+  Statement& change = is_new ? *container_ : *container_update_;
+  if (is_new) {
+    change.bind(next_row_++).bind(to_string(container.runtime)).bind(container.id);
+  }
+  change.bind(known(container.name)).bind(known(container.image));
+  change.bind(container.pod ? known(container.pod->name) : std::nullopt);
+  change.bind(container.pod ? known(container.pod->name_space) : std::nullopt).bind(json);
+  if (!is_new) {
+    change.bind(found->second.row);
+  }
+  if (auto done = change.run(); !done) {
+    return std::unexpected(done.error());
+  }
+  found->second.json = std::move(json);
+  return found->second.row;
+}
+
+Result<void> RecordingWriter::Tables::insert(const CgroupRef& cgroup, const Container& container) {
+  const auto row = container_row(container);
+  if (!row) {
+    return std::unexpected(row.error());
+  }
+  if (names_.size() >= kMaxCgroups) {
+    names_.clear();
+  }
+  names_[cgroup.id] = {cgroup.path, *row};
+  for (auto at = cgroups_.lower_bound({cgroup.id, 0}); at != cgroups_.end() && at->first.first == cgroup.id; ++at) {
+    if (auto done = cgroup_name_->bind(known(cgroup.path)).bind(*row).bind(at->second).run(); !done) {
       return done;
     }
   }
@@ -298,12 +300,9 @@ Result<void> RecordingWriter::Tables::take_container(const Incident& incident) {
 }
 
 Result<void> RecordingWriter::Tables::insert(const Incident& incident, const std::string& json) {
-  if (auto done = take_container(incident); !done) {
+  if (auto done = insert(incident.cgroup, incident.container); !done) {
     return done;
   }
-  const auto known = [](const std::string& text) {
-    return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
-  };
   return incident_->bind(seq_++)
       .bind(incident.id)
       .bind(known(incident.update))
@@ -332,8 +331,9 @@ Result<void> RecordingWriter::Tables::insert(const LossCount& loss, std::uint64_
 
 // The log goes into the file, which can then be copied, and read where nothing may be written.
 Result<void> RecordingWriter::Tables::make_one_file() {
-  for (auto* statement : {&step_, &event_, &answer_, &clock_, &incident_, &loss_, &meta_, &cgroup_, &cgroup_path_,
-                          &cgroup_removed_, &cgroup_container_, &container_, &task_, &stack_}) {
+  for (auto* statement :
+       {&step_, &event_, &answer_, &clock_, &sample_, &incident_, &loss_, &meta_, &cgroup_, &cgroup_path_,
+        &cgroup_removed_, &cgroup_name_, &container_, &container_update_, &task_, &stack_}) {
     statement->reset();
   }
   return database_.run("PRAGMA journal_mode = DELETE");

@@ -31,7 +31,9 @@ class RecordingWriter::Tables {
   [[nodiscard]] Result<void> insert(const Event& event);
   [[nodiscard]] Result<void> insert(const Answer& answer);
   [[nodiscard]] Result<void> insert(const Moment& moment);
+  [[nodiscard]] Result<void> insert(const SampleEvent& sample);
   [[nodiscard]] Result<void> insert(const Incident& incident, const std::string& json);
+  [[nodiscard]] Result<void> insert(const CgroupRef& cgroup, const Container& container);
   [[nodiscard]] Result<void> insert(const LossCount& loss, std::uint64_t unrecorded);
   [[nodiscard]] Result<void> set_meta(const std::string& key, const std::string& value);
   [[nodiscard]] Result<void> make_one_file();
@@ -46,15 +48,23 @@ class RecordingWriter::Tables {
   [[nodiscard]] Result<std::int64_t> task_row(const TaskInfo& task);
   [[nodiscard]] Result<std::optional<std::int64_t>> stack_row(const std::vector<std::uint64_t>& addresses);
   [[nodiscard]] Result<void> follow_cgroup(const CgroupEvent& event);
-  [[nodiscard]] Result<void> take_container(const Incident& incident);
+  [[nodiscard]] Result<std::optional<std::int64_t>> container_row(const Container& container);
 
+  struct CgroupName {
+    std::string path;
+    std::optional<std::int64_t> container;
+  };
+  struct ContainerRow {
+    std::int64_t row;
+    std::string json;
+  };
   struct TaskLess {
     bool operator()(const TaskInfo& a, const TaskInfo& b) const;
   };
 
   Database database_;
-  std::optional<Statement> step_, event_, answer_, clock_, incident_, loss_, meta_, cgroup_, cgroup_path_,
-      cgroup_removed_, cgroup_container_, container_, task_, stack_;
+  std::optional<Statement> step_, event_, answer_, clock_, sample_, incident_, loss_, meta_, cgroup_, cgroup_path_,
+      cgroup_removed_, cgroup_name_, container_, container_update_, task_, stack_;
   std::int64_t seq_ = 0;
   std::uint64_t boot_ns_ = 0;  // of the last moment
   std::int64_t next_row_ = 1;  // one count for cgroups, containers, tasks and stacks
@@ -62,7 +72,8 @@ class RecordingWriter::Tables {
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::int64_t> cgroups_;
   std::map<TaskInfo, std::int64_t, TaskLess> tasks_;
   std::map<std::pair<std::int64_t, std::uint64_t>, std::int64_t> stacks_;  // caller and address
-  std::map<std::string, std::int64_t> containers_;                         // by what is known of them
+  std::unordered_map<std::uint64_t, CgroupName> names_;                    // by cgroup id
+  std::unordered_map<std::string, ContainerRow> containers_;               // by container id
 };
 
 }  // namespace memcrest

@@ -34,6 +34,8 @@ Result<std::unique_ptr<RecordingWriter>> RecordingWriter::create(const std::stri
 
 RecordingWriter::RecordingWriter(std::unique_ptr<Tables> tables, const RecordingSettings& settings)
     : settings_(settings), tables_(std::move(tables)) {
+  status_.files = 1;
+  status_.path = tables_->path();
   thread_ = std::thread([this] { work(); });
 }
 
@@ -63,8 +65,16 @@ void RecordingWriter::add(std::span<const Event> events) {
 }
 void RecordingWriter::add(Answer answer) { push(std::move(answer)); }
 void RecordingWriter::add(Moment moment) { push(moment); }
+void RecordingWriter::add(std::span<const SampleEvent> samples) {
+  const std::lock_guard lock(mutex_);
+  for (const SampleEvent& sample : samples) {
+    push_locked(sample);
+  }
+}
 void RecordingWriter::add(const Incident& incident, std::string json) { push(IncidentItem{incident, std::move(json)}); }
 void RecordingWriter::add(const LossCount& loss) { push(loss); }
+
+void RecordingWriter::add(const CgroupRef& cgroup, const Container& container) { push(NameItem{cgroup, container}); }
 
 void RecordingWriter::work() {
   std::unique_lock lock(mutex_);
@@ -131,6 +141,7 @@ Result<void> RecordingWriter::write(std::deque<Item>& batch) {
   Result<void> done;
   for (const Item& item : batch) {
     done = std::visit(Overloaded{[&](const IncidentItem& one) { return tables_->insert(one.incident, one.json); },
+                                 [&](const NameItem& one) { return tables_->insert(one.cgroup, one.container); },
                                  [&](const LossCount& one) { return tables_->insert(one, status().unrecorded); },
                                  [&](const auto& one) { return tables_->insert(one); }},
                       item);

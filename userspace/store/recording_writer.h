@@ -11,17 +11,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <string>
 #include <thread>
 #include <variant>
-#include <vector>
 
-#include "memcrest/event.h"
-#include "memcrest/event_source.h"
-#include "memcrest/incident.h"
-#include "memcrest/surroundings.h"
-#include "util/result.h"
+#include "store/recording_sink.h"
 
 namespace memcrest {
 
@@ -32,48 +26,38 @@ struct RecordingSettings {
   std::size_t max_queued = 65536;              // items that wait for the disk; more are counted and left out
 };
 
-// What the collector asked the machine, and what it was told: files, names, processes.
-struct Answer {
-  std::string question;
-  std::string text;
-  bool operator==(const Answer&) const = default;
-};
-
-class RecordingWriter {
+class RecordingWriter final : public RecordingSink {
  public:
-  struct Status {
-    bool recording = true;
-    std::string stopped;           // why it ended before finish(); empty: it did not
-    std::uint64_t unrecorded = 0;  // items left out, since the disk was too slow or recording had ended
-    std::uint64_t written = 0;     // items
-    std::uint64_t bytes = 0;       // of the file and its log, as of the last flush
-  };
-
   // Makes the file, which must not exist yet. `meta`: what the recording says of itself (docs/recording.md).
   [[nodiscard]] static Result<std::unique_ptr<RecordingWriter>> create(const std::string& path,
                                                                        const RecordingSettings& settings,
                                                                        const std::map<std::string, std::string>& meta);
-  ~RecordingWriter();  // finishes
+  ~RecordingWriter() override;  // finishes
   RecordingWriter(const RecordingWriter&) = delete;
   RecordingWriter& operator=(const RecordingWriter&) = delete;
 
-  // In the order in which it came about. One thread; never waits.
-  void add(std::span<const Event> events);
-  void add(Answer answer);
-  void add(Moment moment);
-  void add(const Incident& incident, std::string json);
-  void add(const LossCount& loss);
+  void add(std::span<const Event> events) override;
+  void add(Answer answer) override;
+  void add(Moment moment) override;
+  void add(std::span<const SampleEvent> samples) override;
+  void add(const Incident& incident, std::string json) override;
+  void add(const LossCount& loss) override;
+  void add(const CgroupRef& cgroup, const Container& container) override;
 
-  // Writes what waits, and makes one file of the recording and its log. Call once; nothing is added afterwards.
-  Result<void> finish();
-  [[nodiscard]] Status status() const;  // any thread
+  // Makes one file of the recording and its log.
+  Result<void> finish() override;
+  [[nodiscard]] Status status() const override;
 
  private:
   struct IncidentItem {
     Incident incident;
     std::string json;
   };
-  using Item = std::variant<Event, Moment, Answer, IncidentItem, LossCount>;
+  struct NameItem {
+    CgroupRef cgroup;
+    Container container;
+  };
+  using Item = std::variant<Event, Moment, Answer, SampleEvent, IncidentItem, LossCount, NameItem>;
   class Tables;
 
   RecordingWriter(std::unique_ptr<Tables> tables, const RecordingSettings& settings);

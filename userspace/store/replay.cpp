@@ -58,7 +58,7 @@ Moment Replay::now() {
       learn(*answer);
     } else if (const auto* loss = std::get_if<LossCount>(item)) {
       loss_ = *loss;
-    } else {
+    } else if (!std::holds_alternative<RecordingReader::Sampled>(*item)) {
       break;  // events that nobody has polled yet
     }
     take();
@@ -108,7 +108,13 @@ std::optional<std::uint64_t> Replay::number(const std::string& cgroup_path, cons
   return answer<Maybe<std::uint64_t>>(question::number(cgroup_path, file)).value;
 }
 std::vector<SampleEvent> Replay::sample(const std::vector<std::uint64_t>& /*cgroup_ids*/) {
-  return answer<std::vector<SampleEvent>>(question::sample());
+  std::vector<SampleEvent> out;
+  for (const auto* item = peek(); item != nullptr && std::holds_alternative<RecordingReader::Sampled>(*item);
+       item = peek()) {
+    out.push_back(std::get<RecordingReader::Sampled>(*item).sample);
+    take();
+  }
+  return out;
 }
 HostRanking Replay::rank() { return answer<HostRanking>(question::rank()); }
 void Replay::complete_names(HostRanking& ranking) { ranking = answer<HostRanking>(question::complete_names()); }

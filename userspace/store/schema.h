@@ -10,8 +10,8 @@ inline constexpr std::int32_t kRecordingApplicationId = 0x4d435231;  // "MCR1"
 // Raised when a reader of the version before would misread what is written; new columns and tables are no reason.
 inline constexpr std::int32_t kRecordingVersion = 1;
 
-// One row of `seq` numbers goes through steps, events, clock, answers, loss and incidents: their order is the order in
-// which it all came about.
+// One row of `seq` numbers goes through steps, samples, events, clock, answers, loss and incidents: their order is the
+// order in which it all came about.
 inline constexpr const char* kRecordingSchema = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE clock (seq INTEGER PRIMARY KEY, boot_ns INTEGER NOT NULL, unix_ns INTEGER NOT NULL);
@@ -33,6 +33,8 @@ CREATE TABLE steps (
   watermark_bytes INTEGER NOT NULL, limit_bytes INTEGER, quantum_bytes INTEGER NOT NULL, ancestor INTEGER NOT NULL,
   "foreign" INTEGER NOT NULL, page_cache INTEGER NOT NULL, suppressed INTEGER NOT NULL, oom_events INTEGER NOT NULL,
   reclaim_ns INTEGER NOT NULL, throttle_ns INTEGER NOT NULL, kind TEXT NOT NULL);
+CREATE TABLE samples (
+  seq INTEGER PRIMARY KEY, boot_ns INTEGER NOT NULL, cgroup_id INTEGER NOT NULL, usage_bytes INTEGER NOT NULL);
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY, boot_ns INTEGER NOT NULL, kind TEXT NOT NULL, cgroup_id INTEGER, pid INTEGER,
   json TEXT NOT NULL);

@@ -57,6 +57,30 @@ TEST(Options, PsWithEverything) {
   EXPECT_EQ(parse({"ps", "--wait", "0s"}).options->ps.wait, std::chrono::nanoseconds(0));
 }
 
+TEST(Options, ExportWithEverything) {
+  const auto parsed = parse({"export", "a.memcrest", "-f", "jsonl", "-o", "out", "--table", "steps", "--table", "loss",
+                             "--container", "web", "--containers-only"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_EQ(parsed.options->verb, Verb::kExport);
+  const ExportOptions& options = parsed.options->exporting;
+  EXPECT_EQ(options.path, "a.memcrest");
+  EXPECT_EQ(options.format, ExportFormat::kJsonl);
+  EXPECT_EQ(options.output, "out");
+  EXPECT_EQ(options.tables, (ExportTables{ExportTable::kSteps, ExportTable::kLoss}));
+  EXPECT_THAT(options.filter.containers, ElementsAre("web"));
+  EXPECT_TRUE(options.filter.containers_only);
+  EXPECT_FALSE(options.to_stdout());
+  EXPECT_TRUE(parse({"export", "a", "-f", "csv", "-o", "-"}).options->exporting.to_stdout());
+}
+
+TEST(Options, ExportSaysWhatDoesNotGoTogether) {
+  EXPECT_THAT(complaint({"export", "a"}), HasSubstr("--format"));
+  EXPECT_THAT(complaint({"export", "a", "-f", "svg"}), HasSubstr("must be perfetto"));
+  EXPECT_THAT(complaint({"export", "a", "-f", "pprof", "--table", "steps"}), HasSubstr("goes with"));
+  EXPECT_THAT(complaint({"export", "a", "-f", "csv", "--table", "steps", "--table", "loss"}), HasSubstr("one table"));
+  EXPECT_THAT(complaint({"export", "a", "-f", "otlp-json", "--table", "loss"}), HasSubstr("steps or incidents"));
+}
+
 TEST(Options, TheSameFiltersInEachVerb) {
   const std::vector<std::string> filters = {"--container", "a",   "--container", "b",       "--pod",     "p",
                                             "--namespace", "n",   "--label",     "k=v",     "--label",   "only",

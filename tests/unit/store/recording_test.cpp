@@ -42,6 +42,9 @@ std::string text_of(const RecordingReader::Item& item) {
   if (const auto* answer = std::get_if<Answer>(&item)) {
     return answer->question + "? " + answer->text;
   }
+  if (const auto* sampled = std::get_if<RecordingReader::Sampled>(&item)) {
+    return "sampled " + event_to_json(sampled->sample);
+  }
   const auto& incident = std::get<RecordedIncident>(item);
   return "incident " + incident.id + incident.update + incident.json;
 }
@@ -243,6 +246,44 @@ TEST_F(RecordingTest, KeepsTheDiskFromFillingUp) {
   }
   EXPECT_THAT((*out)->status().stopped, HasSubstr("kept free"));
   EXPECT_EQ((*out)->status().unrecorded, 1U);
+}
+
+TEST_F(RecordingTest, NamesOfCgroups) {
+  Container web;
+  web.runtime = Runtime::kDocker;
+  web.id = std::string(64, 'a');
+  {
+    const auto out = writer();
+    StepBuilder before(7);
+    StepBuilder after(8);
+    out->add(std::vector<Event>{before.up(1_ms, 2_MiB)});
+    out->add(CgroupRef{7, "/docker/a"}, web);
+    web.name = "web";  // its runtime has answered
+    web.pod = Pod{.name = "web-0", .name_space = "shop"};
+    out->add(CgroupRef{7, "/docker/a"}, web);
+    out->add(CgroupRef{8, "/system.slice"}, Container{});
+    out->add(std::vector<Event>{after.up(2_ms, 2_MiB)});
+    ASSERT_TRUE(out->finish());
+  }
+  const auto reader = RecordingReader::open(file());
+  const auto containers = reader->containers();
+  ASSERT_TRUE(containers);
+  ASSERT_THAT(*containers, SizeIs(1));
+  const RecordedContainer& one = containers->front();
+  EXPECT_EQ(one.runtime, "docker");
+  EXPECT_EQ(one.id, web.id);
+  EXPECT_EQ(one.name, "web");
+  EXPECT_EQ(one.image, "");
+  EXPECT_EQ(one.pod, "web-0");
+  EXPECT_EQ(one.name_space, "shop");
+  const auto cgroups = reader->cgroups();
+  ASSERT_TRUE(cgroups);
+  ASSERT_THAT(*cgroups, SizeIs(2));
+  EXPECT_EQ((*cgroups)[0].cgroup_id, 7U);
+  EXPECT_EQ((*cgroups)[0].path, "/docker/a");
+  EXPECT_EQ((*cgroups)[0].container, one.row);
+  EXPECT_EQ((*cgroups)[1].path, "/system.slice");
+  EXPECT_EQ((*cgroups)[1].container, std::nullopt);
 }
 
 TEST_F(RecordingTest, WhatIsNoRecording) {

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export/recording_feed.h"
+
+#include <algorithm>
+
+#include "export/incident_reader.h"
+#include "export/json.h"
+
+namespace memcrest {
+namespace {
+
+constexpr std::size_t kMaxCgroups = 65536;
+constexpr std::size_t kMaxWaiting = 16384;
+
+// The cgroup that an event happened in; 0: none.
+std::uint64_t cgroup_of(const Event& event) {
+  return std::visit(
+      [](const auto& one) -> std::uint64_t {
+        if constexpr (requires { one.cgroup_id; }) {
+          return one.cgroup_id;
+        } else if constexpr (requires { one.memcg_id; }) {
+          return one.memcg_id;
+        } else if constexpr (requires { one.chain; }) {
+          return one.chain.entries.empty() ? one.task.cgroup_id : one.chain.entries.front().cgroup_id;
+        } else if constexpr (requires { one.task; }) {
+          return one.task.cgroup_id;
+        } else if constexpr (requires { one.target; }) {
+          return one.target.cgroup_id;
+        } else {
+          return 0;
+        }
+      },
+      event);
+}
+
+std::uint64_t sum(const LossCount& loss) {
+  return loss.critical + loss.bulk + loss.throttled + loss.invalid + loss.untracked;
+}
+
+bool any(const ContainerFilter& filter) {
+  return filter.containers_only || !filter.containers.empty() || !filter.pods.empty() || !filter.namespaces.empty() ||
+         !filter.labels.empty() || !filter.images.empty() || !filter.cgroups.empty() || !filter.runtimes.empty();
+}
+
+}  // namespace
+
+Growth GrowthMeter::add(const StepEvent& step) {
+  if (told_bytes_.size() >= kMaxCgroups) {
+    told_bytes_.clear();
+  }
+  const auto [told, is_new] = told_bytes_.try_emplace({step.cgroup_id, step.serial}, step.usage_bytes);
+  if (is_new || step.usage_bytes <= told->second) {
+    told->second = step.down || is_new ? step.usage_bytes : told->second;
+    return {};
+  }
+  const std::uint64_t grown = step.usage_bytes - told->second;
+  told->second = step.usage_bytes;
+  return {grown, !step.foreign && step.task.process.tgid != 0};
+}
+
+RecordingFeed::RecordingFeed(RecordingExporter& exporter, ExportedCgroups& cgroups, const ContainerFilter& filter)
+    : exporter_(exporter), cgroups_(cgroups), filter_(filter), filters_(any(filter)) {}
+
+// Unsigned, so that no clock of a damaged recording overflows.
+std::optional<std::int64_t> RecordingFeed::unix_of(std::uint64_t boot_ns) const {
+  if (!moment_) {
+    return std::nullopt;
+  }
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(moment_->unix_ns) - (moment_->boot_ns - boot_ns));
+}
+
+bool RecordingFeed::wanted(const ExportedCgroup& cgroup) {
+  return !filters_ || matches(filter_, cgroup.container, cgroup.path);
+}
+
+// A turn's events are recorded before its clocks are read.
+template <typename T>
+void RecordingFeed::pass_or_wait(T item) {
+  if (!flows_ && waiting_.size() >= kMaxWaiting) {
+    pass_waiting();
+  }
+  if (flows_) {
+    pass(item);
+  } else {
+    waiting_.emplace_back(std::move(item));
+  }
+}
+
+void RecordingFeed::pass_waiting() {
+  flows_ = true;
+  for (const Waiting& item : std::exchange(waiting_, {})) {
+    std::visit([this](const auto& one) { pass(one); }, item);
+  }
+}
+
+void RecordingFeed::add(Event event) { pass_or_wait(std::move(event)); }
+void RecordingFeed::add(LossCount so_far) { pass_or_wait(so_far); }
+void RecordingFeed::add_incident(std::string json) { pass_or_wait(IncidentText{std::move(json)}); }
+
+void RecordingFeed::add(const Moment& moment) {
+  moment_ = moment;
+  exporter_.add(moment);
+  if (!flows_) {
+    pass_waiting();
+  }
+  last_ns_ = moment.boot_ns;
+}
+
+void RecordingFeed::pass(const Event& event) {
+  last_ns_ = time_of(event);
+  if (const auto* step = std::get_if<StepEvent>(&event)) {
+    const Growth growth = growth_.add(*step);
+    const ExportedCgroup& cgroup = cgroups_.find(step->cgroup_id, step->serial);
+    if (wanted(cgroup)) {
+      exporter_.add(ExportedStep{*step, cgroup, growth, unix_of(step->time_ns)});
+    }
+    return;
+  }
+  const std::uint64_t cgroup_id = cgroup_of(event);
+  const auto* made = std::get_if<CgroupEvent>(&event);
+  const ExportedCgroup* cgroup = made != nullptr  ? &cgroups_.find(made->cgroup_id, made->serial)
+                                 : cgroup_id != 0 ? &cgroups_.find(cgroup_id)
+                                                  : nullptr;
+  if (cgroup == nullptr || wanted(*cgroup)) {
+    exporter_.add(ExportedEvent{event, cgroup, unix_of(last_ns_)});
+  }
+}
+
+void RecordingFeed::pass(const LossCount& so_far) {
+  const std::uint64_t before = sum(lost_);
+  const std::uint64_t now = sum(so_far);
+  lost_ = so_far;
+  exporter_.add(ExportedLoss{so_far, now > before ? now - before : 0, last_ns_, unix_of(last_ns_)});
+}
+
+void RecordingFeed::pass(const IncidentText& text) {
+  const auto incident = incident_from_json(text.json);
+  if (!incident) {
+    ++damaged_;
+    return;
+  }
+  if (!filters_ || matches(filter_, incident->container, incident->cgroup.path)) {
+    const std::string line = to_json(*incident);
+    rewritten_ += line == text.json ? 0 : 1;
+    exporter_.add(ExportedIncident{*incident, line});
+  }
+}
+
+void RecordingFeed::finish(ExportEnd& end) {
+  if (!flows_) {
+    pass_waiting();
+  }
+  end.lost = lost_;
+  if (damaged_ > 0) {
+    end.gaps.push_back(std::to_string(damaged_) + " incidents of the recording could not be read");
+  }
+  if (rewritten_ > 0) {
+    end.gaps.push_back(std::to_string(rewritten_) +
+                       " incidents were written by another version: fields that this one does not know are left out");
+  }
+  exporter_.finish(end);
+}
+
+}  // namespace memcrest

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between a recording and an exporter: says whose each thing is, when it was in wall time and how much it grew, and
+// lets through what the filter asks for. One thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "export/recording_exporter.h"
+#include "identity/container_filter.h"
+
+namespace memcrest {
+
+// Bytes that steps stand for: what a cgroup grew since the step before, without what only came back after a fall that a
+// step told. Of a cgroup's first step nothing is known.
+class GrowthMeter {
+ public:
+  [[nodiscard]] Growth add(const StepEvent& step);
+
+ private:
+  struct Key {
+    std::uint64_t cgroup_id;
+    std::uint64_t serial;
+    bool operator==(const Key&) const = default;
+  };
+  struct Hash {
+    std::size_t operator()(const Key& key) const {
+      return std::hash<std::uint64_t>()(key.cgroup_id * 0x9e3779b97f4a7c15ULL ^ key.serial);
+    }
+  };
+  std::unordered_map<Key, std::uint64_t, Hash> told_bytes_;  // bounded
+};
+
+class RecordingFeed {
+ public:
+  RecordingFeed(RecordingExporter& exporter, ExportedCgroups& cgroups, const ContainerFilter& filter);
+
+  void add(Event event);
+  void add(const Moment& moment);
+  void add(LossCount so_far);
+  void add_incident(std::string json);
+  // Adds what it knows of losses and gaps.
+  void finish(ExportEnd& end);
+
+ private:
+  struct IncidentText {
+    std::string json;
+  };
+  using Waiting = std::variant<Event, LossCount, IncidentText>;
+
+  void pass(const Event& event);
+  void pass(const LossCount& so_far);
+  void pass(const IncidentText& incident);
+  void pass_waiting();
+  template <typename T>
+  void pass_or_wait(T item);
+  [[nodiscard]] bool wanted(const ExportedCgroup& cgroup);
+  [[nodiscard]] std::optional<std::int64_t> unix_of(std::uint64_t boot_ns) const;
+
+  RecordingExporter& exporter_;
+  ExportedCgroups& cgroups_;
+  const ContainerFilter& filter_;
+  bool filters_ = false;
+  GrowthMeter growth_;
+  std::optional<Moment> moment_;
+  std::vector<Waiting> waiting_;  // for the first moment; bounded
+  bool flows_ = false;
+  std::uint64_t last_ns_ = 0;
+  LossCount lost_;
+  std::uint64_t damaged_ = 0;    // incidents that are none
+  std::uint64_t rewritten_ = 0;  // that hold more than this version knows
+};
+
+}  // namespace memcrest

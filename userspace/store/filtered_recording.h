@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Leaves out of a recording what is about cgroups that nobody asked for: their steps, samples and incidents, from the
+// moment on when their names are known. The cgroups above one that was asked for stay: their limit may be the one that
+// is hit. One thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "store/recording_sink.h"
+
+namespace memcrest {
+
+class FilteredRecording final : public RecordingSink {
+ public:
+  using Wanted = std::function<bool(const CgroupRef&, const Container&)>;
+  FilteredRecording(std::unique_ptr<RecordingSink> inner, Wanted wanted)
+      : inner_(std::move(inner)), wanted_(std::move(wanted)) {}
+
+  void add(std::span<const Event> events) override;
+  void add(Answer answer) override { inner_->add(std::move(answer)); }
+  void add(Moment moment) override { inner_->add(moment); }
+  void add(std::span<const SampleEvent> samples) override;
+  void add(const Incident& incident, std::string json) override;
+  void add(const LossCount& loss) override { inner_->add(loss); }
+  void add(const CgroupRef& cgroup, const Container& container) override;
+  [[nodiscard]] bool begin_turn() override { return inner_->begin_turn(); }
+  Result<void> finish() override { return inner_->finish(); }
+  [[nodiscard]] Status status() const override { return inner_->status(); }
+
+ private:
+  struct Known {
+    std::string path;
+    bool wanted = false;
+  };
+  [[nodiscard]] bool keeps(std::uint64_t cgroup_id) const;
+
+  std::unique_ptr<RecordingSink> inner_;
+  Wanted wanted_;
+  std::unordered_map<std::uint64_t, Known> known_;
+  std::unordered_set<std::string> above_;  // paths above a wanted one
+};
+
+}  // namespace memcrest

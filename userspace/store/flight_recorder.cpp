@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/flight_recorder.h"
+
+#include <algorithm>
+
+#include "store/event_subject.h"
+
+namespace memcrest {
+namespace {
+
+constexpr std::uint64_t kSweepNs = 1'000'000'000;  // and a moment is kept so often
+constexpr std::size_t kMaxNames = 65536;
+constexpr std::size_t kMaxRings = 65536;
+
+std::uint64_t heap_of(const StepEvent& step) {
+  return (step.user_stack.capacity() + step.kernel_stack.capacity()) * sizeof(std::uint64_t) +
+         step.task.comm.capacity() + step.task.thread_comm.capacity();
+}
+
+// Of the others only kernel log records and victims are much larger than the variant; they are few.
+std::uint64_t heap_of(const Event& event) {
+  std::uint64_t out = sizeof(Event);
+  if (const auto* log = std::get_if<LogOomEvent>(&event)) {
+    out += log->tasks.capacity() * sizeof(LogTask) + log->stats.capacity() * sizeof(log->stats[0]);
+  } else if (const auto* exec = std::get_if<ExecEvent>(&event)) {
+    out += exec->cmdline.capacity() + exec->exe.capacity();
+  } else if (const auto* victim = std::get_if<VictimEvent>(&event)) {
+    out += victim->chain.entries.capacity() * sizeof(MemcgState) + victim->parents.capacity() * sizeof(RelativeInfo);
+  }
+  return out;
+}
+
+// "/a" holds "/a" and "/a/b", not "/ab"; "/" holds all.
+bool holds(const std::string& parent, const std::string& path) {
+  return parent == "/" || path == parent ||
+         (path.starts_with(parent) && path.size() > parent.size() && path[parent.size()] == '/');
+}
+
+}  // namespace
+
+FlightRecorder::FlightRecorder(std::unique_ptr<RecordingDirectory> directory, const FlightSettings& settings,
+                               std::map<std::string, std::string> meta)
+    : directory_(std::move(directory)), settings_(settings), meta_(std::move(meta)) {}
+
+void FlightRecorder::keep(std::uint64_t cgroup_id, Kept kept) {
+  if (rings_.size() >= kMaxRings && !rings_.contains(cgroup_id)) {
+    cut_until_ns_ = std::max(cut_until_ns_, kept.boot_ns);
+    return;
+  }
+  Ring& ring = rings_[cgroup_id];
+  ring.bytes += kept.bytes;
+  kept_bytes_ += kept.bytes;
+  ring.kept.push_back(std::move(kept));
+}
+
+void FlightRecorder::add(std::span<const Event> events) {
+  for (const Event& event : events) {
+    const std::uint64_t cgroup = subject_of(event).cgroup_id.value_or(0);
+    if (passes(cgroup)) {
+      writer_->add(std::span(&event, 1));
+    }
+    if (const auto* step = std::get_if<StepEvent>(&event)) {
+      keep(cgroup, {order_++, step->time_ns, sizeof(Kept) + heap_of(*step), *step});
+    } else {
+      keep(cgroup, {order_++, time_of(event), sizeof(Kept) + heap_of(event), std::make_unique<Event>(event)});
+    }
+  }
+  make_room();
+}
+
+void FlightRecorder::add(std::span<const SampleEvent> samples) {
+  for (const SampleEvent& sample : samples) {
+    if (passes(sample.cgroup_id)) {
+      writer_->add(std::span(&sample, 1));
+    }
+    keep(sample.cgroup_id, {order_++, sample.time_ns, sizeof(Kept), sample});
+  }
+  make_room();
+}
+
+void FlightRecorder::drop_oldest(Ring& ring) {
+  kept_bytes_ -= ring.kept.front().bytes;
+  ring.bytes -= ring.kept.front().bytes;
+  ring.kept.pop_front();
+}
+
+// The cgroup with the most loses a quarter of it, again and again.
+void FlightRecorder::make_room() {
+  while (kept_bytes_ > settings_.max_bytes && !rings_.empty()) {
+    Ring& largest = std::ranges::max_element(rings_, {}, [](const auto& one) { return one.second.bytes; })->second;
+    const std::uint64_t target = largest.bytes - largest.bytes / 4;
+    while (!largest.kept.empty() && largest.bytes >= target) {
+      cut_until_ns_ = std::max(cut_until_ns_, largest.kept.front().boot_ns);
+      drop_oldest(largest);
+    }
+  }
+}
+
+void FlightRecorder::drop_what_is_old() {
+  const auto before = static_cast<std::uint64_t>(settings_.before.count());
+  const std::uint64_t from = now_.boot_ns - std::min(now_.boot_ns, before);
+  for (auto ring = rings_.begin(); ring != rings_.end();) {
+    while (!ring->second.kept.empty() && ring->second.kept.front().boot_ns < from) {
+      drop_oldest(ring->second);
+    }
+    ring = ring->second.kept.empty() ? rings_.erase(ring) : std::next(ring);
+  }
+  while (moments_.size() > 1 && moments_[1].boot_ns < from) {
+    moments_.pop_front();
+  }
+}
+
+void FlightRecorder::add(Moment moment) {
+  now_ = moment;
+  if (writer_ != nullptr && now_.boot_ns > until_ns_) {
+    end_file();
+  } else if (writer_ != nullptr) {
+    writer_->add(moment);
+  }
+  if (now_.boot_ns - swept_ns_ >= kSweepNs) {
+    swept_ns_ = now_.boot_ns;
+    drop_what_is_old();
+    moments_.push_back(moment);
+  }
+}
+
+void FlightRecorder::add(const LossCount& loss) {
+  loss_ = loss;
+  if (writer_ != nullptr) {
+    writer_->add(loss);
+  }
+}
+
+void FlightRecorder::add(const CgroupRef& cgroup, const Container& container) {
+  if (names_.size() >= kMaxNames) {
+    names_.clear();
+  }
+  names_.insert_or_assign(cgroup.id, Name{cgroup, container});
+  if (writer_ != nullptr && written_.contains(cgroup.id)) {
+    writer_->add(cgroup, container);
+  }
+}
+
+bool FlightRecorder::passes(std::uint64_t cgroup_id) const {
+  return writer_ != nullptr && (cgroup_id == 0 || written_.contains(cgroup_id));
+}
+
+// The cgroup itself, those above it, those that share the limit that was hit, and of the host's OOM the heaviest.
+std::unordered_set<std::uint64_t> FlightRecorder::related(const Incident& incident) const {
+  std::unordered_set<std::uint64_t> out{incident.cgroup.id};
+  const std::string& limit = incident.limit.cgroup_path;
+  for (const auto& [id, name] : names_) {
+    const std::string& path = name.cgroup.path;
+    if (path.empty()) {
+      continue;
+    }
+    if (holds(path, incident.cgroup.path) ||
+        (incident.scope == Scope::kAncestor && !limit.empty() && holds(limit, path))) {
+      out.insert(id);
+    }
+  }
+  if (incident.ranking) {
+    for (const auto* ranked : {&incident.ranking->by_usage, &incident.ranking->by_growth}) {
+      for (const RankedCgroup& one : *ranked) {
+        out.insert(one.cgroup.id);
+      }
+    }
+  }
+  return out;
+}
+
+void FlightRecorder::write_kept(const std::unordered_set<std::uint64_t>& cgroups) {
+  std::vector<const Kept*> wanted;
+  for (const std::uint64_t id : cgroups) {
+    if (const auto ring = rings_.find(id); ring != rings_.end()) {
+      for (const Kept& one : ring->second.kept) {
+        wanted.push_back(&one);
+      }
+    }
+    if (const auto name = names_.find(id); name != names_.end()) {
+      writer_->add(name->second.cgroup, name->second.container);
+    }
+  }
+  std::ranges::sort(wanted, {}, &Kept::order);
+  for (const Kept* one : wanted) {
+    if (const auto* step = std::get_if<StepEvent>(&one->what)) {
+      const Event event = *step;
+      writer_->add(std::span(&event, 1));
+    } else if (const auto* event = std::get_if<std::unique_ptr<Event>>(&one->what)) {
+      writer_->add(std::span<const Event>(event->get(), 1));
+    } else {
+      writer_->add(std::span(&std::get<SampleEvent>(one->what), 1));
+    }
+  }
+}
+
+bool FlightRecorder::begin_file() {
+  auto meta = meta_;
+  const auto before = static_cast<std::uint64_t>(settings_.before.count());
+  meta["excerpt_before_ns"] = std::to_string(before);
+  meta["excerpt_after_ns"] = std::to_string(settings_.after.count());
+  if (cut_until_ns_ + before > now_.boot_ns) {
+    meta["excerpt_cut_until_boot_ns"] = std::to_string(cut_until_ns_);
+  }
+  auto writer = directory_->begin(now_.unix_ns, settings_.file, meta);
+  const std::lock_guard lock(mutex_);
+  if (!writer) {
+    status_.stopped = writer.error().message();
+    ++status_.unrecorded;
+    return false;
+  }
+  writer_ = std::move(*writer);
+  ++status_.files;
+  status_.path = writer_->status().path;
+  status_.stopped.clear();
+  for (const Moment& moment : moments_) {
+    writer_->add(moment);
+  }
+  writer_->add(loss_);
+  writer_->add(now_);
+  return true;
+}
+
+void FlightRecorder::end_file() {
+  const std::lock_guard lock(mutex_);
+  if (writer_) {
+    directory_->end(std::move(writer_), now_.unix_ns);
+  }
+  written_.clear();
+}
+
+void FlightRecorder::add(const Incident& incident, std::string json) {
+  auto cgroups = related(incident);
+  const bool begins = settings_.bursts || incident.kind != IncidentKind::kBurst;
+  if (!begins && !(writer_ != nullptr && written_.contains(incident.cgroup.id))) {
+    return;
+  }
+  const bool is_new = writer_ == nullptr;
+  if (is_new && !begin_file()) {
+    return;
+  }
+  std::erase_if(cgroups, [&](std::uint64_t id) { return written_.contains(id); });
+  if (is_new) {
+    cgroups.insert(0);
+  }
+  write_kept(cgroups);
+  written_.insert(cgroups.begin(), cgroups.end());
+  writer_->add(incident, std::move(json));
+  if (begins) {
+    until_ns_ = now_.boot_ns + static_cast<std::uint64_t>(settings_.after.count());
+  }
+}
+
+Result<void> FlightRecorder::finish() {
+  end_file();
+  return directory_->wait();
+}
+
+RecordingSink::Status FlightRecorder::status() const {
+  const std::lock_guard lock(mutex_);
+  Status out = status_;
+  const auto ended = directory_->ended();
+  out.unrecorded += ended.unrecorded;
+  out.written = ended.written;
+  out.bytes = ended.bytes;
+  if (writer_) {
+    const Status current = writer_->status();
+    out.unrecorded += current.unrecorded;
+    out.written += current.written;
+    out.bytes += current.bytes;
+  }
+  if (out.stopped.empty()) {
+    out.stopped = ended.stopped;
+  }
+  return out;
+}
+
+}  // namespace memcrest

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The last seconds of every cgroup in bounded memory, and a recording of those around an incident: what led to it, what
+// followed. Such a recording is an excerpt: it can be reported and exported, not replayed. One thread, but status().
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <variant>
+#include <vector>
+
+#include "store/recording_directory.h"
+#include "store/recording_sink.h"
+
+namespace memcrest {
+
+struct FlightSettings {
+  std::chrono::nanoseconds before{30'000'000'000};
+  std::chrono::nanoseconds after{10'000'000'000};
+  std::uint64_t max_bytes = 8U << 20U;  // of memory; the cgroup with the most gives way first
+  bool bursts = false;                  // a burst begins a recording too; otherwise it only joins one
+  RecordingSettings file;
+};
+
+class FlightRecorder final : public RecordingSink {
+ public:
+  FlightRecorder(std::unique_ptr<RecordingDirectory> directory, const FlightSettings& settings,
+                 std::map<std::string, std::string> meta);
+
+  void add(std::span<const Event> events) override;
+  void add(Answer /*answer*/) override {}  // nobody replays an excerpt
+  void add(Moment moment) override;
+  void add(std::span<const SampleEvent> samples) override;
+  void add(const Incident& incident, std::string json) override;
+  void add(const LossCount& loss) override;
+  void add(const CgroupRef& cgroup, const Container& container) override;
+  Result<void> finish() override;
+  [[nodiscard]] Status status() const override;
+
+  // Of memory, as it is counted for max_bytes.
+  [[nodiscard]] std::uint64_t kept_bytes() const { return kept_bytes_; }
+
+ private:
+  struct Kept {
+    std::uint64_t order;
+    std::uint64_t boot_ns;
+    std::uint64_t bytes;
+    // Most are steps; the others are larger.
+    std::variant<StepEvent, std::unique_ptr<Event>, SampleEvent> what;  // the last: as the collector asked
+  };
+  struct Ring {
+    std::deque<Kept> kept;
+    std::uint64_t bytes = 0;
+  };
+  struct Name {
+    CgroupRef cgroup;
+    Container container;
+  };
+
+  void keep(std::uint64_t cgroup_id, Kept kept);
+  void drop_oldest(Ring& ring);
+  void drop_what_is_old();
+  void make_room();
+  [[nodiscard]] bool passes(std::uint64_t cgroup_id) const;
+  [[nodiscard]] bool begin_file();
+  void end_file();
+  [[nodiscard]] std::unordered_set<std::uint64_t> related(const Incident& incident) const;
+  void write_kept(const std::unordered_set<std::uint64_t>& cgroups);
+
+  std::unique_ptr<RecordingDirectory> directory_;
+  FlightSettings settings_;
+  std::map<std::string, std::string> meta_;
+  std::unordered_map<std::uint64_t, Ring> rings_;  // by cgroup id; 0: of no cgroup
+  std::uint64_t kept_bytes_ = 0;
+  std::uint64_t order_ = 0;
+  std::uint64_t cut_until_ns_ = 0;  // up to here something was dropped for want of memory
+  std::unordered_map<std::uint64_t, Name> names_;
+  std::deque<Moment> moments_;
+  Moment now_;
+  std::uint64_t swept_ns_ = 0;
+  LossCount loss_;
+
+  std::unique_ptr<RecordingWriter> writer_;    // while a recording is open
+  std::unordered_set<std::uint64_t> written_;  // cgroups that it is about
+  std::uint64_t until_ns_ = 0;
+
+  mutable std::mutex mutex_;  // of what status() reads: writer_ and this
+  Status status_;
+};
+
+}  // namespace memcrest

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/recording_directory.h"
+
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+#include <future>
+#include <mutex>
+#include <set>
+
+namespace memcrest {
+namespace {
+
+// Only what has such a name is ever removed.
+constexpr const char* kPattern = "memcrest-????????T??????.?????????Z.db";
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr int kMaxTries = 1000;  // for a name that is not taken
+
+std::string name_at(std::int64_t unix_ns) {
+  const auto seconds = static_cast<std::time_t>(unix_ns / kSecond);
+  tm utc{};
+  gmtime_r(&seconds, &utc);
+  char day[32] = {};
+  std::strftime(day, sizeof(day), "%Y%m%dT%H%M%S", &utc);
+  std::string fraction = std::to_string(unix_ns % kSecond);
+  fraction.insert(0, 9 - std::min<std::size_t>(fraction.size(), 9), '0');
+  return std::string("memcrest-") + day + "." + fraction + "Z.db";
+}
+
+struct Kept {
+  std::string name;
+  std::uint64_t bytes = 0;
+  std::int64_t changed_s = 0;
+};
+
+// Oldest first. Links are not followed, and not touched.
+std::vector<Kept> kept_in(const std::string& path, const std::set<std::string>& in_use) {
+  std::vector<Kept> out;
+  std::error_code failed;
+  for (auto entry = std::filesystem::directory_iterator(path, failed);
+       !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed)) {
+    const std::string name = entry->path().filename();
+    struct stat status{};
+    if (fnmatch(kPattern, name.c_str(), 0) == 0 && !in_use.contains(name) &&
+        lstat(entry->path().c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+      out.push_back({name, static_cast<std::uint64_t>(status.st_size), status.st_mtime});
+    }
+  }
+  std::ranges::sort(out, {}, &Kept::name);
+  return out;
+}
+
+}  // namespace
+
+struct RecordingDirectory::State {
+  std::string path;
+  Retention retention;
+  Fd lock;
+  mutable std::mutex mutex;
+  std::set<std::string> in_use;  // names
+  Ended ended;
+  Result<void> first_error;
+  std::vector<std::future<void>> ending;
+
+  // With the mutex held.
+  void prune(std::int64_t unix_ns) {
+    std::vector<Kept> kept = kept_in(path, in_use);
+    std::uint64_t bytes = 0;
+    for (const Kept& one : kept) {
+      bytes += one.bytes;
+    }
+    std::size_t left = kept.size();
+    for (const Kept& one : kept) {
+      const bool too_many = retention.max_count != 0 && left > retention.max_count;
+      const bool too_large = retention.max_bytes != 0 && bytes > retention.max_bytes;
+      const bool too_old =
+          retention.max_age.count() != 0 && unix_ns / kSecond - one.changed_s > retention.max_age.count() / kSecond;
+      if (!too_many && !too_large && !too_old) {
+        return;
+      }
+      // The log of a file whose writer was killed goes first: alone it would be applied to another file.
+      for (const char* part : {"-wal", "-shm", ""}) {
+        std::error_code ignored;
+        std::filesystem::remove(path + "/" + one.name + part, ignored);
+      }
+      --left;
+      bytes -= one.bytes;
+    }
+  }
+};
+
+RecordingDirectory::RecordingDirectory(std::unique_ptr<State> state) : state_(std::move(state)) {}
+RecordingDirectory::~RecordingDirectory() { ignore_result(wait()); }
+
+Result<std::unique_ptr<RecordingDirectory>> RecordingDirectory::open(const std::string& path,
+                                                                     const Retention& retention) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail("make", path, errno);
+  }
+  auto lock = open_file(path, O_RDONLY | O_DIRECTORY);
+  if (!lock) {
+    return std::unexpected(lock.error());
+  }
+  if (flock(lock->get(), LOCK_EX | LOCK_NB) != 0) {
+    return fail("use", path, EBUSY, "another memcrest records there");
+  }
+  if (::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) {
+    return fail("write into", path, errno);
+  }
+  auto state = std::make_unique<State>();
+  state->path = path;
+  state->retention = retention;
+  state->lock = std::move(*lock);
+  return std::unique_ptr<RecordingDirectory>(new RecordingDirectory(std::move(state)));
+}
+
+Result<std::unique_ptr<RecordingWriter>> RecordingDirectory::begin(std::int64_t unix_ns,
+                                                                   const RecordingSettings& settings,
+                                                                   const std::map<std::string, std::string>& meta) {
+  const std::lock_guard lock(state_->mutex);
+  state_->prune(unix_ns);
+  for (int i = 0; i < kMaxTries; ++i) {
+    const std::string name = name_at(unix_ns + i);
+    auto writer = RecordingWriter::create(state_->path + "/" + name, settings, meta);
+    if (writer) {
+      state_->in_use.insert(name);
+      return writer;
+    }
+    if (writer.error().code != EEXIST) {
+      return writer;
+    }
+  }
+  return fail("make a recording in", state_->path, EEXIST);
+}
+
+void RecordingDirectory::end(std::unique_ptr<RecordingWriter> writer, std::int64_t unix_ns) {
+  const std::lock_guard lock(state_->mutex);
+  std::erase_if(state_->ending, [](const std::future<void>& one) {
+    return one.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  });
+  state_->ending.push_back(
+      std::async(std::launch::async, [state = state_.get(), unix_ns, writer = std::move(writer)]() mutable {
+        const auto done = writer->finish();
+        const auto status = writer->status();
+        writer.reset();
+        const std::lock_guard inner(state->mutex);
+        state->ended.unrecorded += status.unrecorded;
+        state->ended.written += status.written;
+        state->ended.bytes += status.bytes;
+        if (!status.stopped.empty()) {
+          state->ended.stopped = status.stopped;
+        }
+        if (!done && state->first_error) {
+          state->first_error = done;
+        }
+        state->in_use.erase(std::filesystem::path(status.path).filename());
+        state->prune(unix_ns);
+      }));
+}
+
+Result<void> RecordingDirectory::wait() {
+  std::vector<std::future<void>> ending;
+  {
+    const std::lock_guard lock(state_->mutex);
+    ending.swap(state_->ending);
+  }
+  for (const auto& one : ending) {
+    one.wait();
+  }
+  const std::lock_guard lock(state_->mutex);
+  return state_->first_error;
+}
+
+RecordingDirectory::Ended RecordingDirectory::ended() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->ended;
+}
+
+}  // namespace memcrest

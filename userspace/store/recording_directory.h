@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// A directory of recordings: how they are called, which are kept, and the end of those that are no longer written.
+// One process at a time works in it. Any thread, one at a time, except where said.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "store/recording_writer.h"
+#include "util/fd.h"
+#include "util/result.h"
+
+namespace memcrest {
+
+// What is kept of the recordings that have ended; 0: no bound. The oldest go first.
+struct Retention {
+  std::uint64_t max_count = 0;
+  std::uint64_t max_bytes = 0;
+  std::chrono::nanoseconds max_age{0};  // since they ended
+};
+
+class RecordingDirectory {
+ public:
+  // Makes the directory when it is missing, for its owner only. Errors: it cannot be made or written, another process
+  // works in it (EBUSY).
+  [[nodiscard]] static Result<std::unique_ptr<RecordingDirectory>> open(const std::string& path,
+                                                                        const Retention& retention);
+  ~RecordingDirectory();  // waits for what is being ended
+  RecordingDirectory(const RecordingDirectory&) = delete;
+  RecordingDirectory& operator=(const RecordingDirectory&) = delete;
+
+  // Starts "memcrest-20261126T211313.123456789Z.db". What is too much by then is removed before.
+  [[nodiscard]] Result<std::unique_ptr<RecordingWriter>> begin(std::int64_t unix_ns, const RecordingSettings& settings,
+                                                               const std::map<std::string, std::string>& meta);
+  // Finishes it on a thread of its own, and removes what is too much afterwards.
+  void end(std::unique_ptr<RecordingWriter> writer, std::int64_t unix_ns);
+  // Until all that was to be ended has; the first error since begin.
+  Result<void> wait();
+
+  // Counts of those that have ended.
+  struct Ended {
+    std::uint64_t unrecorded = 0;
+    std::uint64_t written = 0;
+    std::uint64_t bytes = 0;
+    std::string stopped;  // of the last one that did not end by itself
+  };
+  [[nodiscard]] Ended ended() const;  // any thread
+
+ private:
+  struct State;
+  explicit RecordingDirectory(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace memcrest

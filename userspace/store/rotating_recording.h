@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recordings that follow each other in a directory, each whole by itself: the next begins between two turns of the
+// collector when one is large or old enough.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "store/recording_directory.h"
+#include "store/recording_sink.h"
+
+namespace memcrest {
+
+struct RotationSettings {
+  std::uint64_t max_bytes = 0;          // of one file; 0: any
+  std::chrono::nanoseconds max_age{0};  // of one file; 0: any
+  RecordingSettings file;
+};
+
+class RotatingRecording final : public RecordingSink {
+ public:
+  // Begins the first file at once.
+  [[nodiscard]] static Result<std::unique_ptr<RotatingRecording>> create(std::unique_ptr<RecordingDirectory> directory,
+                                                                         const RotationSettings& settings,
+                                                                         std::map<std::string, std::string> meta,
+                                                                         Moment now);
+
+  void add(std::span<const Event> events) override { writer_->add(events); }
+  void add(Answer answer) override { writer_->add(std::move(answer)); }
+  void add(Moment moment) override;
+  void add(std::span<const SampleEvent> samples) override { writer_->add(samples); }
+  void add(const Incident& incident, std::string json) override { writer_->add(incident, std::move(json)); }
+  void add(const LossCount& loss) override;
+  void add(const CgroupRef& cgroup, const Container& container) override { writer_->add(cgroup, container); }
+  [[nodiscard]] bool begin_turn() override;
+  Result<void> finish() override;
+  [[nodiscard]] Status status() const override;
+
+ private:
+  RotatingRecording(std::unique_ptr<RecordingDirectory> directory, const RotationSettings& settings,
+                    std::map<std::string, std::string> meta)
+      : directory_(std::move(directory)), settings_(settings), meta_(std::move(meta)) {}
+  [[nodiscard]] Result<void> begin_file();
+  [[nodiscard]] bool is_full() const;
+
+  std::unique_ptr<RecordingDirectory> directory_;
+  RotationSettings settings_;
+  std::map<std::string, std::string> meta_;
+  std::unique_ptr<RecordingWriter> writer_;
+  Moment now_;
+  std::uint64_t begun_ns_ = 0;    // the file
+  std::uint64_t refused_ns_ = 0;  // when the next file could not be made
+  std::optional<LossCount> loss_;
+  mutable std::mutex mutex_;  // of what status() reads
+  Status status_;
+};
+
+}  // namespace memcrest
