@@ -26,7 +26,7 @@ def go():
 
 class LanguagesTest(SymbolsCase):
     def burst_with(self, script, files, options=(), memory='1g'):
-        with Watch('--containers-only') as watch:
+        with Watch('--containers-only', '--step', '1m') as watch:
             return self.burst_of(watch, script, files, options, memory)
 
     def source(self, name):

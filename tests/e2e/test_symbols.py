@@ -65,7 +65,7 @@ class CompiledTest(SymbolsCase):
 
     def test_with_frame_pointers_static(self):
         grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
-        with Watch('--containers-only') as watch:
+        with Watch('--containers-only', '--step', '1m') as watch:
             incident = self.burst_of(watch, f'/grow {MIB}', [grow])
         self.check_fill(incident)
         frame = next(f for f in incident['burst']['stacks'][0]['frames'] if (f['name'] or '').startswith('json::fill'))
@@ -77,37 +77,37 @@ class CompiledTest(SymbolsCase):
     def test_dynamic(self):
         grow = self.build('grow', '-fno-omit-frame-pointer')
         folders = [f'--volume={d}:{d}:ro' for d in ('/lib', '/lib64', '/usr/lib') if os.path.isdir(d)]
-        with Watch('--containers-only') as watch:
+        with Watch('--containers-only', '--step', '1m') as watch:
             self.check_fill(self.burst_of(watch, f'/grow {MIB}', [grow], folders))
 
     def test_stripped_with_a_separate_debug_file(self):
         grow = self.build('grow', '-static', '-fno-omit-frame-pointer', strip=True, debug_link=True)
-        with Watch('--containers-only') as watch:
+        with Watch('--containers-only', '--step', '1m') as watch:
             self.check_fill(self.burst_of(watch, f'/grow {MIB}', [grow, grow + '.debug']))
 
     def test_stripped_is_told_by_its_offset(self):
         grow = self.build('grow', '-static', '-fno-omit-frame-pointer', strip=True)
-        with Watch('--containers-only') as watch:
+        with Watch('--containers-only', '--step', '1m') as watch:
             stack = self.burst_of(watch, f'/grow {MIB}', [grow])['burst']['stacks'][0]
         frames = [f for f in stack['frames'] if f['module'] == '/grow']
         self.assertTrue(frames and all(f['offset'] and f['build_id'] and f['name'] is None for f in frames), stack)
 
     def test_without_frame_pointers_says_so(self):
         grow = self.build('grow', '-static', '-fomit-frame-pointer')
-        with Watch('--containers-only') as watch:
+        with Watch('--containers-only', '--step', '1m') as watch:
             incident = self.burst_of(watch, f'/grow {MIB}', [grow])
         self.check_fill(incident, callers=False)
         self.assertRegex(incident['burst']['stacks'][0]['gap'], 'missing', told(incident))
 
     def test_a_binary_that_is_deleted_while_it_runs(self):
         grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
-        with Watch('--containers-only') as watch:
+        with Watch('--containers-only', '--step', '1m') as watch:
             script = f'cp /grow /tmp/grow; /tmp/grow {MIB} & sleep 0.02; rm /tmp/grow; wait'
             self.check_fill(self.burst_of(watch, f'mkdir -p /tmp; {script}', [grow]))
 
     def test_a_pool_of_workers_is_one_program(self):
         grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
-        with Watch('--containers-only') as watch:
+        with Watch('--containers-only', '--step', '1m') as watch:
             script = ' '.join(['/grow 16 &'] * 8) + ' wait'
             incident = self.burst_of(watch, script, [grow])
         program = incident['burst']['programs'][0]
@@ -117,7 +117,7 @@ class CompiledTest(SymbolsCase):
 
     def test_text_names_functions(self):
         grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
-        with Watch('--containers-only', json_lines=False) as watch:
+        with Watch('--containers-only', '--step', '1m', json_lines=False) as watch:
             container, _ = docker.create('sh', '-c', f'sleep 1; /grow {MIB}; sleep 60', memory='512m')
             self.remove_later(container)
             docker('cp', grow, f'{container}:/grow')
@@ -135,7 +135,7 @@ class KindsTest(SymbolsCase):
                  ('shmem', 'hog tmpfs /t 96m', ('--tmpfs', '/t:size=512m')), ('shmem', 'hog memfd 96m --hold 500', ()),
                  ('pipes', 'hog pipes 48m --hold 500', ('--ulimit', 'nofile=8192')),
                  ('page_tables', 'hog pagetables 64m --hold 500', ())]
-        with Watch('--containers-only', '--burst-min', '24m') as watch:
+        with Watch('--containers-only', '--step', '1m', '--burst-min', '24m') as watch:
             for kind, command, options in modes:
                 with self.subTest(command):
                     container, _ = docker.create('sh', '-c', f'sleep 1; {command}; sleep 60', memory='512m',

@@ -152,6 +152,17 @@ ProcessCode look_at_process(const std::string& proc_root, const TaskInfo& task, 
   return out;
 }
 
+bool all_open(const ProcessCode& code, const std::vector<std::uint64_t>& stack) {
+  for (std::size_t i = 0; i < stack.size(); ++i) {
+    const CodeMapping* mapping = find_mapping(code.mappings, of_call(stack, i));
+    if (mapping == nullptr || (mapping->path.empty() && !code.perf_map) ||
+        (wants_file(*mapping) && !code.modules[static_cast<std::size_t>(mapping - code.mappings.data())])) {
+      return false;
+    }
+  }
+  return true;
+}
+
 PlacedStack place_stack(const ProcessCode& code, const std::vector<std::uint64_t>& stack, std::size_t deepest) {
   PlacedStack out;
   for (std::size_t i = 0; i < stack.size(); ++i) {

@@ -54,6 +54,9 @@ struct ProcessCode {
 [[nodiscard]] bool open_modules(const std::string& proc_root, const TaskInfo& task,
                                 const std::vector<std::uint64_t>& stack, ModuleTable& modules, ProcessCode& code);
 
+// All that this stack lies in is open already: nothing has to be asked of the process.
+[[nodiscard]] bool all_open(const ProcessCode& code, const std::vector<std::uint64_t>& stack);
+
 // `deepest`: as many addresses as the kernel gives at most.
 [[nodiscard]] PlacedStack place_stack(const ProcessCode& code, const std::vector<std::uint64_t>& stack,
                                       std::size_t deepest);

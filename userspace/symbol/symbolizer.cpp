@@ -279,6 +279,9 @@ class Symbolizer::Worker {
     if (known != processes_.end()) {
       Process& process = known->second;
       process.used = now;
+      if (all_open(process.code, item.user)) {
+        return &process;
+      }
       auto more = patience_.run(whom, [proc = root_.proc, item, modules = modules_, code = process.code]() mutable {
         const bool all = open_modules(proc, item.task, item.user, *modules, code);
         return std::pair(all, std::move(code));
