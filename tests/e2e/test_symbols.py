@@ -102,7 +102,7 @@ class CompiledTest(SymbolsCase):
     def test_a_binary_that_is_deleted_while_it_runs(self):
         grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
         with Watch('--containers-only', '--step', '1m') as watch:
-            script = f'cp /grow /tmp/grow; /tmp/grow {MIB} & sleep 0.02; rm /tmp/grow; wait'
+            script = f'cp /grow /tmp/grow; sleep 2.5; /tmp/grow {MIB} & sleep 0.02; rm /tmp/grow; wait'
             self.check_fill(self.burst_of(watch, f'mkdir -p /tmp; {script}', [grow]))
 
     def test_a_pool_of_workers_is_one_program(self):
