@@ -23,9 +23,10 @@ __attribute__((noinline)) void fill(char *memory, std::size_t size)
 __attribute__((noinline)) std::vector<char *> parse(std::size_t mib)
 {
 	std::vector<char *> out;
-	for (std::size_t i = 0; i < mib; ++i) {
-		out.push_back(static_cast<char *>(std::malloc(1U << 20U)));
-		fill(out.back(), 1U << 20U);
+	// Pieces larger than a step: where hooks see pages in batches, the last ones are seen at the next malloc.
+	for (std::size_t i = 0; i < mib / 4; ++i) {
+		out.push_back(static_cast<char *>(std::malloc(4U << 20U)));
+		fill(out.back(), 4U << 20U);
 	}
 	return out;
 }
