@@ -12,7 +12,8 @@ die() {
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
-# packages GROUP...: names from packages.txt.
+# packages GROUP...: lines of packages.txt: a name, or COMMAND:NAME, a package that is needed only where there is no such
+# command, since it may have come from elsewhere.
 packages() {
   for group in "$@"; do
     awk -v group="$group" '
@@ -32,6 +33,12 @@ is_provided() {
 
 missing_packages() {
   for package in $(packages "$@"); do
+    case $package in
+      *:*)
+        ! command -v "${package%%:*}" >/dev/null 2>&1 || continue
+        package=${package#*:}
+        ;;
+    esac
     # shellcheck disable=SC2016
     case $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) in
       installed) ;;

@@ -22,7 +22,7 @@ using namespace testing_support;  // NOLINT(google-build-using-namespace): liter
 
 constexpr std::uint64_t kContainers = 64;
 constexpr std::uint64_t kProcesses = 4;
-constexpr std::uint64_t kStacks = 4096;
+constexpr std::uint64_t kStacksEach = 64;
 constexpr std::uint64_t kStepNs = 50'000;
 constexpr std::uint64_t kBeginNs = 1'000'000'000'000;
 constexpr std::int64_t kUnixNs = 1'795'000'000'000'000'000;
@@ -64,7 +64,7 @@ StepEvent step_of(std::uint64_t index) {
   out.reclaim_ns = turn / 256 * 1'000'000;
   out.task =
       task(static_cast<std::uint32_t>(1000 + container * kProcesses + turn % kProcesses), "worker", out.cgroup_id);
-  const std::uint64_t stack = (index * 2654435761U >> 7U) % kStacks;
+  const std::uint64_t stack = container * kStacksEach + (index * 2654435761U >> 7U) % kStacksEach;
   out.user_stack = stack_of(stack, 0x55d0c0000000);
   out.kernel_stack = stack_of(stack, 0xffffffff81000000);
   return out;

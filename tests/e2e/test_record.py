@@ -150,10 +150,10 @@ class RecordTest(harness.TestCase):
         self.assertEqual(done.returncode, 7, done.stderr)
         self.assertIn('peak', done.stderr)
         self.assertIn('recorded', done.stderr)
-        paths = [p for p, in query(path, 'SELECT path FROM cgroups WHERE path LIKE "%memcrest-run-%"')]
-        self.assertTrue(paths)
+        cgroup = meta(path)['filter'].removeprefix('--cgroup ')
+        self.assertIn('memcrest-run-', cgroup)
         (peak,), = query(path, f"""SELECT max(usage_bytes) FROM steps JOIN cgroups ON cgroups.id = steps.cgroup
-                                   WHERE path = '{paths[0]}'""")
+                                   WHERE path = '{cgroup}'""")
         self.assertGreater(peak, 60 * MIB)
         # Without its recording it does not run.
         done = memcrest('record', '-o', path, '--', 'sh', '-c', f'touch {path}.ran')
@@ -164,7 +164,8 @@ class RecordTest(harness.TestCase):
     def test_wrong_command_lines(self):
         for options, says in ((['record'], '--output FILE or --directory DIR'),
                               (['record', '-o', 'x', '--directory', 'y'], 'excludes'),
-                              (['record', '-o', 'x', '--keep-count', '3'], 'for --directory'),
+                              (['record', '-o', 'x', '--keep-count', '3'], 'requires --directory'),
+                              (['watch', '--keep-count', '3'], 'requires --flight-recorder'),
                               (['record', '-o', 'x', '--container', 'a', '--', 'true'], 'no filter'),
                               (['record', '-o', 'x', '--max-size', '10'], 'must lie between'),
                               (['watch', '--flight-recorder', 'x', '--flight-before', '2h'], 'must lie between')):
@@ -241,7 +242,7 @@ class RecordTest(harness.TestCase):
         with self.small_disk() as disk, busy():
             path = os.path.join(disk, 'a.db')
             with Recorder('-o', path, '--min-free', '0') as recorder:
-                self.assertTrue(wait_until(lambda: recorder.says('recording has ended, watching goes on')),
+                self.assertTrue(wait_until(lambda: recorder.says('recording is in trouble, watching goes on')),
                                 recorder.out.text())
                 self.assertTrue(recorder.says('full'), recorder.out.text())
                 time.sleep(1)

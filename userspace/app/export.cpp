@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "app/exit_codes.h"
-#include "app/loss_text.h"
 #include "app/output_file.h"
 #include "app/recorded_cgroups.h"
 #include "app/signals.h"
@@ -22,6 +21,7 @@
 #include "store/recording_reader.h"
 #include "util/text.h"
 #include "util/units.h"
+#include "view/loss_text.h"
 
 namespace memcrest {
 namespace {
@@ -115,6 +115,12 @@ ExportEnd ExportVerb::end_of(const RecordingReader& reader) const {
   } else if (meta.at("ended") != "whole") {
     end.gaps.push_back("the recording ended early: " + meta.at("ended"));
   }
+  if (meta.contains("excerpt_before_ns")) {
+    end.gaps.emplace_back("the recording is an excerpt: it holds what was seen around incidents");
+  }
+  if (meta.contains("excerpt_cut_until_boot_ns")) {
+    end.gaps.emplace_back("there was no memory for all that was seen before an incident: its first part is missing");
+  }
   if (const auto left_out = meta.find("unrecorded"); left_out != meta.end()) {
     end.gaps.push_back(left_out->second + " items were left out of the recording");
   }
@@ -152,6 +158,9 @@ int ExportVerb::run() {
   const AddressNames frames;
   const auto exporter = exporter_of(options_, {*output, reader->meta(), *cgroups, frames});
   RecordingFeed feed(*exporter, *cgroups, options_.filter);
+  if (reader->meta().contains("continues") || reader->meta().contains("excerpt_before_ns")) {
+    feed.begin_with_loss();
+  }
   if (auto passed = pass_all(*reader, feed, *output); !passed) {
     return fail(passed.error());
   }

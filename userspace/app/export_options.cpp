@@ -39,8 +39,8 @@ void add_tables(CLI::App& verb, ExportTables& tables) {
               tables.insert(*table);
             }
           },
-          "Of csv: this table (default: steps); of jsonl and otlp-json: only these. steps, incidents, events, loss, "
-          "cgroups; otlp-json: steps (metrics), incidents (logs)")
+          "Only this: steps, incidents, events, loss or cgroups (csv: one, default steps; otlp-json: steps as metrics, "
+          "incidents as logs)")
       ->type_name("TABLE");
 }
 

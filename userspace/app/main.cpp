@@ -46,6 +46,8 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
       return memcrest::replay(options.replay);
     case Verb::kExport:
       return memcrest::export_recording(options.exporting);
+    case Verb::kReport:
+      return memcrest::report(options.report);
     case Verb::kRun:
       return memcrest::run(options.run, *signals);
     case Verb::kPs:

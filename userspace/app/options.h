@@ -12,6 +12,7 @@
 #include "app/identity_options.h"
 #include "collector/cgroup_list.h"
 #include "identity/container_filter.h"
+#include "report/report.h"
 #include "store/filtered_recording.h"
 #include "store/flight_recorder.h"
 #include "store/rotating_recording.h"
@@ -89,7 +90,15 @@ struct ReplayOptions {
   ContainerFilter filter;
 };
 
-enum class Verb { kWatch, kRecord, kReplay, kExport, kRun, kPs, kCheck, kVersion };
+enum class ReportFormat { kText, kJson, kMarkdown, kHtml };
+
+struct ReportOptions {
+  ReportRequest request;
+  ReportFormat format = ReportFormat::kText;
+  std::string output;  // empty: standard output
+};
+
+enum class Verb { kWatch, kRecord, kReplay, kExport, kReport, kRun, kPs, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
@@ -97,6 +106,7 @@ struct Options {
   WatchOptions record;
   ReplayOptions replay;
   ExportOptions exporting;
+  ReportOptions report;
   RunOptions run;
   PsOptions ps;
   CheckOptions check;

@@ -5,10 +5,10 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "app/loss_text.h"
 #include "export/json.h"
 #include "util/text.h"
 #include "util/units.h"
+#include "view/loss_text.h"
 
 namespace memcrest {
 namespace {

@@ -281,8 +281,8 @@ void Session::collect(CollectorSettings settings, Collector::Sink sink) {
     return;
   }
   auto recorded = [recording = recording_.get(), sink = std::move(sink)](const Incident& incident) {
+    sink(incident);  // first: a recording that has to begin waits for the disk
     recording->add(incident, to_json(incident));
-    sink(incident);
   };
   collector_ =
       std::make_unique<Collector>(*recording_source_, *recording_around_, std::move(settings), std::move(recorded));

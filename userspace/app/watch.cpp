@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "app/exit_codes.h"
-#include "app/loss_text.h"
 #include "app/output.h"
 #include "app/recording_text.h"
 #include "app/session.h"
@@ -18,6 +17,7 @@
 #include "identity/container_filter.h"
 #include "util/text.h"
 #include "util/units.h"
+#include "view/loss_text.h"
 #include "view/text.h"
 
 namespace memcrest {
@@ -105,7 +105,7 @@ void Watch::follow_recording(const Session& session) {
   if (status->stopped != told_stopped_) {
     told_stopped_ = status->stopped;
     if (!told_stopped_.empty()) {
-      spdlog::error("recording has ended, watching goes on: {}", escape_terminal(told_stopped_));
+      spdlog::error("recording is in trouble, watching goes on: {}", escape_terminal(told_stopped_));
     }
   }
 }
@@ -191,7 +191,7 @@ int Watch::run() {
   if (!recorded) {
     spdlog::error("the recording could not be ended: {}", escape_terminal(recorded.error().message()));
   }
-  if (const auto status = (*session)->recording(); status && !describe_recording(*status)) {
+  if (const auto status = (*session)->recording(); status && (!describe_recording(*status) || !recorded)) {
     return kExitFailure;
   }
   if (const int error = output_.error(); error != 0) {

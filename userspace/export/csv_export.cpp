@@ -2,6 +2,9 @@
 #include "export/csv_export.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <concepts>
 
 #include "identity/container_filter.h"
 #include "util/text.h"
@@ -10,7 +13,11 @@
 namespace memcrest {
 namespace {
 
-using Row = std::vector<std::string>;
+using Row = std::vector<const char*>;
+
+bool is_plain(char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != ','; }
+
+bool may_begin_formula(char c) { return std::string_view("=+-@\t\r").contains(c); }
 
 const Row& columns_of(ExportTable table) {
   static const Row kWhose{"cgroup_id",      "cgroup_serial", "cgroup_path", "runtime",  "container_id",
@@ -85,41 +92,63 @@ const Row& columns_of(ExportTable table) {
   return kSteps;
 }
 
-std::string time_text(const std::optional<std::int64_t>& unix_ns) {
-  return unix_ns ? format_rfc3339(*unix_ns) : std::string();
-}
-
-template <typename T>
-std::string number_text(const T& value) {
-  return std::to_string(value);
-}
-
-template <typename T>
-std::string number_text(const std::optional<T>& value) {
-  return value ? std::to_string(*value) : std::string();
-}
-
-std::string flag_text(bool value) { return value ? "1" : "0"; }
-
-void add_container(Row& row, const Container& container) {
-  row.insert(row.end(), {container.id.empty() ? std::string() : to_string(container.runtime), container.id,
-                         container.name, container.image, pod_name(container), pod_namespace(container)});
-}
-
-void add_whose(Row& row, const ExportedCgroup& cgroup) {
-  row.insert(row.end(), {number_text(cgroup.cgroup_id), number_text(cgroup.serial), cgroup.path});
-  add_container(row, cgroup.container);
-}
-
-// Innermost first.
-template <typename Name>
-std::string stack_text(const std::vector<std::uint64_t>& stack, Name name) {
-  std::string out;
-  for (const std::uint64_t address : stack) {
-    out += (out.empty() ? "" : ";") + name(address);
+// A row as it is built. Most fields need no quotes, and get none without a copy.
+class Fields {
+ public:
+  Fields& text(std::string_view raw) {
+    begin();
+    if (std::ranges::all_of(raw, is_plain) && (raw.empty() || !may_begin_formula(raw.front()))) {
+      line_ += raw;
+    } else {
+      line_ += csv_field(raw);
+    }
+    return *this;
   }
-  return out;
-}
+  template <std::integral T>
+  Fields& number(T value) {
+    begin();
+    std::array<char, 24> digits;
+    line_.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
+    return *this;
+  }
+  Fields& number(double value) { return text(std::to_string(value)); }
+  template <typename T>
+  Fields& number(const std::optional<T>& value) {
+    return value ? number(*value) : text({});
+  }
+  Fields& flag(bool value) { return number(value ? 1 : 0); }
+  Fields& time(const std::optional<std::int64_t>& unix_ns) { return text(unix_ns ? format_rfc3339(*unix_ns) : ""); }
+
+  Fields& container(const Container& one) {
+    text(one.id.empty() ? "" : to_string(one.runtime)).text(one.id).text(one.name).text(one.image);
+    return text(pod_name(one)).text(pod_namespace(one));
+  }
+  Fields& whose(const ExportedCgroup& cgroup) {
+    return number(cgroup.cgroup_id).number(cgroup.serial).text(cgroup.path).container(cgroup.container);
+  }
+  // Innermost first.
+  template <typename Name>
+  Fields& stack(const std::vector<std::uint64_t>& addresses, Name name) {
+    std::string out;
+    for (const std::uint64_t address : addresses) {
+      out += out.empty() ? "" : ";";
+      out += name(address);
+    }
+    return text(out);
+  }
+  [[nodiscard]] const std::string& end() {
+    line_ += "\r\n";
+    return line_;
+  }
+
+ private:
+  void begin() {
+    line_ += first_ ? "" : ",";
+    first_ = false;
+  }
+  std::string line_;
+  bool first_ = true;
+};
 
 }  // namespace
 
@@ -130,7 +159,7 @@ std::string csv_field(std::string_view raw) {
   while ((nul = text.find('\0', nul)) != std::string::npos) {
     text.replace(nul, 1, "\xef\xbf\xbd");
   }
-  if (!text.empty() && std::string_view("=+-@\t\r").contains(text.front())) {
+  if (!text.empty() && may_begin_formula(text.front())) {
     const bool number = text.size() > 1 && text.find_first_not_of("0123456789", 1) == std::string::npos;
     text.insert(0, number && text.front() == '-' ? "" : "'");
   }
@@ -146,16 +175,11 @@ std::string csv_field(std::string_view raw) {
 
 CsvExport::CsvExport(const ExportContext& context, EventText events, ExportTable table)
     : context_(context), events_(events), table_(table) {
-  row(columns_of(table));
-}
-
-void CsvExport::row(const Row& fields) {
-  std::string line;
-  for (const std::string& field : fields) {
-    line += line.empty() && &field == &fields.front() ? "" : ",";
-    line += csv_field(field);
+  Fields names;
+  for (const char* name : columns_of(table)) {
+    names.text(name);
   }
-  context_.sink.write(line + "\r\n");
+  context_.sink.write(names.end());
 }
 
 void CsvExport::add(const ExportedStep& step) {
@@ -164,56 +188,42 @@ void CsvExport::add(const ExportedStep& step) {
   }
   const StepEvent& event = step.event;
   const TaskInfo& task = event.task;
-  Row out{time_text(step.unix_ns), number_text(event.time_ns)};
-  add_whose(out, step.cgroup);
-  out.insert(out.end(), {number_text(event.usage_bytes),
-                         number_text(event.limit_bytes),
-                         number_text(event.watermark_bytes),
-                         number_text(event.quantum_bytes),
-                         event.up     ? "up"
-                         : event.down ? "down"
-                                      : "",
-                         number_text(step.growth.bytes),
-                         flag_text(step.growth.by_task),
-                         number_text(task.process.tgid),
-                         number_text(task.process.start_ns),
-                         number_text(task.tid),
-                         number_text(task.ns_tgid),
-                         number_text(task.uid),
-                         task.comm,
-                         task.thread_comm,
-                         flag_text(event.ancestor),
-                         flag_text(event.foreign),
-                         flag_text(event.page_cache),
-                         number_text(event.suppressed),
-                         number_text(event.oom_events),
-                         number_text(event.reclaim_ns),
-                         number_text(event.throttle_ns)});
-  out.push_back(stack_text(event.user_stack, [&](auto at) { return context_.frames.user(task.process, at); }));
-  out.push_back(stack_text(event.kernel_stack, [&](auto at) { return context_.frames.kernel(at); }));
-  row(out);
+  Fields row;
+  row.time(step.unix_ns).number(event.time_ns).whose(step.cgroup).number(event.usage_bytes).number(event.limit_bytes);
+  row.number(event.watermark_bytes).number(event.quantum_bytes).text(event.up ? "up" : event.down ? "down" : "");
+  row.number(step.growth.bytes).flag(step.growth.by_task).number(task.process.tgid).number(task.process.start_ns);
+  row.number(task.tid).number(task.ns_tgid).number(task.uid).text(task.comm).text(task.thread_comm);
+  row.flag(event.ancestor).flag(event.foreign).flag(event.page_cache).number(event.suppressed);
+  row.number(event.oom_events).number(event.reclaim_ns).number(event.throttle_ns);
+  row.stack(event.user_stack, [&](std::uint64_t at) { return context_.frames.user(task.process, at); });
+  row.stack(event.kernel_stack, [&](std::uint64_t at) { return context_.frames.kernel(at); });
+  context_.sink.write(row.end());
 }
 
 void CsvExport::add(const ExportedEvent& event) {
   if (table_ != ExportTable::kEvents) {
     return;
   }
-  Row out{time_text(event.unix_ns), number_text(time_of(event.event)), events_.kind(event.event)};
+  Fields row;
+  row.time(event.unix_ns).number(time_of(event.event)).text(events_.kind(event.event));
   if (event.cgroup != nullptr) {
-    add_whose(out, *event.cgroup);
+    row.whose(*event.cgroup);
   } else {
-    out.resize(out.size() + columns_of(ExportTable::kCgroups).size());
+    for (std::size_t i = 0; i < columns_of(ExportTable::kCgroups).size(); ++i) {
+      row.text({});
+    }
   }
-  out.push_back(events_.json(event.event));
-  row(out);
+  context_.sink.write(row.text(events_.json(event.event)).end());
 }
 
 void CsvExport::add(const ExportedLoss& loss) {
-  if (table_ == ExportTable::kLoss) {
-    row({time_text(loss.unix_ns), number_text(loss.boot_ns), number_text(loss.more), number_text(loss.so_far.critical),
-         number_text(loss.so_far.bulk), number_text(loss.so_far.throttled), number_text(loss.so_far.invalid),
-         number_text(loss.so_far.untracked)});
+  if (table_ != ExportTable::kLoss) {
+    return;
   }
+  Fields row;
+  row.time(loss.unix_ns).number(loss.boot_ns).number(loss.more).number(loss.so_far.critical).number(loss.so_far.bulk);
+  row.number(loss.so_far.throttled).number(loss.so_far.invalid).number(loss.so_far.untracked);
+  context_.sink.write(row.end());
 }
 
 void CsvExport::add(const ExportedIncident& exported) {
@@ -221,27 +231,23 @@ void CsvExport::add(const ExportedIncident& exported) {
     return;
   }
   const Incident& incident = exported.incident;
-  Row out{format_rfc3339(incident.unix_ns),
-          number_text(incident.boot_ns),
-          incident.id,
-          incident.update,
-          to_string(incident.kind),
-          to_string(incident.scope),
-          number_text(incident.cgroup.id),
-          incident.cgroup.path};
-  add_container(out, incident.container);
+  Fields row;
+  row.time(incident.unix_ns).number(incident.boot_ns).text(incident.id).text(incident.update);
+  row.text(to_string(incident.kind)).text(to_string(incident.scope)).number(incident.cgroup.id);
+  row.text(incident.cgroup.path).container(incident.container).number(incident.limit.bytes);
+  row.number(incident.usage_bytes).number(incident.peak_bytes).number(incident.victims.size());
   std::string killed;
   for (const Victim& victim : incident.victims) {
     killed += (killed.empty() ? "" : ";") + victim.comm + "[" + std::to_string(victim.pid) + "]";
   }
-  const bool rose = incident.burst.has_value();
-  const Burst burst = incident.burst.value_or(Burst{});
-  out.insert(out.end(),
-             {number_text(incident.limit.bytes), number_text(incident.usage_bytes), number_text(incident.peak_bytes),
-              number_text(incident.victims.size()), killed, rose ? format_rfc3339(burst.start_unix_ns) : "",
-              rose ? number_text(burst.duration_ms) : "", rose ? number_text(burst.base_bytes) : "",
-              rose ? number_text(burst.peak_bytes) : "", flag_text(incident.evidence.complete), exported.json});
-  row(out);
+  row.text(killed);
+  if (incident.burst) {
+    row.time(incident.burst->start_unix_ns).number(incident.burst->duration_ms);
+    row.number(incident.burst->base_bytes).number(incident.burst->peak_bytes);
+  } else {
+    row.text({}).text({}).text({}).text({});
+  }
+  context_.sink.write(row.flag(incident.evidence.complete).text(exported.json).end());
 }
 
 void CsvExport::finish(const ExportEnd& /*end*/) {
@@ -249,9 +255,8 @@ void CsvExport::finish(const ExportEnd& /*end*/) {
     return;
   }
   for (const ExportedCgroup& cgroup : context_.cgroups.all()) {
-    Row out;
-    add_whose(out, cgroup);
-    row(out);
+    Fields row;
+    context_.sink.write(row.whose(cgroup).end());
   }
 }
 

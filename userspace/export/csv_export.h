@@ -3,10 +3,8 @@
 // spreadsheet would take for a formula begins with an apostrophe.
 #pragma once
 
-#include <initializer_list>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "export/export_tables.h"
 #include "export/jsonl_export.h"
@@ -28,8 +26,6 @@ class CsvExport final : public RecordingExporter {
   void finish(const ExportEnd& end) override;
 
  private:
-  void row(const std::vector<std::string>& fields);
-
   ExportContext context_;
   EventText events_;
   ExportTable table_;

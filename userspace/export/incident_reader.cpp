@@ -219,4 +219,9 @@ Result<Incident> incident_from_json(std::string_view line) {
   return out;
 }
 
+Result<std::string> clean_json_line(std::string_view line) {
+  const auto json = parse_untrusted(line);
+  return json ? Result<std::string>(to_line(*json)) : std::unexpected(json.error());
+}
+
 }  // namespace memcrest

@@ -3,6 +3,7 @@
 // thread-safe.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "memcrest/incident.h"
@@ -15,5 +16,9 @@ namespace memcrest {
 // members and anything nested deeper than 32 are refused. to_json() of the result is the line again, byte for byte, if
 // this version of memcrest wrote it.
 [[nodiscard]] Result<Incident> incident_from_json(std::string_view line);
+
+// The same JSON as one line that to_json() could have written, fields of a newer version included: what may stand in
+// another document. Refused and bounded as above.
+[[nodiscard]] Result<std::string> clean_json_line(std::string_view line);
 
 }  // namespace memcrest

@@ -70,7 +70,9 @@ JsonLine& JsonLine::time(std::string_view name, const std::optional<std::int64_t
 
 std::string JsonLine::take() {
   out_ += '}';
-  return std::exchange(out_, "{");
+  std::string out = std::move(out_);
+  out_.assign(1, '{');
+  return out;
 }
 
 }  // namespace memcrest

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/json_reader.h"
 
+#include <algorithm>
+
 #include "util/units.h"
 
 namespace memcrest {
@@ -88,13 +90,21 @@ void JsonReader::time(const char* name, std::int64_t& out) const {
     return;
   }
   const auto ns = value->is_string() ? parse_rfc3339(value->get_ref<const std::string&>()) : std::nullopt;
-  ns ? static_cast<void>(out = *ns) : refuse(name);
+  if (ns) {
+    out = *ns;
+  } else {
+    refuse(name);
+  }
 }
 
 void JsonReader::texts(const char* name, std::vector<std::string>& out) const {
   const Json* value = array(name);
   for (std::size_t i = 0; value != nullptr && i < value->size(); ++i) {
-    (*value)[i].is_string() ? static_cast<void>(out.push_back((*value)[i].get<std::string>())) : refuse(name);
+    if ((*value)[i].is_string()) {
+      out.push_back((*value)[i].get<std::string>());
+    } else {
+      refuse(name);
+    }
   }
 }
 
@@ -117,7 +127,11 @@ void JsonReader::texts(const char* name, std::map<std::string, std::string>& out
     return;
   }
   for (const auto& [key, text] : value->items()) {
-    text.is_string() ? static_cast<void>(out.emplace(key, text.get<std::string>())) : refuse(name);
+    if (text.is_string()) {
+      out.emplace(key, text.get<std::string>());
+    } else {
+      refuse(name);
+    }
   }
 }
 

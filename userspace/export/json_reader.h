@@ -31,21 +31,9 @@ class JsonReader {
     }
   }
 
-  void text(const char* name, std::string& out) const {
-    if (const Json* value = find(name)) {
-      value->is_string() ? static_cast<void>(out = value->get<std::string>()) : static_cast<void>(refuse(name));
-    }
-  }
-  void boolean(const char* name, bool& out) const {
-    if (const Json* value = find(name)) {
-      value->is_boolean() ? static_cast<void>(out = value->get<bool>()) : static_cast<void>(refuse(name));
-    }
-  }
-  void real(const char* name, double& out) const {
-    if (const Json* value = find(name)) {
-      value->is_number() ? static_cast<void>(out = value->get<double>()) : static_cast<void>(refuse(name));
-    }
-  }
+  void text(const char* name, std::string& out) const { take(name, &Json::is_string, out); }
+  void boolean(const char* name, bool& out) const { take(name, &Json::is_boolean, out); }
+  void real(const char* name, double& out) const { take(name, &Json::is_number, out); }
   template <typename T>
   void number(const char* name, T& out) const {
     const Json* value = find(name);
@@ -122,6 +110,19 @@ class JsonReader {
   [[nodiscard]] std::string path_of(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
   [[nodiscard]] const Json* find(const char* name) const;
   [[nodiscard]] const Json* array(const char* name) const;
+
+  template <typename T>
+  void take(const char* name, bool (Json::*is_kind)() const noexcept, T& out) const {
+    const Json* value = find(name);
+    if (value == nullptr) {
+      return;
+    }
+    if ((value->*is_kind)()) {
+      out = value->get<T>();
+    } else {
+      refuse(name);
+    }
+  }
 
   template <typename T>
   static bool take_integer(const Json& value, T& out) {

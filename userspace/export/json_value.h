@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How single values become JSON: for the sources of this room only, since it shows nlohmann/json.
+// How single values become JSON: for sources only, never for another header, since it shows nlohmann/json.
 #pragma once
 
 #include <algorithm>

@@ -41,12 +41,16 @@ std::uint64_t hash_of(std::string_view text) {
 void add_note(pbf_writer& event, const TraceNote& note) {
   pbf_writer inner(event, event::kDebugAnnotation);
   inner.add_string(annotation::kName, note.name);
-  if (const auto* number = std::get_if<std::uint64_t>(&note.value)) {
-    inner.add_uint64(annotation::kUint, *number);
-  } else if (const auto* flag = std::get_if<bool>(&note.value)) {
-    inner.add_bool(annotation::kBool, *flag);
-  } else {
-    inner.add_string(annotation::kString, to_valid_utf8(std::get<std::string>(note.value)));
+  switch (note.kind) {
+    case TraceNote::Kind::kNumber:
+      inner.add_uint64(annotation::kUint, note.number);
+      break;
+    case TraceNote::Kind::kFlag:
+      inner.add_bool(annotation::kBool, note.number != 0);
+      break;
+    case TraceNote::Kind::kText:
+      inner.add_string(annotation::kString, to_valid_utf8(note.text));
+      break;
   }
 }
 

@@ -9,7 +9,6 @@
 #include <string_view>
 #include <unordered_set>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "export/byte_sink.h"
@@ -17,9 +16,18 @@
 
 namespace memcrest {
 
+// A name with a value of one of three kinds. No variant: g++ 12 warns of its own when one is moved.
 struct TraceNote {
+  enum class Kind { kNumber, kFlag, kText };
+  TraceNote(const char* of, std::uint64_t value) : name(of), number(value) {}
+  TraceNote(const char* of, bool value) : name(of), kind(Kind::kFlag), number(value ? 1 : 0) {}
+  TraceNote(const char* of, std::string value) : name(of), kind(Kind::kText), text(std::move(value)) {}
+  TraceNote(const char* of, const char* value) : TraceNote(of, std::string(value)) {}
+
   const char* name;
-  std::variant<std::uint64_t, bool, std::string> value;
+  Kind kind = Kind::kNumber;
+  std::uint64_t number = 0;
+  std::string text;
 };
 
 struct TraceEvent {

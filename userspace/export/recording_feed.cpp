@@ -37,6 +37,16 @@ std::uint64_t sum(const LossCount& loss) {
   return loss.critical + loss.bulk + loss.throttled + loss.invalid + loss.untracked;
 }
 
+LossCount without(LossCount loss, const LossCount& older) {
+  const auto take = [](std::uint64_t& from, std::uint64_t what) { from -= std::min(from, what); };
+  take(loss.critical, older.critical);
+  take(loss.bulk, older.bulk);
+  take(loss.throttled, older.throttled);
+  take(loss.invalid, older.invalid);
+  take(loss.untracked, older.untracked);
+  return loss;
+}
+
 bool any(const ContainerFilter& filter) {
   return filter.containers_only || !filter.containers.empty() || !filter.pods.empty() || !filter.namespaces.empty() ||
          !filter.labels.empty() || !filter.images.empty() || !filter.cgroups.empty() || !filter.runtimes.empty();
@@ -127,10 +137,14 @@ void RecordingFeed::pass(const Event& event) {
 }
 
 void RecordingFeed::pass(const LossCount& so_far) {
+  if (std::exchange(loss_is_older_, false)) {
+    older_ = so_far;
+    return;
+  }
   const std::uint64_t before = sum(lost_);
-  const std::uint64_t now = sum(so_far);
-  lost_ = so_far;
-  exporter_.add(ExportedLoss{so_far, now > before ? now - before : 0, last_ns_, unix_of(last_ns_)});
+  lost_ = without(so_far, older_);
+  const std::uint64_t now = sum(lost_);
+  exporter_.add(ExportedLoss{lost_, now > before ? now - before : 0, last_ns_, unix_of(last_ns_)});
 }
 
 void RecordingFeed::pass(const IncidentText& text) {

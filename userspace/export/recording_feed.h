@@ -40,6 +40,8 @@ class RecordingFeed {
  public:
   RecordingFeed(RecordingExporter& exporter, ExportedCgroups& cgroups, const ContainerFilter& filter);
 
+  // The recording begins in the midst of another: the first loss that it tells was before it.
+  void begin_with_loss() { loss_is_older_ = true; }
   void add(Event event);
   void add(const Moment& moment);
   void add(LossCount so_far);
@@ -71,7 +73,9 @@ class RecordingFeed {
   std::vector<Waiting> waiting_;  // for the first moment; bounded
   bool flows_ = false;
   std::uint64_t last_ns_ = 0;
-  LossCount lost_;
+  bool loss_is_older_ = false;
+  LossCount older_;
+  LossCount lost_;               // without older_
   std::uint64_t damaged_ = 0;    // incidents that are none
   std::uint64_t rewritten_ = 0;  // that hold more than this version knows
 };

@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "util/fd.h"
@@ -140,6 +142,15 @@ Result<Database> Database::open_untrusted(const std::string& path) {
   }
   if (!S_ISREG(status.st_mode)) {
     return fail("open", path, 0, "not a regular file");
+  }
+  // SQLite would say that there is no such file.
+  const std::string directory = std::filesystem::path(path).parent_path();
+  if (::access((path + "-wal").c_str(), F_OK) == 0 && ::access((path + "-shm").c_str(), F_OK) != 0 &&
+      ::access(directory.empty() ? "." : directory.c_str(), W_OK) != 0) {
+    return fail("open", path, errno,
+                "its newest part lies in " + path +
+                    "-wal; to put them together needs write access to their directory: "
+                    "copy both");
   }
   auto out = open(path, path, SQLITE_OPEN_READONLY);
   if (!out) {

@@ -27,6 +27,7 @@ class FilteredRecording final : public RecordingSink {
   void add(const Incident& incident, std::string json) override;
   void add(const LossCount& loss) override { inner_->add(loss); }
   void add(const CgroupRef& cgroup, const Container& container) override;
+  [[nodiscard]] bool wants_answers() const override { return inner_->wants_answers(); }
   [[nodiscard]] bool begin_turn() override { return inner_->begin_turn(); }
   Result<void> finish() override { return inner_->finish(); }
   [[nodiscard]] Status status() const override { return inner_->status(); }

@@ -9,6 +9,8 @@ namespace memcrest {
 namespace {
 
 constexpr std::uint64_t kSweepNs = 1'000'000'000;  // and a moment is kept so often
+constexpr std::uint64_t kTidyNs = 3'600'000'000'000;
+constexpr std::uint64_t kMaxAfters = 10;  // incidents without end must not make a file without end
 constexpr std::size_t kMaxNames = 65536;
 constexpr std::size_t kMaxRings = 65536;
 
@@ -40,11 +42,14 @@ bool holds(const std::string& parent, const std::string& path) {
 
 FlightRecorder::FlightRecorder(std::unique_ptr<RecordingDirectory> directory, const FlightSettings& settings,
                                std::map<std::string, std::string> meta)
-    : directory_(std::move(directory)), settings_(settings), meta_(std::move(meta)) {}
+    : directory_(std::move(directory)), settings_(settings), meta_(std::move(meta)) {
+  // What is kept is handed over at once.
+  settings_.file.max_queued += settings_.max_bytes / sizeof(Kept);
+}
 
 void FlightRecorder::keep(std::uint64_t cgroup_id, Kept kept) {
   if (rings_.size() >= kMaxRings && !rings_.contains(cgroup_id)) {
-    cut_until_ns_ = std::max(cut_until_ns_, kept.boot_ns);
+    unkept_ns_ = std::max(unkept_ns_, kept.boot_ns);
     return;
   }
   Ring& ring = rings_[cgroup_id];
@@ -58,6 +63,11 @@ void FlightRecorder::add(std::span<const Event> events) {
     const std::uint64_t cgroup = subject_of(event).cgroup_id.value_or(0);
     if (passes(cgroup)) {
       writer_->add(std::span(&event, 1));
+    }
+    if (const auto* gone = std::get_if<CgroupEvent>(&event); gone != nullptr && !gone->created) {
+      if (const auto name = names_.find(cgroup); name != names_.end()) {
+        name->second.removed_ns = gone->time_ns;
+      }
     }
     if (const auto* step = std::get_if<StepEvent>(&event)) {
       keep(cgroup, {order_++, step->time_ns, sizeof(Kept) + heap_of(*step), *step});
@@ -90,7 +100,7 @@ void FlightRecorder::make_room() {
     Ring& largest = std::ranges::max_element(rings_, {}, [](const auto& one) { return one.second.bytes; })->second;
     const std::uint64_t target = largest.bytes - largest.bytes / 4;
     while (!largest.kept.empty() && largest.bytes >= target) {
-      cut_until_ns_ = std::max(cut_until_ns_, largest.kept.front().boot_ns);
+      largest.cut_until_ns = std::max(largest.cut_until_ns, largest.kept.front().boot_ns);
       drop_oldest(largest);
     }
   }
@@ -103,8 +113,9 @@ void FlightRecorder::drop_what_is_old() {
     while (!ring->second.kept.empty() && ring->second.kept.front().boot_ns < from) {
       drop_oldest(ring->second);
     }
-    ring = ring->second.kept.empty() ? rings_.erase(ring) : std::next(ring);
+    ring = ring->second.kept.empty() && ring->second.cut_until_ns < from ? rings_.erase(ring) : std::next(ring);
   }
+  std::erase_if(names_, [&](const auto& one) { return one.second.removed_ns != 0 && one.second.removed_ns < from; });
   while (moments_.size() > 1 && moments_[1].boot_ns < from) {
     moments_.pop_front();
   }
@@ -121,6 +132,10 @@ void FlightRecorder::add(Moment moment) {
     swept_ns_ = now_.boot_ns;
     drop_what_is_old();
     moments_.push_back(moment);
+  }
+  if (tidied_ns_ == 0 || now_.boot_ns - tidied_ns_ >= kTidyNs) {
+    tidied_ns_ = now_.boot_ns;
+    directory_->tidy(now_.unix_ns);
   }
 }
 
@@ -169,10 +184,20 @@ std::unordered_set<std::uint64_t> FlightRecorder::related(const Incident& incide
   return out;
 }
 
+void FlightRecorder::tell_cut(std::uint64_t until_ns) {
+  const auto before = static_cast<std::uint64_t>(settings_.before.count());
+  if (until_ns > told_cut_until_ns_ && until_ns + before > now_.boot_ns) {
+    told_cut_until_ns_ = until_ns;
+    writer_->add_meta("excerpt_cut_until_boot_ns", std::to_string(until_ns));
+  }
+}
+
 void FlightRecorder::write_kept(const std::unordered_set<std::uint64_t>& cgroups) {
+  tell_cut(unkept_ns_);
   std::vector<const Kept*> wanted;
   for (const std::uint64_t id : cgroups) {
     if (const auto ring = rings_.find(id); ring != rings_.end()) {
+      tell_cut(ring->second.cut_until_ns);
       for (const Kept& one : ring->second.kept) {
         wanted.push_back(&one);
       }
@@ -196,12 +221,8 @@ void FlightRecorder::write_kept(const std::unordered_set<std::uint64_t>& cgroups
 
 bool FlightRecorder::begin_file() {
   auto meta = meta_;
-  const auto before = static_cast<std::uint64_t>(settings_.before.count());
-  meta["excerpt_before_ns"] = std::to_string(before);
+  meta["excerpt_before_ns"] = std::to_string(settings_.before.count());
   meta["excerpt_after_ns"] = std::to_string(settings_.after.count());
-  if (cut_until_ns_ + before > now_.boot_ns) {
-    meta["excerpt_cut_until_boot_ns"] = std::to_string(cut_until_ns_);
-  }
   auto writer = directory_->begin(now_.unix_ns, settings_.file, meta);
   const std::lock_guard lock(mutex_);
   if (!writer) {
@@ -210,6 +231,8 @@ bool FlightRecorder::begin_file() {
     return false;
   }
   writer_ = std::move(*writer);
+  begun_ns_ = now_.boot_ns;
+  told_cut_until_ns_ = 0;
   ++status_.files;
   status_.path = writer_->status().path;
   status_.stopped.clear();
@@ -234,6 +257,11 @@ void FlightRecorder::add(const Incident& incident, std::string json) {
   const bool begins = settings_.bursts || incident.kind != IncidentKind::kBurst;
   if (!begins && !(writer_ != nullptr && written_.contains(incident.cgroup.id))) {
     return;
+  }
+  if (begins && writer_ != nullptr &&
+      now_.boot_ns - begun_ns_ > kMaxAfters * static_cast<std::uint64_t>(settings_.after.count())) {
+    end_file();
+    cgroups = related(incident);
   }
   const bool is_new = writer_ == nullptr;
   if (is_new && !begin_file()) {

@@ -39,6 +39,7 @@ class FlightRecorder final : public RecordingSink {
   void add(const Incident& incident, std::string json) override;
   void add(const LossCount& loss) override;
   void add(const CgroupRef& cgroup, const Container& container) override;
+  [[nodiscard]] bool wants_answers() const override { return false; }
   Result<void> finish() override;
   [[nodiscard]] Status status() const override;
 
@@ -56,10 +57,12 @@ class FlightRecorder final : public RecordingSink {
   struct Ring {
     std::deque<Kept> kept;
     std::uint64_t bytes = 0;
+    std::uint64_t cut_until_ns = 0;  // up to here something was dropped for want of memory
   };
   struct Name {
     CgroupRef cgroup;
     Container container;
+    std::uint64_t removed_ns = 0;  // 0: it is there
   };
 
   void keep(std::uint64_t cgroup_id, Kept kept);
@@ -70,6 +73,7 @@ class FlightRecorder final : public RecordingSink {
   [[nodiscard]] bool begin_file();
   void end_file();
   [[nodiscard]] std::unordered_set<std::uint64_t> related(const Incident& incident) const;
+  void tell_cut(std::uint64_t until_ns);
   void write_kept(const std::unordered_set<std::uint64_t>& cgroups);
 
   std::unique_ptr<RecordingDirectory> directory_;
@@ -78,16 +82,19 @@ class FlightRecorder final : public RecordingSink {
   std::unordered_map<std::uint64_t, Ring> rings_;  // by cgroup id; 0: of no cgroup
   std::uint64_t kept_bytes_ = 0;
   std::uint64_t order_ = 0;
-  std::uint64_t cut_until_ns_ = 0;  // up to here something was dropped for want of memory
+  std::uint64_t unkept_ns_ = 0;  // when a cgroup found no room at all
   std::unordered_map<std::uint64_t, Name> names_;
   std::deque<Moment> moments_;
   Moment now_;
   std::uint64_t swept_ns_ = 0;
+  std::uint64_t tidied_ns_ = 0;
   LossCount loss_;
 
   std::unique_ptr<RecordingWriter> writer_;    // while a recording is open
   std::unordered_set<std::uint64_t> written_;  // cgroups that it is about
   std::uint64_t until_ns_ = 0;
+  std::uint64_t begun_ns_ = 0;           // the recording
+  std::uint64_t told_cut_until_ns_ = 0;  // in it
 
   mutable std::mutex mutex_;  // of what status() reads: writer_ and this
   Status status_;

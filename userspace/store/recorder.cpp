@@ -33,6 +33,9 @@ LossCount RecordingSource::loss() const {
 
 template <typename T>
 bool RecordingSurroundings::keep(std::string question, const T& answer) {
+  if (!sink_.wants_answers()) {
+    return true;
+  }
   std::string text = FieldsWriter::json_of(answer).dump();
   if (told_.size() >= kMaxQuestions) {
     told_.clear();
@@ -47,13 +50,19 @@ bool RecordingSurroundings::keep(std::string question, const T& answer) {
 }
 
 Identity RecordingSurroundings::keep_name(std::string question, Identity answer) {
-  if (keep(std::move(question), answer) && answer.known) {
+  if (keep(std::move(question), answer) && answer.known && !answer.pending) {
     sink_.add(answer.cgroup, answer.container);
   }
   return answer;
 }
 
-void RecordingSurroundings::end() { sink_.add(Answer{question::kEnd, {}}); }
+void RecordingSurroundings::end() {
+  for (auto& [cgroup, unnamed] : unnamed_) {
+    unnamed = {};  // now or never
+  }
+  name_cgroups();
+  sink_.add(Answer{question::kEnd, {}});
+}
 
 Moment RecordingSurroundings::now() {
   if (std::exchange(turn_over_, false) && sink_.begin_turn()) {
@@ -90,10 +99,12 @@ void RecordingSurroundings::name_cgroups() {
       continue;
     }
     const Identity identity = inner_.find(one->first);
-    if (identity.known) {
+    const bool last = now >= one->second.give_up_ns;
+    // A name that may still come decides what a filter keeps: half of it is not told.
+    if (identity.known && (last || !identity.pending)) {
       sink_.add(identity.cgroup, identity.container);
     }
-    if ((identity.known && !identity.pending && !identity.more_coming) || now >= one->second.give_up_ns) {
+    if (last || (identity.known && !identity.pending && !identity.more_coming)) {
       if (named_.size() >= kMaxCgroups) {
         named_.clear();
       }

@@ -35,7 +35,7 @@ std::string name_at(std::int64_t unix_ns) {
 struct Kept {
   std::string name;
   std::uint64_t bytes = 0;
-  std::int64_t changed_s = 0;
+  std::int64_t changed_ns = 0;
 };
 
 // Oldest first. Links are not followed, and not touched.
@@ -48,10 +48,12 @@ std::vector<Kept> kept_in(const std::string& path, const std::set<std::string>& 
     struct stat status{};
     if (fnmatch(kPattern, name.c_str(), 0) == 0 && !in_use.contains(name) &&
         lstat(entry->path().c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
-      out.push_back({name, static_cast<std::uint64_t>(status.st_size), status.st_mtime});
+      out.push_back(
+          {name, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec * kSecond + status.st_mtim.tv_nsec});
     }
   }
-  std::ranges::sort(out, {}, &Kept::name);
+  // By their end, not by their names: a clock may have run ahead once.
+  std::ranges::sort(out, {}, [](const Kept& one) { return std::pair(one.changed_ns, one.name); });
   return out;
 }
 
@@ -78,13 +80,12 @@ struct RecordingDirectory::State {
     for (const Kept& one : kept) {
       const bool too_many = retention.max_count != 0 && left > retention.max_count;
       const bool too_large = retention.max_bytes != 0 && bytes > retention.max_bytes;
-      const bool too_old =
-          retention.max_age.count() != 0 && unix_ns / kSecond - one.changed_s > retention.max_age.count() / kSecond;
+      const bool too_old = retention.max_age.count() != 0 && unix_ns - one.changed_ns > retention.max_age.count();
       if (!too_many && !too_large && !too_old) {
-        return;
+        return;  // those that follow are younger
       }
       // The log of a file whose writer was killed goes first: alone it would be applied to another file.
-      for (const char* part : {"-wal", "-shm", ""}) {
+      for (const char* part : {"-wal", "-shm", "-journal", ""}) {
         std::error_code ignored;
         std::filesystem::remove(path + "/" + one.name + part, ignored);
       }
@@ -122,12 +123,15 @@ Result<std::unique_ptr<RecordingDirectory>> RecordingDirectory::open(const std::
 Result<std::unique_ptr<RecordingWriter>> RecordingDirectory::begin(std::int64_t unix_ns,
                                                                    const RecordingSettings& settings,
                                                                    const std::map<std::string, std::string>& meta) {
-  const std::lock_guard lock(state_->mutex);
-  state_->prune(unix_ns);
+  // A file that could hold nothing must not cost one that does.
+  if (auto room = RecordingWriter::check_space(state_->path, settings); !room) {
+    return std::unexpected(room.error());
+  }
   for (int i = 0; i < kMaxTries; ++i) {
     const std::string name = name_at(unix_ns + i);
     auto writer = RecordingWriter::create(state_->path + "/" + name, settings, meta);
     if (writer) {
+      const std::lock_guard lock(state_->mutex);
       state_->in_use.insert(name);
       return writer;
     }
@@ -136,6 +140,11 @@ Result<std::unique_ptr<RecordingWriter>> RecordingDirectory::begin(std::int64_t 
     }
   }
   return fail("make a recording in", state_->path, EEXIST);
+}
+
+void RecordingDirectory::tidy(std::int64_t unix_ns) {
+  const std::lock_guard lock(state_->mutex);
+  state_->prune(unix_ns);
 }
 
 void RecordingDirectory::end(std::unique_ptr<RecordingWriter> writer, std::int64_t unix_ns) {
@@ -151,6 +160,10 @@ void RecordingDirectory::end(std::unique_ptr<RecordingWriter> writer, std::int64
         const std::lock_guard inner(state->mutex);
         state->ended.unrecorded += status.unrecorded;
         state->ended.written += status.written;
+        if (status.written == 0) {  // nothing fitted: it would only push out one that holds something
+          std::error_code ignored;
+          std::filesystem::remove(status.path, ignored);
+        }
         state->ended.bytes += status.bytes;
         if (!status.stopped.empty()) {
           state->ended.stopped = status.stopped;

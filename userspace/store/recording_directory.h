@@ -32,11 +32,13 @@ class RecordingDirectory {
   RecordingDirectory(const RecordingDirectory&) = delete;
   RecordingDirectory& operator=(const RecordingDirectory&) = delete;
 
-  // Starts "memcrest-20261126T211313.123456789Z.db". What is too much by then is removed before.
+  // Starts "memcrest-20261126T211313.123456789Z.db". An error where the disk has no room for it.
   [[nodiscard]] Result<std::unique_ptr<RecordingWriter>> begin(std::int64_t unix_ns, const RecordingSettings& settings,
                                                                const std::map<std::string, std::string>& meta);
   // Finishes it on a thread of its own, and removes what is too much afterwards.
   void end(std::unique_ptr<RecordingWriter> writer, std::int64_t unix_ns);
+  // Removes what is too much.
+  void tidy(std::int64_t unix_ns);
   // Until all that was to be ended has; the first error since begin.
   Result<void> wait();
 

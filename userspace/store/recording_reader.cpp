@@ -81,7 +81,40 @@ Result<void> RecordingReader::check() const {
                 "made by a newer memcrest: format " + std::to_string(*version) + ", this one reads up to " +
                     std::to_string(kRecordingVersion));
   }
-  return *version < 1 ? damaged(database_, "it has no format version") : Result<void>{};
+  if (*version < 1) {
+    return damaged(database_, "it has no format version");
+  }
+  return check_schema();
+}
+
+// What could make reading run code of the file's: views, triggers, virtual tables, columns that are computed.
+Result<void> RecordingReader::check_schema() const {
+  const auto odd = database_.integer(
+      "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index') OR coalesce(rootpage, 0) = 0");
+  if (!odd) {
+    return std::unexpected(odd.error());
+  }
+  if (*odd != 0) {
+    return damaged(database_, "it has views, triggers or virtual tables, which no recording has");
+  }
+  for (const char* table : {"meta", "clock", "cgroups", "containers", "tasks", "stacks", "steps", "samples", "events",
+                            "answers", "incidents", "loss"}) {
+    auto columns = database_.prepare("PRAGMA table_xinfo(" + std::string(table) + ")");
+    if (!columns) {
+      return std::unexpected(columns.error());
+    }
+    auto row = columns->step();
+    for (; row && *row; row = columns->step()) {
+      if (columns->integer(6) != 0) {
+        return damaged(database_,
+                       std::string("columns of ") + table + " are computed, which those of no recording are");
+      }
+    }
+    if (!row) {
+      return std::unexpected(row.error());
+    }
+  }
+  return {};
 }
 
 Result<void> RecordingReader::read_meta() {
@@ -138,7 +171,7 @@ Result<std::vector<Row>> RecordingReader::list(const char* sql, Take take) const
   auto row = rows->step();
   for (; row && *row; row = rows->step()) {
     if (out.size() >= kMaxListed) {
-      return damaged(database_, "it names more cgroups or containers than any machine has");
+      return damaged(database_, "it lists more cgroups, containers or incidents than any machine has");
     }
     out.push_back(take(*rows));
   }
@@ -154,6 +187,11 @@ Result<std::vector<RecordedCgroup>> RecordingReader::cgroups() const {
         const auto container = row.is_null(6) ? std::nullopt : std::optional(row.integer(6));
         return RecordedCgroup{row.integer(0), number(row, 1), number(row, 2), row.text(3), time(4), time(5), container};
       });
+}
+
+Result<std::vector<std::string>> RecordingReader::incident_keys() const {
+  return list<std::string>("SELECT id || ' ' || coalesce(\"update\", '') FROM incidents",
+                           [](const Statement& row) { return row.text(0); });
 }
 
 Result<std::vector<RecordedContainer>> RecordingReader::containers() const {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,16 @@ struct RecordedIncident {
   std::string id;
   std::string update;
   std::string json;
+};
+
+// What a recording holds, without reading it all.
+struct RecordingSummary {
+  std::optional<Moment> first, last;  // of its clock; nullopt: it has none
+  std::uint64_t steps = 0;
+  std::uint64_t events = 0;  // other than steps
+  std::uint64_t incidents = 0;
+  LossCount lost;                // by its end
+  std::uint64_t unrecorded = 0;  // items that were seen and not written
 };
 
 struct RecordedCgroup {
@@ -65,9 +76,18 @@ class RecordingReader {
   struct Sampled {
     SampleEvent sample;
   };
+  // "id update" of each incident that it holds, at most kMaxListed.
+  [[nodiscard]] Result<std::vector<std::string>> incident_keys() const;
+
   using Item = std::variant<Event, Moment, Answer, Sampled, LossCount, RecordedIncident>;
   // The next item in the order in which it all came about; nullopt: that was the last. An error names the table.
   [[nodiscard]] Result<std::optional<Item>> next();
+
+  // Apart from next(), in any order with it. All incidents, one at a time, as they were told; one whose JSON is longer
+  // than `most_bytes` comes without it.
+  [[nodiscard]] Result<void> each_incident(std::size_t most_bytes,
+                                           const std::function<void(RecordedIncident)>& take) const;
+  [[nodiscard]] Result<RecordingSummary> summary() const;
 
  private:
   struct Cursor {
@@ -76,6 +96,7 @@ class RecordingReader {
   };
   explicit RecordingReader(Database database) : database_(std::move(database)) {}
   [[nodiscard]] Result<void> check() const;
+  [[nodiscard]] Result<void> check_schema() const;
   [[nodiscard]] Result<void> read_meta();
   template <typename Row, typename Take>
   [[nodiscard]] Result<std::vector<Row>> list(const char* sql, Take take) const;

@@ -47,6 +47,9 @@ class RecordingSink {
   // Whose cgroup it is, as far as it is known now.
   virtual void add(const CgroupRef& cgroup, const Container& container) = 0;
 
+  // False: answers would only be thrown away.
+  [[nodiscard]] virtual bool wants_answers() const { return true; }
+
   // Between two turns of the collector. True: a new file begins, which knows no answer and no name yet.
   [[nodiscard]] virtual bool begin_turn() { return false; }
 

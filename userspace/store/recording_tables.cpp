@@ -2,6 +2,7 @@
 #include "store/recording_tables.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <tuple>
@@ -44,24 +45,39 @@ Result<std::unique_ptr<RecordingWriter::Tables>> RecordingWriter::Tables::create
     return std::unexpected(database.error());
   }
   std::unique_ptr<Tables> out(new Tables(std::move(*database)));
+  if (auto begun = out->begin_file(meta); !begun) {
+    out.reset();
+    for (const char* part : {"", "-wal", "-shm", "-journal"}) {
+      ::unlink((path + part).c_str());
+    }
+    return std::unexpected(begun.error());
+  }
+  return out;
+}
+
+Result<void> RecordingWriter::Tables::begin_file(const std::map<std::string, std::string>& meta) {
   const std::string head =
       "PRAGMA page_size = 8192; PRAGMA application_id = " + std::to_string(kRecordingApplicationId) +
       "; PRAGMA user_version = " + std::to_string(kRecordingVersion) +
-      "; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 8388608; BEGIN;";
-  for (const char* sql : {head.c_str(), kRecordingSchema, "COMMIT"}) {
-    if (auto done = out->database_.run(sql); !done) {
-      return std::unexpected(done.error());
+      "; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 8388608; BEGIN;";
+  for (const char* sql : {head.c_str(), kRecordingSchema}) {
+    if (auto done = database_.run(sql); !done) {
+      return done;
     }
   }
-  if (auto ready = out->prepare(); !ready) {
-    return std::unexpected(ready.error());
+  if (auto ready = prepare(); !ready) {
+    return ready;
   }
   for (const auto& [key, value] : meta) {
-    if (auto done = out->set_meta(key, value); !done) {
-      return std::unexpected(done.error());
+    if (auto done = set_meta(key, value); !done) {
+      return done;
     }
   }
-  return out;
+  if (auto done = database_.run("COMMIT"); !done) {
+    return done;
+  }
+  // So that the file alone is a recording, be it an empty one, whatever becomes of its log.
+  return database_.run("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 Result<void> RecordingWriter::Tables::prepare() {
@@ -336,7 +352,12 @@ Result<void> RecordingWriter::Tables::make_one_file() {
         &cgroup_removed_, &cgroup_name_, &container_, &container_update_, &task_, &stack_}) {
     statement->reset();
   }
-  return database_.run("PRAGMA journal_mode = DELETE");
+  if (auto moved = database_.run("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE"); !moved) {
+    Error error = moved.error();
+    error.detail += "; somebody reads it: it is whole only together with " + path() + "-wal";
+    return std::unexpected(std::move(error));
+  }
+  return {};
 }
 
 std::uint64_t RecordingWriter::Tables::bytes() const { return size_of(path()) + size_of(path() + "-wal"); }

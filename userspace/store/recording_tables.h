@@ -42,6 +42,7 @@ class RecordingWriter::Tables {
 
  private:
   explicit Tables(Database database) : database_(std::move(database)) {}
+  [[nodiscard]] Result<void> begin_file(const std::map<std::string, std::string>& meta);
   [[nodiscard]] Result<void> prepare();
   [[nodiscard]] Result<void> insert_step(const StepEvent& step);
   [[nodiscard]] Result<std::int64_t> cgroup_row(std::uint64_t cgroup_id, std::uint64_t serial);

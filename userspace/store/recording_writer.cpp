@@ -47,7 +47,9 @@ void RecordingWriter::push(Item item) {
 }
 
 void RecordingWriter::push_locked(Item item) {
-  if (!status_.recording || queue_.size() >= settings_.max_queued) {
+  // Few, and what it is all about.
+  const bool must = std::holds_alternative<IncidentItem>(item) || std::holds_alternative<MetaItem>(item);
+  if (!status_.recording || (queue_.size() >= settings_.max_queued && !must)) {
     ++status_.unrecorded;
     return;
   }
@@ -75,6 +77,8 @@ void RecordingWriter::add(const Incident& incident, std::string json) { push(Inc
 void RecordingWriter::add(const LossCount& loss) { push(loss); }
 
 void RecordingWriter::add(const CgroupRef& cgroup, const Container& container) { push(NameItem{cgroup, container}); }
+
+void RecordingWriter::add_meta(std::string key, std::string value) { push(MetaItem{std::move(key), std::move(value)}); }
 
 void RecordingWriter::work() {
   std::unique_lock lock(mutex_);
@@ -115,24 +119,28 @@ void RecordingWriter::stop(const Error& error) {
   queue_.clear();
 }
 
-Result<void> RecordingWriter::check_space() const {
+Result<void> RecordingWriter::check_size() const {
   if (settings_.max_bytes != 0 && tables_->bytes() >= settings_.max_bytes) {
     return fail("record", tables_->path(), 0, "it has reached its largest size, " + format_size(settings_.max_bytes));
   }
+  return check_space(tables_->path(), settings_);
+}
+
+Result<void> RecordingWriter::check_space(const std::string& path, const RecordingSettings& settings) {
   struct statvfs disk{};
-  if (::statvfs(tables_->path().c_str(), &disk) != 0) {
+  if (::statvfs(path.c_str(), &disk) != 0) {
     return {};  // then writing tells
   }
   const std::uint64_t free = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
-  if (free < settings_.min_free_bytes) {
-    return fail("record", tables_->path(), ENOSPC,
-                format_size(free) + " left, and " + format_size(settings_.min_free_bytes) + " are kept free");
+  if (free < settings.min_free_bytes) {
+    return fail("record", path, ENOSPC,
+                format_size(free) + " left, and " + format_size(settings.min_free_bytes) + " are kept free");
   }
   return {};
 }
 
 Result<void> RecordingWriter::write(std::deque<Item>& batch) {
-  if (auto room = check_space(); !room) {
+  if (auto room = check_size(); !room) {
     return room;
   }
   if (auto begun = tables_->begin(); !begun) {
@@ -142,6 +150,7 @@ Result<void> RecordingWriter::write(std::deque<Item>& batch) {
   for (const Item& item : batch) {
     done = std::visit(Overloaded{[&](const IncidentItem& one) { return tables_->insert(one.incident, one.json); },
                                  [&](const NameItem& one) { return tables_->insert(one.cgroup, one.container); },
+                                 [&](const MetaItem& one) { return tables_->set_meta(one.key, one.value); },
                                  [&](const LossCount& one) { return tables_->insert(one, status().unrecorded); },
                                  [&](const auto& one) { return tables_->insert(one); }},
                       item);

@@ -32,6 +32,8 @@ class RecordingWriter final : public RecordingSink {
   [[nodiscard]] static Result<std::unique_ptr<RecordingWriter>> create(const std::string& path,
                                                                        const RecordingSettings& settings,
                                                                        const std::map<std::string, std::string>& meta);
+  // An error where less of the disk is left than has to be kept free. `path`: a file or directory on it.
+  [[nodiscard]] static Result<void> check_space(const std::string& path, const RecordingSettings& settings);
   ~RecordingWriter() override;  // finishes
   RecordingWriter(const RecordingWriter&) = delete;
   RecordingWriter& operator=(const RecordingWriter&) = delete;
@@ -43,6 +45,9 @@ class RecordingWriter final : public RecordingSink {
   void add(const Incident& incident, std::string json) override;
   void add(const LossCount& loss) override;
   void add(const CgroupRef& cgroup, const Container& container) override;
+
+  // A fact about the recording, for the table `meta`.
+  void add_meta(std::string key, std::string value);
 
   // Makes one file of the recording and its log.
   Result<void> finish() override;
@@ -57,7 +62,11 @@ class RecordingWriter final : public RecordingSink {
     CgroupRef cgroup;
     Container container;
   };
-  using Item = std::variant<Event, Moment, Answer, SampleEvent, IncidentItem, LossCount, NameItem>;
+  struct MetaItem {
+    std::string key;
+    std::string value;
+  };
+  using Item = std::variant<Event, Moment, Answer, SampleEvent, IncidentItem, LossCount, NameItem, MetaItem>;
   class Tables;
 
   RecordingWriter(std::unique_ptr<Tables> tables, const RecordingSettings& settings);
@@ -65,7 +74,7 @@ class RecordingWriter final : public RecordingSink {
   void push_locked(Item item);
   void work();
   [[nodiscard]] Result<void> write(std::deque<Item>& batch);
-  [[nodiscard]] Result<void> check_space() const;
+  [[nodiscard]] Result<void> check_size() const;
   void stop(const Error& error);
 
   RecordingSettings settings_;

@@ -6,6 +6,12 @@
 #include "store/questions.h"
 
 namespace memcrest {
+namespace {
+
+constexpr std::uint64_t kMaxAnswerBytes = 128U << 20U;
+constexpr std::size_t kMaxEventsPerTurn = 500'000;  // the rings hold fewer
+
+}  // namespace
 
 const RecordingReader::Item* Replay::peek() const {
   while (!next_ && !ended_) {
@@ -32,6 +38,13 @@ bool Replay::at_end() {
 
 EventSource::Status Replay::poll(std::chrono::milliseconds /*timeout*/, std::vector<Event>& out) {
   for (const auto* item = peek(); item != nullptr && std::holds_alternative<Event>(*item); item = peek()) {
+    if (out.size() >= kMaxEventsPerTurn) {
+      error_ =
+          Error{"replay", {}, EBADMSG, "the recording is damaged: more events without a moment between than can be"};
+      next_.reset();
+      ended_ = true;
+      return Status::kEnd;
+    }
     out.push_back(std::move(std::get<Event>(*next_)));
     take();
   }
@@ -67,18 +80,26 @@ Moment Replay::now() {
 }
 
 void Replay::learn(Answer answer) {
-  if (answers_.size() >= kMaxQuestions) {
+  answer_bytes_ += answer.question.size() + answer.text.size();
+  if (answers_.size() >= kMaxQuestions || answer_bytes_ > kMaxAnswerBytes) {
     older_answers_ = std::exchange(answers_, {});
+    answer_bytes_ = 0;
   }
   answers_.insert_or_assign(std::move(answer.question), std::move(answer.text));
 }
 
 template <typename T>
 T Replay::answer(const std::string& question) {
-  if (const auto* item = peek(); item != nullptr) {
-    if (const auto* next = std::get_if<Answer>(item); next != nullptr && next->question == question) {
-      learn(*next);
-      take();
+  for (const auto* item = peek(); item != nullptr; item = peek()) {
+    const auto* next = std::get_if<Answer>(item);
+    const bool mine = next != nullptr && next->question == question;
+    if (next == nullptr || next->question == question::kEnd || !(mine || filtered_)) {
+      break;
+    }
+    learn(*next);
+    take();
+    if (mine) {
+      break;
     }
   }
   T out{};
@@ -108,6 +129,10 @@ std::optional<std::uint64_t> Replay::number(const std::string& cgroup_path, cons
   return answer<Maybe<std::uint64_t>>(question::number(cgroup_path, file)).value;
 }
 std::vector<SampleEvent> Replay::sample(const std::vector<std::uint64_t>& /*cgroup_ids*/) {
+  while (filtered_ && peek() != nullptr && std::holds_alternative<Answer>(*peek()) && !at_end()) {
+    learn(std::get<Answer>(*peek()));
+    take();
+  }
   std::vector<SampleEvent> out;
   for (const auto* item = peek(); item != nullptr && std::holds_alternative<RecordingReader::Sampled>(*item);
        item = peek()) {

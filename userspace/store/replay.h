@@ -20,7 +20,7 @@ namespace memcrest {
 class Replay final : public EventSource, public Surroundings {
  public:
   // The reader must outlive it.
-  explicit Replay(RecordingReader& reader) : reader_(reader) {}
+  explicit Replay(RecordingReader& reader) : reader_(reader), filtered_(reader.meta().contains("filter")) {}
 
   // What was read between two moments. kEnd when the recording has no further turn.
   Status poll(std::chrono::milliseconds timeout, std::vector<Event>& out) override;
@@ -62,6 +62,8 @@ class Replay final : public EventSource, public Surroundings {
   [[nodiscard]] T answer(const std::string& question);
 
   RecordingReader& reader_;
+  // Answers about cgroups whose steps were left out stand between those that will be asked for.
+  bool filtered_;
   // Filled by peek, also from loss(), which asks and changes nothing that anybody sees.
   mutable std::optional<RecordingReader::Item> next_;
   mutable std::optional<Error> error_;
@@ -72,6 +74,7 @@ class Replay final : public EventSource, public Surroundings {
   using Answers = std::unordered_map<std::string, std::string>;
   Answers answers_;
   Answers older_answers_;
+  std::uint64_t answer_bytes_ = 0;  // of answers_
   Moment moment_;
   std::uint64_t unanswered_ = 0;
 };

@@ -7,6 +7,7 @@ namespace memcrest {
 namespace {
 
 constexpr std::uint64_t kRetryNs = 10'000'000'000;
+constexpr std::uint64_t kTidyNs = 3'600'000'000'000;
 
 }  // namespace
 
@@ -31,24 +32,30 @@ Result<void> RotatingRecording::begin_file() {
   if (!writer) {
     return std::unexpected(writer.error());
   }
-  auto before = std::exchange(writer_, std::move(*writer));
+  const std::string path = (*writer)->status().path;
+  std::unique_ptr<RecordingWriter> before;
+  {
+    const std::lock_guard lock(mutex_);
+    before = std::exchange(writer_, std::move(*writer));
+    ++status_.files;
+    status_.path = path;
+    status_.stopped.clear();
+  }
   begun_ns_ = now_.boot_ns;
   if (loss_) {
     writer_->add(*loss_);
   }
-  {
-    const std::lock_guard lock(mutex_);
-    ++status_.files;
-    status_.path = writer_->status().path;
-    status_.stopped.clear();
-  }
   if (before) {
+    before->add_meta("continued_by", std::filesystem::path(path).filename());
     directory_->end(std::move(before), now_.unix_ns);
   }
   return {};
 }
 
 bool RotatingRecording::is_full() const {
+  if (!writer_->status().recording) {
+    return true;  // the disk was full: there may be room again
+  }
   const bool old = settings_.max_age.count() != 0 &&
                    now_.boot_ns - begun_ns_ >= static_cast<std::uint64_t>(settings_.max_age.count());
   return old || (settings_.max_bytes != 0 && writer_->status().bytes >= settings_.max_bytes);
@@ -69,6 +76,10 @@ bool RotatingRecording::begin_turn() {
 
 void RotatingRecording::add(Moment moment) {
   now_ = moment;
+  if (tidied_ns_ == 0 || now_.boot_ns - tidied_ns_ >= kTidyNs) {
+    tidied_ns_ = now_.boot_ns;
+    directory_->tidy(now_.unix_ns);
+  }
   writer_->add(moment);
 }
 
@@ -78,11 +89,14 @@ void RotatingRecording::add(const LossCount& loss) {
 }
 
 Result<void> RotatingRecording::finish() {
-  const std::lock_guard lock(mutex_);
-  if (!writer_) {
-    return {};
+  std::unique_ptr<RecordingWriter> last;
+  {
+    const std::lock_guard lock(mutex_);
+    last = std::exchange(writer_, nullptr);
   }
-  directory_->end(std::move(writer_), now_.unix_ns);
+  if (last) {
+    directory_->end(std::move(last), now_.unix_ns);
+  }
   return directory_->wait();
 }
 

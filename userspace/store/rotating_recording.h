@@ -51,7 +51,8 @@ class RotatingRecording final : public RecordingSink {
   std::map<std::string, std::string> meta_;
   std::unique_ptr<RecordingWriter> writer_;
   Moment now_;
-  std::uint64_t begun_ns_ = 0;    // the file
+  std::uint64_t begun_ns_ = 0;  // the file
+  std::uint64_t tidied_ns_ = 0;
   std::uint64_t refused_ns_ = 0;  // when the next file could not be made
   std::optional<LossCount> loss_;
   mutable std::mutex mutex_;  // of what status() reads

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kSizeForms =
     "write 64m, 1g, 64MiB, 1.5GiB, 512k, 10kb or a number of bytes (units are binary: 1k is 1024)";
-constexpr std::string_view kDurationForms = "write 500ms, 10s, 5m, 2h, 250us or 1.5s";
+constexpr std::string_view kDurationForms = "write 500ms, 10s, 5m, 2h, 7d, 250us or 1.5s";
 
 struct Number {
   std::uint64_t whole = 0;
@@ -106,6 +106,7 @@ std::optional<std::uint64_t> duration_multiplier(std::string_view unit) {
       Unit{"m", 60'000'000'000},
       Unit{"min", 60'000'000'000},
       Unit{"h", 3'600'000'000'000},
+      Unit{"d", 86'400'000'000'000},
   };
   for (const Unit& known : kUnits) {
     if (unit == known.name) {

@@ -21,7 +21,9 @@ class Log final : public RecordingExporter {
   void add(const ExportedStep& step) override {
     lines.push_back("step " + step.cgroup.label + " +" + std::to_string(step.growth.bytes >> 20U) +
                     (step.growth.by_task ? " by task" : "") +
-                    (step.unix_ns ? " at " + std::to_string(*step.unix_ns - kBootUnixNs) : ""));
+                    (step.unix_ns ? " at " + std::to_string(static_cast<std::uint64_t>(*step.unix_ns) -
+                                                            static_cast<std::uint64_t>(kBootUnixNs))
+                                  : ""));
   }
   void add(const ExportedEvent& event) override {
     lines.push_back("event in " + (event.cgroup == nullptr ? "none" : event.cgroup->label));
@@ -115,6 +117,20 @@ TEST(RecordingFeed, FiltersAllButLosses) {
   fixture.of(log, {base(1, 1_MiB), base(1, 1_MiB, 200), Event(kill), Event(nowhere)}, {oom_incident(), other},
              {LossCount{1, 2, 0, 0, 0}, LossCount{1, 5, 0, 0, 0}});
   EXPECT_THAT(log.lines, ElementsAre("step web +0 at 1", "event in none", "incident b7e5-000001", "lost 3", "lost 3"));
+}
+
+TEST(RecordingFeed, WhatWasLostBeforeTheRecordingIsNotItsLoss) {
+  ExportFixture fixture;
+  Log log;
+  RecordingFeed feed(log, fixture.cgroups, fixture.filter);
+  feed.begin_with_loss();
+  feed.add(Moment{1, 1});
+  feed.add(LossCount{5, 7, 0, 0, 0});
+  feed.add(LossCount{5, 9, 0, 0, 1});
+  ExportEnd end;
+  feed.finish(end);
+  EXPECT_THAT(log.lines, ElementsAre("lost 3"));
+  EXPECT_EQ(end.lost, (LossCount{0, 2, 0, 0, 1}));
 }
 
 TEST(RecordingFeed, AnEventIsOfTheCgroupThatHasItsIdNow) {

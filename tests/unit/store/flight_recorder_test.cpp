@@ -189,7 +189,32 @@ TEST_F(FlightRecorderTest, TheLoudestGivesWay) {
   tell(oom(7, "/a"));
   const Contents found = end();
   EXPECT_THAT(seconds(found), ElementsAre(1)) << "the quiet one keeps its history";
-  EXPECT_EQ(found.meta.at("excerpt_cut_until_boot_ns"), std::to_string(kBoot + 2 * kSecond)) << "and it is said";
+  EXPECT_FALSE(found.meta.contains("excerpt_cut_until_boot_ns")) << "and of it nothing is missing";
+}
+
+TEST_F(FlightRecorderTest, WhatIsCutIsSaidAlsoOfOneThatJoins) {
+  settings_.max_bytes = 64U << 10U;
+  step(7, 1, 5_MiB);
+  tell(oom(7, "/a"));
+  for (std::uint64_t i = 0; i < 2000; ++i) {
+    step(8, 2, i * 1_MiB);
+  }
+  tell(oom(8, "/b", "i-2"));
+  EXPECT_EQ(end().meta.at("excerpt_cut_until_boot_ns"), std::to_string(kBoot + 2 * kSecond));
+}
+
+TEST_F(FlightRecorderTest, IncidentsWithoutEndBeginANewFileAtLast) {
+  for (std::uint64_t second = 1; second < 120; second += 4) {
+    step(7, second, second * 1_MiB);
+    tell(oom(7, "/a", "i-" + std::to_string(second)));
+  }
+  EXPECT_TRUE(flight().finish());
+  ASSERT_THAT(files(), SizeIs(3)) << "of 50 s each";
+  std::size_t incidents = 0;
+  for (const std::string& file : files()) {
+    incidents += read_recording(file).incidents.size();
+  }
+  EXPECT_EQ(incidents, 30U) << "none lost, none twice";
 }
 
 TEST_F(FlightRecorderTest, WhatIsOldIsForgotten) {

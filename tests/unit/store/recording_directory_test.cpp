@@ -24,6 +24,7 @@ class RecordingDirectoryTest : public RecordingDirectoryFixture {
   void record(RecordingDirectory& directory, std::int64_t unix_ns) {
     auto writer = directory.begin(unix_ns, file_, {});
     ASSERT_TRUE(writer) << writer.error().message();
+    (*writer)->add(Moment{1, unix_ns});
     directory.end(std::move(*writer), unix_ns);
     ASSERT_TRUE(directory.wait());
   }
@@ -97,6 +98,44 @@ TEST_F(RecordingDirectoryTest, KeepsByAge) {
   EXPECT_THAT(names().front(), "memcrest-20261118T110641.000000000Z.db");
 }
 
+TEST_F(RecordingDirectoryTest, WhatHoldsNothingCostsNothing) {
+  const auto directory = open({.max_count = 1});
+  record(*directory, kNow);
+  auto empty = directory->begin(kNow + kSecond, file_, {});
+  ASSERT_TRUE(empty);
+  directory->end(std::move(*empty), kNow);
+  ASSERT_TRUE(directory->wait());
+  EXPECT_THAT(names(), ElementsAre("memcrest-20261118T110640.000000000Z.db"));
+}
+
+TEST_F(RecordingDirectoryTest, NoneIsBegunWithoutRoom) {
+  const auto directory = open({.max_count = 1});
+  record(*directory, kNow);
+  RecordingSettings no_room;
+  no_room.min_free_bytes = ~0ULL;
+  const auto refused = directory->begin(kNow + kSecond, no_room, {});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("are kept free"));
+  EXPECT_THAT(files(), SizeIs(1)) << "and the one that is there stays";
+}
+
+TEST_F(RecordingDirectoryTest, AClockThatRanAhead) {
+  const auto directory = open({.max_count = 1});
+  record(*directory, kNow + 365 * 86'400 * kSecond);
+  record(*directory, kNow);
+  EXPECT_THAT(names(), ElementsAre("memcrest-20261118T110640.000000000Z.db")) << "the one that ended last";
+}
+
+TEST_F(RecordingDirectoryTest, TidiesWhatIsThere) {
+  std::filesystem::create_directory(path());
+  const std::string old = path() + "/memcrest-20250103T000000.000000000Z.db";
+  std::ofstream(old) << "x";
+  std::filesystem::last_write_time(old, std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+  const auto directory = open({.max_age = std::chrono::hours(1)});
+  directory->tidy(std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
+  EXPECT_THAT(files(), IsEmpty());
+}
+
 TEST_F(RecordingDirectoryTest, RemovesNothingOfOthers) {
   std::filesystem::create_directory(path());
   std::ofstream(path() + "/thesis.db") << "x";
@@ -117,12 +156,13 @@ TEST_F(RecordingDirectoryTest, NeverRemovesWhatIsWritten) {
   const auto directory = open({.max_count = 1});
   auto writing = directory->begin(kNow, file_, {});
   ASSERT_TRUE(writing);
+  (*writing)->add(Moment{1, kNow});
   record(*directory, kNow + kSecond);
   record(*directory, kNow + 2 * kSecond);
   EXPECT_TRUE(std::filesystem::exists((*writing)->status().path));
   directory->end(std::move(*writing), kNow);
   ASSERT_TRUE(directory->wait());
-  EXPECT_THAT(names(), ElementsAre("memcrest-20261118T110642.000000000Z.db"));
+  EXPECT_THAT(names(), ElementsAre("memcrest-20261118T110640.000000000Z.db")) << "the one that ended last";
 }
 
 }  // namespace

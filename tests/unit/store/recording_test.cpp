@@ -316,6 +316,27 @@ TEST_F(RecordingTest, ColumnsOfTomorrowAreLeftAside) {
   EXPECT_THAT(all(), SizeIs(1));
 }
 
+TEST_F(RecordingTest, CodeInTheFileIsNotRun) {
+  for (const char* sql : {"CREATE TRIGGER t AFTER INSERT ON meta BEGIN SELECT 1; END", "CREATE VIEW v AS SELECT 1",
+                          "DROP TABLE answers; CREATE TABLE answers (seq INTEGER PRIMARY KEY, question TEXT, answer "
+                          "TEXT GENERATED ALWAYS "
+                          "AS (hex(zeroblob(8000000))) VIRTUAL)"}) {
+    std::filesystem::remove(file());
+    record_a_little();
+    change(sql);
+    EXPECT_THAT(error(), testing::AnyOf(HasSubstr("views, triggers or virtual tables"), HasSubstr("are computed")))
+        << sql;
+  }
+}
+
+TEST_F(RecordingTest, WithoutItsLogItIsARecordingStill) {
+  const auto out = writer();
+  std::filesystem::copy(file(), file() + "-copy");
+  auto reader = RecordingReader::open(file() + "-copy");
+  ASSERT_TRUE(reader) << reader.error().message();
+  EXPECT_EQ(reader->meta().at("host_name"), "node1");
+}
+
 TEST_F(RecordingTest, RowsThatDoNotFit) {
   record_a_little();
   for (const auto& [sql, says] : {

@@ -55,6 +55,8 @@ TEST_F(RotatingRecordingTest, ByAge) {
     EXPECT_EQ(found.meta.contains("continues"), file != files().front());
   }
   EXPECT_EQ(steps, 10U) << "none lost, none twice";
+  EXPECT_EQ(read_recording(files()[0]).meta.at("continued_by"), std::filesystem::path(files()[1]).filename());
+  EXPECT_FALSE(read_recording(files()[2]).meta.contains("continued_by"));
   EXPECT_EQ(read_recording(files()[2]).meta.at("continues"), std::filesystem::path(files()[1]).filename());
 }
 
@@ -72,7 +74,7 @@ TEST_F(RotatingRecordingTest, BySize) {
   }
   EXPECT_THAT(files(), SizeIs(3));
   EXPECT_EQ(steps, turns);
-  EXPECT_EQ(recording().status().written, 2 * turns);
+  EXPECT_EQ(recording().status().written, 2 * turns + 2) << "and who continues it, twice";
 }
 
 TEST_F(RotatingRecordingTest, LossGoesOnInTheNextFile) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "app/loss_text.h"
+#include "view/loss_text.h"
 
 namespace memcrest {
 

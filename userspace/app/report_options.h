@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options of the verb report.
+#pragma once
+
+#include "app/options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace memcrest {
+
+// `options` must outlive the parsing.
+CLI::App* add_report(CLI::App& app, ReportOptions& options);
+
+}  // namespace memcrest

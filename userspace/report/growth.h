@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who grew a cgroup, from its steps: by process, and as one tree of stacks. Bounded. Pure.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "export/frame_names.h"
+#include "memcrest/event.h"
+
+namespace memcrest {
+
+enum class FrameKind { kAll, kProcess, kUser, kKernel, kRest };
+[[nodiscard]] const char* to_string(FrameKind kind);  // "all", "process", "user", "kernel", "rest"
+
+struct StackNode {
+  FrameKind kind = FrameKind::kAll;
+  std::string name;
+  std::uint64_t bytes = 0;  // with all that it called
+  std::vector<std::uint32_t> children;
+};
+
+struct GrownProcess {
+  ProcessKey process;  // tgid 0: nobody can be blamed
+  std::uint32_t container_pid = 0;
+  std::string comm;
+  std::uint64_t bytes = 0;
+  std::uint64_t page_cache_bytes = 0;
+  std::uint64_t steps = 0;
+};
+
+// By how much each step of one cgroup tells that it grew: as incident/burst_track.cpp counts it.
+class GrowthGauge {
+ public:
+  struct Grown {
+    std::uint64_t own = 0;    // by the step's task
+    std::uint64_t other = 0;  // since the step before, by others
+  };
+  [[nodiscard]] Grown step(const StepEvent& step);
+  // Its usage was read, and may have fallen.
+  void sample(std::uint64_t usage_bytes) { told_bytes_ = std::min(told_bytes_, usage_bytes); }
+
+ private:
+  std::uint64_t told_bytes_ = 0;
+  bool first_ = true;
+};
+
+// By whom and from where.
+class GrowthTree {
+ public:
+  explicit GrowthTree(std::size_t max_nodes = 8192,
+                      std::shared_ptr<const FrameNames> names = std::make_shared<AddressNames>())
+      : max_nodes_(max_nodes), names_(std::move(names)), nodes_(1) {}
+
+  void add(const StepEvent& step, const GrowthGauge::Grown& grown);
+
+  [[nodiscard]] std::uint64_t total_bytes() const { return nodes_.front().bytes; }
+  // Heaviest first.
+  [[nodiscard]] std::vector<GrownProcess> processes() const;
+  // The first is the root; children come after their parents.
+  [[nodiscard]] const std::vector<StackNode>& nodes() const { return nodes_; }
+  [[nodiscard]] bool has_stacks() const { return has_stacks_; }
+
+ private:
+  using Key = std::pair<std::uint32_t, std::pair<FrameKind, std::uint64_t>>;
+  void blame(const StepEvent* step, std::uint64_t bytes, bool page_cache, const TaskInfo& task);
+  // The child of `parent`; the node for the rest where there is no room.
+  template <typename Name>
+  std::uint32_t child(std::uint32_t parent, FrameKind kind, std::uint64_t key, Name name);
+
+  std::size_t max_nodes_;
+  std::shared_ptr<const FrameNames> names_;
+  std::vector<StackNode> nodes_;
+  std::map<Key, std::uint32_t> index_;
+  std::map<ProcessKey, GrownProcess> processes_;
+  bool has_stacks_ = false;
+};
+
+}  // namespace memcrest

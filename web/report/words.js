@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers in the words of the terminal: binary sizes, three digits.
+
+export function size(bytes) {
+  if (bytes === null || bytes === undefined || !Number.isFinite(bytes)) return 'unknown';
+  const sign = bytes < 0 ? '−' : '';
+  let value = Math.abs(bytes);
+  if (value < 1024) return `${sign}${value} B`;
+  for (const unit of ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB']) {
+    value /= 1024;
+    // What would round up to 1024 is one of the next unit.
+    if (value < 1023.5 || unit === 'EiB') {
+      return `${sign}${value >= 99.95 ? value.toFixed(0) : value >= 9.995 ? value.toFixed(1) : value.toFixed(2)} ${unit}`;
+    }
+  }
+  return '';
+}
+
+export function span(seconds) {
+  const value = Math.abs(seconds);
+  const digits = (n) => (n >= 99.95 ? n.toFixed(0) : n >= 9.995 ? n.toFixed(1) : n.toFixed(2));
+  if (value === 0) return '0 s';
+  if (value < 1e-6) return `${digits(value * 1e9)} ns`;
+  if (value < 1e-3) return `${digits(value * 1e6)} µs`;
+  if (value < 1) return `${digits(value * 1e3)} ms`;
+  if (value < 60) return `${digits(value)} s`;
+  if (value < 3600) return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
+  return `${Math.floor(value / 3600)} h ${Math.round((value % 3600) / 60)} min`;
+}
+
+export function percent(part) {
+  if (part === null || !Number.isFinite(part)) return 'unknown';
+  const value = part * 100;
+  if (value > 0 && value < 0.5) return 'under 1 %';
+  if (value >= 99.5 && value < 100) return 'over 99 %';
+  return `${Math.round(value)} %`;
+}
+
+/** What somebody set, so without the digits of a measurement. */
+export const setting = (ms) => (ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`);
+
+export const counted = (n, one, many) => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+
+export const dated = (rfc3339) => (rfc3339 ? `${rfc3339.slice(0, 10)} ${rfc3339.slice(11, 23)} UTC` : 'unknown');
+
+/** RFC 3339 moved by seconds, to the millisecond. */
+export function shifted(rfc3339, seconds) {
+  const fraction = Number(`0.${/\.(\d+)/.exec(rfc3339)?.[1] ?? '0'}`);
+  const whole = Date.parse(rfc3339.replace(/\.\d+/, ''));
+  const moved = new Date(whole + Math.round((fraction + seconds) * 1000));
+  return Number.isNaN(moved.getTime()) ? '' : moved.toISOString().slice(11, 23);
+}
+
+export const KINDS = { oom: 'OOM kill', burst: 'Burst', kill: 'Kill', charge_failure: 'Memory refused' };
+export const kindOf = (incident) =>
+  incident.kind === 'oom' && incident.stuck && incident.victims.length === 0 ? 'Stuck under OOM' : KINDS[incident.kind] ?? 'Incident';
+export const nameOf = (incident) =>
+  incident.container?.name || incident.container?.id?.slice(0, 12) || incident.cgroup?.path || `cgroup id ${incident.cgroup?.id}`;
+export const process = (comm, pid) => `${comm}[${pid}]`;
