@@ -2,6 +2,7 @@
 // Where events come from: ring buffers, a recording, a test's vector.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -19,6 +20,13 @@ struct LossCount {
   std::uint64_t invalid = 0;    // records that the decoder refused
   std::uint64_t untracked = 0;  // memory cgroups for which the table had no room, counted per attempt
   bool operator==(const LossCount&) const = default;
+
+  // Without what had been lost by then; never below zero.
+  [[nodiscard]] LossCount since(const LossCount& older) const {
+    const auto less = [](std::uint64_t all, std::uint64_t before) { return all - std::min(all, before); };
+    return {less(critical, older.critical), less(bulk, older.bulk), less(throttled, older.throttled),
+            less(invalid, older.invalid), less(untracked, older.untracked)};
+  }
 };
 
 class EventSource {

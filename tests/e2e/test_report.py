@@ -174,7 +174,16 @@ class TextTest(ReportTest):
             self.report('-o', path)
             self.assertTrue(harness.read(path).startswith(begin), name)
         self.assertEqual(sorted(os.listdir(directory)), ['a.html', 'a.json', 'a.md', 'a.txt'])
-        self.assertEqual(os.stat(os.path.join(directory, 'a.html')).st_mode & 0o777, 0o644)
+        self.assertEqual(os.stat(os.path.join(directory, 'a.html')).st_mode & 0o777, 0o600)
+        link = os.path.join(directory, 'link')
+        os.symlink('a.md', link)
+        self.report('-o', link, '--format', 'text')
+        self.assertTrue(os.path.islink(link), 'what it leads to is written, not the link')
+        self.assertTrue(harness.read(os.path.join(directory, 'a.md')).startswith('oom.memcrest'))
+        with open(os.path.join(directory, 'out'), 'w', encoding='utf-8') as out:
+            self.assertEqual(memcrest('report', self.recording.path, '-o', '/dev/stdout', stdout=out).returncode, 0)
+        self.assertTrue(os.path.islink('/dev/stdout'))
+        self.assertTrue(harness.read(os.path.join(directory, 'out')).startswith('oom.memcrest'))
 
     def test_errors_are_clear(self):
         done = self.report('--incident', 'nonesuch', code=1)
@@ -182,7 +191,7 @@ class TextTest(ReportTest):
         self.assertIn('names the recording itself', self.report('-o', self.recording.path, code=2).stderr)
         self.assertIn('No such file', self.report(path='/nonesuch', code=1).stderr)
         self.assertIn('--format', self.report('--format', 'pdf', code=2).stderr)
-        self.assertIn('/nonesuch', self.report('-o', '/nonesuch/x', code=5).stderr)
+        self.assertIn('/nonesuch', self.report('-o', '/nonesuch/x', code=1).stderr)
         with open('/dev/full', 'w', encoding='utf-8') as full:
             self.assertEqual(memcrest('report', self.recording.path, stdout=full).returncode, 5)
 

@@ -56,7 +56,8 @@ class ExportVerb {
   [[nodiscard]] Result<OutputFile> open_output() const;
   [[nodiscard]] Result<void> pass_all(RecordingReader& reader, RecordingFeed& feed, const OutputFile& output);
   [[nodiscard]] ExportEnd end_of(const RecordingReader& reader) const;
-  void summary(const ExportEnd& end, const RecordingExporter& exporter, const OutputFile& output) const;
+  void summary(const std::map<std::string, std::string>& meta, const ExportEnd& end, const RecordingExporter& exporter,
+               const OutputFile& output) const;
   [[nodiscard]] int fail(const Error& error, int code = kExitFailure) const;
 
   const ExportOptions& options_;
@@ -127,12 +128,20 @@ ExportEnd ExportVerb::end_of(const RecordingReader& reader) const {
   return end;
 }
 
-void ExportVerb::summary(const ExportEnd& end, const RecordingExporter& exporter, const OutputFile& output) const {
+void ExportVerb::summary(const std::map<std::string, std::string>& meta, const ExportEnd& end,
+                         const RecordingExporter& exporter, const OutputFile& output) const {
   for (const std::string& gap : end.gaps) {
     spdlog::warn("{}", escape_terminal(gap));
   }
   for (const std::string& what : exporter.left_out()) {
     spdlog::warn("{}", escape_terminal(what));
+  }
+  for (const auto& [key, words] :
+       {std::pair("filter", "it holds what matches: "), std::pair("continues", "it continues "),
+        std::pair("continued_by", "it goes on in ")}) {
+    if (const auto found = meta.find(key); found != meta.end()) {
+      spdlog::info("{}{}", words, escape_terminal(found->second));
+    }
   }
   spdlog::info("exported {} items of {} in {}; lost: {}", items_, escape_terminal(options_.path),
                format_size(output.bytes()), describe(end.lost));
@@ -169,7 +178,7 @@ int ExportVerb::run() {
   if (auto done = output->finish(); !done) {
     return fail(done.error(), options_.to_stdout() ? kExitOutput : kExitFailure);
   }
-  summary(end, *exporter, *output);
+  summary(reader->meta(), end, *exporter, *output);
   return damage_ ? kExitFailure : kExitOk;
 }
 

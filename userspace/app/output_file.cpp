@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 namespace memcrest {
 namespace {
@@ -20,6 +21,7 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
     : owned_(std::move(other.owned_)),
       fd_(std::exchange(other.fd_, -1)),
       path_(std::move(other.path_)),
+      replaces_(other.replaces_),
       temporary_(std::exchange(other.temporary_, {})),
       waiting_(std::move(other.waiting_)),
       bytes_(other.bytes_),
@@ -32,22 +34,19 @@ OutputFile OutputFile::of_stream(int fd, std::string name) {
   return out;
 }
 
-Result<OutputFile> OutputFile::create(const std::string& path) {
+Result<OutputFile> OutputFile::open_stream(const std::string& path) {
+  auto fd = open_file(path, O_WRONLY);
+  if (!fd) {
+    return std::unexpected(fd.error());
+  }
   OutputFile out;
   out.path_ = path;
-  struct stat status{};
-  if (::stat(path.c_str(), &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))) {
-    auto fd = open_file(path, O_WRONLY);
-    if (!fd) {
-      return std::unexpected(fd.error());
-    }
-    out.owned_ = std::move(*fd);
-    out.fd_ = out.owned_.get();
-    return out;
-  }
-  if (::lstat(path.c_str(), &status) == 0) {
-    return fail("create", path, EEXIST, "give another name, or remove it");
-  }
+  out.owned_ = std::move(*fd);
+  out.fd_ = out.owned_.get();
+  return out;
+}
+
+Result<OutputFile> OutputFile::open_beside(const std::string& path) {
   const auto slash = path.rfind('/');
   const std::size_t name = slash == std::string::npos ? 0 : slash + 1;
   std::string beside = path.substr(0, name) + "." + path.substr(name) + ".XXXXXX";
@@ -55,9 +54,47 @@ Result<OutputFile> OutputFile::create(const std::string& path) {
   if (fd < 0) {
     return fail_errno("create", path);
   }
+  OutputFile out;
+  out.path_ = path;
   out.owned_.reset(fd);
   out.fd_ = fd;
   out.temporary_ = std::move(beside);
+  return out;
+}
+
+Result<OutputFile> OutputFile::create(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))) {
+    return open_stream(path);
+  }
+  if (::lstat(path.c_str(), &status) == 0) {
+    return fail("create", path, EEXIST, "give another name, or remove it");
+  }
+  return open_beside(path);
+}
+
+// The links below /dev and /proc stand for what is open already: to rename over one would take it from everybody.
+Result<OutputFile> OutputFile::replace(const std::string& path) {
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0) {
+    return create(path);
+  }
+  const bool link = S_ISLNK(status.st_mode);
+  if (link && ::stat(path.c_str(), &status) != 0) {
+    return fail_errno("write", path);
+  }
+  if (!S_ISREG(status.st_mode) || path.starts_with("/dev/") || path.starts_with("/proc/")) {
+    return open_stream(path);
+  }
+  std::error_code failed;
+  const std::string target = link ? std::filesystem::canonical(path, failed).string() : path;
+  if (failed) {
+    return fail("write", path, failed.value());
+  }
+  auto out = open_beside(target);
+  if (out) {
+    out->replaces_ = true;
+  }
   return out;
 }
 
@@ -94,6 +131,13 @@ void OutputFile::flush() {
 // Never over a file that has come since.
 Result<void> OutputFile::publish() {
   if (::fsync(fd_) != 0) {
+    return fail_errno("write", path_);
+  }
+  if (replaces_ && ::rename(temporary_.c_str(), path_.c_str()) == 0) {
+    temporary_.clear();
+    return {};
+  }
+  if (replaces_) {
     return fail_errno("write", path_);
   }
   if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0) {

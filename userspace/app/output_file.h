@@ -17,6 +17,8 @@ class OutputFile final : public ByteSink {
  public:
   // A new file, for its owner only. An error with EEXIST where there is one already.
   [[nodiscard]] static Result<OutputFile> create(const std::string& path);
+  // The same, in the place of the file that is there, if there is one; a link is followed to it.
+  [[nodiscard]] static Result<OutputFile> replace(const std::string& path);
   // Does not own `fd`.
   [[nodiscard]] static OutputFile of_stream(int fd, std::string name);
 
@@ -35,11 +37,14 @@ class OutputFile final : public ByteSink {
  private:
   OutputFile() = default;
   void flush();
+  [[nodiscard]] static Result<OutputFile> open_stream(const std::string& path);
+  [[nodiscard]] static Result<OutputFile> open_beside(const std::string& path);
   [[nodiscard]] Result<void> publish();
 
   Fd owned_;
   int fd_ = -1;
-  std::string path_;       // as people call it
+  std::string path_;  // as people call it
+  bool replaces_ = false;
   std::string temporary_;  // empty: there is none, or it has its name by now
   std::string waiting_;
   std::uint64_t bytes_ = 0;

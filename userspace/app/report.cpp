@@ -11,6 +11,7 @@
 #include <iostream>
 
 #include "app/exit_codes.h"
+#include "app/output_file.h"
 #include "app/terminal.h"
 #include "app/verbs.h"
 #include "report/report_html.h"
@@ -56,43 +57,13 @@ bool same_file(const std::string& a, const std::string& b) {
          one.st_ino == other.st_ino;
 }
 
-bool is_regular_or_new(const std::string& path) {
-  struct stat status{};
-  return ::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
-}
-
-Result<void> write_all(int fd, const std::string& path, const std::string& text) {
-  for (std::size_t done = 0; done < text.size();) {
-    const ssize_t put = ::write(fd, text.data() + done, text.size() - done);
-    if (put < 0 && errno != EINTR) {
-      return fail_errno("write", path);
-    }
-    done += put < 0 ? 0 : static_cast<std::size_t>(put);
-  }
-  return {};
-}
-
-// A file is there whole or as it was before; a pipe or a device is written as it is.
 Result<void> write_output(const std::string& path, const std::string& text) {
-  if (!is_regular_or_new(path)) {
-    const auto file = open_file(path, O_WRONLY);
-    return file ? write_all(file->get(), path, text) : std::unexpected(file.error());
+  auto output = OutputFile::replace(path);
+  if (!output) {
+    return std::unexpected(output.error());
   }
-  std::string name = path + ".XXXXXX";
-  const Fd file(::mkostemp(name.data(), O_CLOEXEC));
-  if (!file) {
-    return fail_errno("create", path);
-  }
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  auto written = write_all(file.get(), path, text);
-  if (written && (::fchmod(file.get(), 0666 & ~mask) != 0 || ::rename(name.c_str(), path.c_str()) != 0)) {
-    written = fail_errno("write", path);
-  }
-  if (!written) {
-    ::unlink(name.c_str());
-  }
-  return written;
+  output->write(text);
+  return output->finish();
 }
 
 }  // namespace
@@ -114,13 +85,12 @@ int report(const ReportOptions& options) {
       return kExitOutput;
     }
   } else if (auto written = write_output(options.output, text); !written) {
-    spdlog::error("{}", escape_terminal(written.error().message()));
-    return kExitOutput;
+    return failed(written.error());
   }
   for (const std::string& gap : report->recording.gaps) {
     spdlog::warn("{}", escape_terminal(gap));
   }
-  return kExitOk;
+  return report->recording.damaged ? kExitFailure : kExitOk;
 }
 
 }  // namespace memcrest

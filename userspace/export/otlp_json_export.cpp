@@ -195,7 +195,7 @@ void OtlpJsonExport::add(const ExportedStep& step) {
   if (step.event.limit_bytes) {
     append_point(points.limit, *step.unix_ns, *step.event.limit_bytes);
   }
-  last_unix_ns_ = *step.unix_ns;
+  last_unix_ns_ = std::max(last_unix_ns_, *step.unix_ns);
   bytes_ += kPerStep;
   if (++steps_ >= batch_ || bytes_ >= kMaxBytes) {
     flush_metrics();
@@ -242,6 +242,7 @@ void OtlpJsonExport::add(const ExportedIncident& exported) {
     return;
   }
   const Incident& incident = exported.incident;
+  last_unix_ns_ = std::max(last_unix_ns_, incident.unix_ns);
   Attributes resource;
   add_container(resource, incident.container, incident.cgroup.path);
   Attributes attributes = attributes_of(incident);
@@ -253,6 +254,7 @@ void OtlpJsonExport::add(const ExportedIncident& exported) {
 }
 
 void OtlpJsonExport::add(const ExportedLoss& loss) {
+  last_unix_ns_ = std::max(last_unix_ns_, loss.unix_ns.value_or(0));
   if (loss.more == 0 || !asked_for(tables_, ExportTable::kIncidents)) {
     return;
   }
@@ -272,8 +274,8 @@ void OtlpJsonExport::finish(const ExportEnd& end) {
   Attributes attributes;
   attributes.flag("memcrest.recording.complete", end.gaps.empty() && end.lost == LossCount{});
   attributes.texts("memcrest.recording.gaps", end.gaps);
-  log({}, last_unix_ns_, end.gaps.empty() ? kInfo : kWarn, "memcrest.recording", "end of the recording",
-      attributes.members());
+  const bool complete = end.gaps.empty() && end.lost == LossCount{};
+  log({}, last_unix_ns_, complete ? kInfo : kWarn, "memcrest.recording", "end of the recording", attributes.members());
 }
 
 std::vector<std::string> OtlpJsonExport::left_out() const {

@@ -144,6 +144,13 @@ void PprofExport::Profile::head(const ExportEnd& end, const std::vector<std::str
   std::string message;
   pbf_writer writer(message);
   writer.add_int64(profile::kDefaultSampleType, string("growth_bytes"));
+  if (end.lost != LossCount{}) {
+    const LossCount& lost = end.lost;
+    writer.add_int64(profile::kComment,
+                     string("records lost: critical " + std::to_string(lost.critical) + ", bulk " +
+                            std::to_string(lost.bulk) + ", throttled " + std::to_string(lost.throttled) + ", invalid " +
+                            std::to_string(lost.invalid) + ", untracked " + std::to_string(lost.untracked)));
+  }
   for (const auto* texts : {&end.gaps, &left_out}) {
     for (const std::string& text : *texts) {
       writer.add_int64(profile::kComment, string(escape_terminal(text)));

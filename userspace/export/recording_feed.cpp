@@ -37,16 +37,6 @@ std::uint64_t sum(const LossCount& loss) {
   return loss.critical + loss.bulk + loss.throttled + loss.invalid + loss.untracked;
 }
 
-LossCount without(LossCount loss, const LossCount& older) {
-  const auto take = [](std::uint64_t& from, std::uint64_t what) { from -= std::min(from, what); };
-  take(loss.critical, older.critical);
-  take(loss.bulk, older.bulk);
-  take(loss.throttled, older.throttled);
-  take(loss.invalid, older.invalid);
-  take(loss.untracked, older.untracked);
-  return loss;
-}
-
 bool any(const ContainerFilter& filter) {
   return filter.containers_only || !filter.containers.empty() || !filter.pods.empty() || !filter.namespaces.empty() ||
          !filter.labels.empty() || !filter.images.empty() || !filter.cgroups.empty() || !filter.runtimes.empty();
@@ -142,7 +132,7 @@ void RecordingFeed::pass(const LossCount& so_far) {
     return;
   }
   const std::uint64_t before = sum(lost_);
-  lost_ = without(so_far, older_);
+  lost_ = so_far.since(older_);
   const std::uint64_t now = sum(lost_);
   exporter_.add(ExportedLoss{lost_, now > before ? now - before : 0, last_ns_, unix_of(last_ns_)});
 }

@@ -16,7 +16,7 @@
 
 namespace memcrest {
 
-// Bytes that steps stand for: what a cgroup grew since the step before, without what only came back after a fall that a
+// Bytes that steps stand for: what a cgroup grew since the step before, again when it comes back after a fall that a
 // step told. Of a cgroup's first step nothing is known.
 class GrowthMeter {
  public:

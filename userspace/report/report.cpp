@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "export/incident_reader.h"
 #include "report/detail.h"
@@ -43,6 +44,9 @@ void add_notes(RecordingFacts& out, const std::map<std::string, std::string>& me
   if (meta.contains("continues")) {
     out.notes.push_back("it continues " + value_of(meta, "continues"));
   }
+  if (meta.contains("continued_by")) {
+    out.notes.push_back("it goes on in " + value_of(meta, "continued_by"));
+  }
   if (meta.contains("filter")) {
     out.notes.push_back("it holds what matches: " + value_of(meta, "filter"));
   }
@@ -77,6 +81,8 @@ RecordingFacts facts_of(const std::string& path, const RecordingReader& reader, 
   return out;
 }
 
+constexpr std::size_t kMaxPassed = 65536;
+
 // What the recording tells of incidents, later tellings in the place of earlier ones.
 class Incidents {
  public:
@@ -90,12 +96,16 @@ class Incidents {
     return request_.incident.empty() || id.starts_with(request_.incident);
   }
   void name(const std::string& id);
+  void pass_over(const std::string& id) {
+    report_.filtered += passed_.size() >= kMaxPassed || passed_.insert(id).second ? 1 : 0;
+  }
 
   const ReportRequest& request_;
   Report& report_;
   std::unordered_map<std::string, std::size_t> index_;
   std::size_t bytes_ = 0;
-  std::vector<std::string> names_;  // of ids, for an error
+  std::vector<std::string> names_;          // of ids, for an error
+  std::unordered_set<std::string> passed_;  // not asked for: each counts once, however often it is told
   std::uint64_t unnamed_ = 0;
 };
 
@@ -113,7 +123,7 @@ void Incidents::name(const std::string& id) {
 void Incidents::take(RecordedIncident told) {
   name(told.id);
   if (!wanted(told.id)) {
-    ++report_.filtered;
+    pass_over(told.id);
     return;
   }
   ReportedIncident one;
@@ -124,7 +134,7 @@ void Incidents::take(RecordedIncident told) {
     one.incident = std::move(*read);
     one.json = clean_json_line(told.json).value_or("");
     if (!matches(request_.filter, one.incident.container, one.incident.cgroup.path)) {
-      ++report_.filtered;
+      pass_over(told.id);
       return;
     }
   } else {
@@ -134,18 +144,20 @@ void Incidents::take(RecordedIncident told) {
   if (found != index_.end()) {
     ReportedIncident& known = report_.incidents[found->second];
     one.told = known.told + 1;
-    if (one.unreadable.empty() || !known.unreadable.empty()) {
+    const std::size_t bytes = bytes_ - known.json.size() + one.json.size();
+    if ((one.unreadable.empty() || !known.unreadable.empty()) && bytes <= kMaxAllJson) {
+      bytes_ = bytes;
       known = std::move(one);
     } else {
       known.told = one.told;
     }
     return;
   }
-  bytes_ += told.json.size();
-  if (report_.incidents.size() >= kMaxIncidents || bytes_ > kMaxAllJson) {
+  if (report_.incidents.size() >= kMaxIncidents || bytes_ + one.json.size() > kMaxAllJson) {
     ++report_.left_out;
     return;
   }
+  bytes_ += one.json.size();
   index_.emplace(told.id, report_.incidents.size());
   report_.incidents.push_back(std::move(one));
 }
@@ -194,6 +206,7 @@ Result<Report> read_report(const ReportRequest& request) {
   report.recording = facts_of(request.path, *reader, *summary);
   Incidents incidents(request, report);
   const auto damage = [&](const Error& error) {
+    report.recording.damaged = true;
     report.recording.gaps.push_back("the recording is damaged: " + error.message());
   };
   if (auto read = reader->each_incident(kMaxJson, [&](RecordedIncident told) { incidents.take(std::move(told)); });

@@ -35,6 +35,7 @@ struct RecordingFacts {
   RecordingSummary summary;
   std::optional<std::string> ended;  // "whole", or why it ended early; nullopt: it has no end
   std::vector<std::string> notes;    // in words: what it was meant to hold, where that is not everything
+  bool damaged = false;              // it could not be read to its end
   std::vector<std::string> gaps;     // in words: what is known to be missing
 };
 

@@ -3,6 +3,7 @@
 
 #include <unordered_map>
 
+#include "export/json.h"
 #include "export/json_value.h"
 #include "report/report_text.h"
 #include "util/units.h"
@@ -133,7 +134,9 @@ Json detail_json(const ReportedIncident& one) {
   return json;
 }
 
-std::string incident_json(const ReportedIncident& one) {
+enum class Incidents { kAsRecorded, kAsRead };
+
+std::string incident_json(const ReportedIncident& one, Incidents how) {
   Json json;
   json["id"] = text(one.id);
   json["told"] = one.told;
@@ -141,7 +144,7 @@ std::string incident_json(const ReportedIncident& one) {
   std::string out = to_line(json);
   out.pop_back();
   const bool readable = one.unreadable.empty() && !one.json.empty();
-  out += ",\"incident\":" + (readable ? one.json : "null");
+  out += ",\"incident\":" + (!readable ? "null" : how == Incidents::kAsRead ? to_json(one.incident) : one.json);
   out += ",\"detail\":" + (readable ? to_line(detail_json(one)) : "null");
   return out + "}";
 }
@@ -191,13 +194,11 @@ Json charts_json(const Report& report) {
   return json;
 }
 
-}  // namespace
-
-std::string to_json(const Report& report) {
+std::string report_json(const Report& report, Incidents how) {
   std::string out = R"({"schema":"memcrest.report.v1","memcrest_version":")" MEMCREST_VERSION R"(","recording":)";
   out += to_line(recording_json(report)) + ",\"incidents\":[";
   for (const ReportedIncident& one : report.incidents) {
-    out += (out.back() == '[' ? "" : ",") + incident_json(one);
+    out += (out.back() == '[' ? "" : ",") + incident_json(one, how);
   }
   out += "],\"count_words\":" + to_line(count_of(report));
   out += ",\"left_out\":" + std::to_string(report.left_out) + ",\"not_asked_for\":" + std::to_string(report.filtered);
@@ -205,8 +206,14 @@ std::string to_json(const Report& report) {
   return out + "}";
 }
 
+}  // namespace
+
+std::string to_json(const Report& report) { return report_json(report, Incidents::kAsRecorded); }
+
 std::string page_data(const Report& report) {
-  const std::string json = "{\"report\":" + to_json(report) + ",\"charts\":" + to_line(charts_json(report)) + "}";
+  // The page trusts that each field of an incident is there, which of a recorded one is only so when memcrest wrote it.
+  const std::string json =
+      "{\"report\":" + report_json(report, Incidents::kAsRead) + ",\"charts\":" + to_line(charts_json(report)) + "}";
   std::string out;
   out.reserve(json.size() + json.size() / 64);
   for (const char c : json) {  // only inside of strings

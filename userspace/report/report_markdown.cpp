@@ -29,6 +29,9 @@ std::string percent_of(std::uint64_t part, std::optional<std::uint64_t> whole) {
   if (!whole || *whole == 0) {
     return "–";
   }
+  if (part > 0 && static_cast<double>(part) / static_cast<double>(*whole) < 0.01) {
+    return "under 1 %";
+  }
   return std::to_string(
              static_cast<std::uint64_t>(static_cast<double>(part) / static_cast<double>(*whole) * 100 + 0.5)) +
          " %";
@@ -75,7 +78,9 @@ void put_recording(std::string& out, const Report& report) {
 }
 
 void put_list(std::string& out, const Report& report) {
-  if (report.incidents.size() < 2) {
+  const bool unreadable =
+      std::ranges::any_of(report.incidents, [](const auto& one) { return !one.unreadable.empty(); });
+  if (report.incidents.size() < 2 && !unreadable) {
     return;
   }
   out += "\n| time (UTC) | what | where | id |\n|---|---|---|---|\n";

@@ -33,7 +33,7 @@ struct RecordingSummary {
   std::uint64_t steps = 0;
   std::uint64_t events = 0;  // other than steps
   std::uint64_t incidents = 0;
-  LossCount lost;                // by its end
+  LossCount lost;                // by its end; of one that begins in the midst of another: without what was lost before
   std::uint64_t unrecorded = 0;  // items that were seen and not written
 };
 

@@ -48,6 +48,12 @@ Result<RecordingSummary> RecordingReader::summary() const {
          out.lost = {number(row, 0), number(row, 1), number(row, 2), number(row, 3), number(row, 4)};
          out.unrecorded = number(row, 5);
        });
+  if (meta_.contains("continues") || meta_.contains("excerpt_before_ns")) {
+    then("SELECT critical, bulk, throttled, invalid, untracked FROM loss ORDER BY seq LIMIT 1",
+         [&](const Statement& row) {
+           out.lost = out.lost.since({number(row, 0), number(row, 1), number(row, 2), number(row, 3), number(row, 4)});
+         });
+  }
   return done ? Result<RecordingSummary>(out) : std::unexpected(done.error());
 }
 

@@ -42,10 +42,8 @@ Result<void> RotatingRecording::begin_file() {
     status_.stopped.clear();
   }
   begun_ns_ = now_.boot_ns;
-  if (loss_) {
-    writer_->add(*loss_);
-  }
   if (before) {
+    writer_->add(loss_);  // what was lost until here was lost before it
     before->add_meta("continued_by", std::filesystem::path(path).filename());
     directory_->end(std::move(before), now_.unix_ns);
   }

@@ -54,7 +54,7 @@ class RotatingRecording final : public RecordingSink {
   std::uint64_t begun_ns_ = 0;  // the file
   std::uint64_t tidied_ns_ = 0;
   std::uint64_t refused_ns_ = 0;  // when the next file could not be made
-  std::optional<LossCount> loss_;
+  LossCount loss_;
   mutable std::mutex mutex_;  // of what status() reads
   Status status_;
 };

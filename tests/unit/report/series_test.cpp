@@ -69,7 +69,7 @@ TEST(Series, KeepsEveryPointAsLongAsThereIsRoom) {
 
 TEST(Series, PutsWhatComesALittleLateIntoItsPlace) {
   Series series(10'000);
-  for (const std::uint64_t time : {10, 30, 20, 50, 40}) {
+  for (const std::uint64_t time : {10U, 30U, 20U, 50U, 40U}) {
     series.add(time, time);
   }
   const auto points = points_of(series);

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "store/event_fields.h"
 #include "store/json_fields.h"
 #include "store/questions.h"
@@ -21,7 +23,9 @@ using namespace testing_support;  // NOLINT(google-build-using-namespace): liter
 struct Anything {
   template <typename T>
     requires(!fields_detail::IsOptional<T>::value)
-  operator T() const;  // NOLINT(google-explicit-constructor)
+  operator T() const {  // NOLINT(google-explicit-constructor)
+    std::abort();       // never called: only asked whether it could be
+  }
 };
 
 template <typename T, typename... Filled>

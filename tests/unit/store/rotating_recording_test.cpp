@@ -74,7 +74,7 @@ TEST_F(RotatingRecordingTest, BySize) {
   }
   EXPECT_THAT(files(), SizeIs(3));
   EXPECT_EQ(steps, turns);
-  EXPECT_EQ(recording().status().written, 2 * turns + 2) << "and who continues it, twice";
+  EXPECT_EQ(recording().status().written, 2 * turns + 4) << "and twice who continues it, and what was lost before";
 }
 
 TEST_F(RotatingRecordingTest, LossGoesOnInTheNextFile) {
