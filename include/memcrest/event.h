@@ -52,6 +52,24 @@ struct MemcgChain {
   std::uint32_t total = 0;          // more than entries.size() when cut
 };
 
+// What memory was charged as, by what the kernel was doing.
+enum class MemoryKind {
+  kUnknown,
+  kAnon,
+  kHugePage,  // anonymous, in huge pages that the kernel made by itself (THP)
+  kFile,      // page cache of files
+  kShmem,     // tmpfs, memfd, System V and anonymous shared memory
+  kSlab,
+  kKernelStack,
+  kPageTables,
+  kSockets,
+  kPipes,
+  kPercpu,
+  kVmalloc,
+  kBpf,
+  kHugetlb,
+};
+
 struct StepEvent {
   std::uint64_t time_ns = 0;
   std::uint64_t cgroup_id = 0;
@@ -70,6 +88,7 @@ struct StepEvent {
   bool foreign = false;   // `task` charged nothing here and must not be blamed
   // The kernel was filling the page cache (files, not tmpfs). Set by the source where it can name kernel functions.
   bool page_cache = false;
+  MemoryKind kind = MemoryKind::kUnknown;  // of what was charged last; set likewise
   TaskInfo task;
   std::vector<std::uint64_t> user_stack;    // innermost first
   std::vector<std::uint64_t> kernel_stack;  // innermost first

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "memcrest/container.h"
+#include "memcrest/event.h"
+#include "memcrest/stack.h"
 
 namespace memcrest {
 
@@ -18,6 +20,7 @@ enum class Scope { kMemcg, kAncestor, kHost, kCpuset, kMempolicy };
 
 [[nodiscard]] const char* to_string(IncidentKind kind);
 [[nodiscard]] const char* to_string(Scope scope);
+[[nodiscard]] const char* to_string(MemoryKind kind);
 
 struct Host {
   std::string name;
@@ -79,6 +82,31 @@ struct Contributor {
   double share = 0;  // 0..1 of the growth that steps saw
 };
 
+// Processes of one name and command line, as the workers of a pool are.
+struct Program {
+  std::string comm;
+  std::string cmdline;  // one line, secrets masked; empty when unknown
+  std::uint64_t processes = 0;
+  std::uint64_t bytes = 0;
+  double share = 0;  // as below
+};
+
+// A kind of memory, by its share of the growth that steps saw.
+struct KindShare {
+  MemoryKind kind = MemoryKind::kUnknown;
+  std::uint64_t bytes = 0;
+  double share = 0;
+};
+
+// A place in programs that memory was taken from, whichever process it was.
+struct GrowthStack {
+  std::vector<Frame> frames;  // innermost first
+  MemoryKind kind = MemoryKind::kUnknown;
+  std::uint64_t bytes = 0;
+  double share = 0;
+  std::string gap;  // why callers or names may be missing; empty: it is whole
+};
+
 enum class BurstEnd { kFell, kLevelled, kKilled, kRemoved, kOpen };
 [[nodiscard]] const char* to_string(BurstEnd end);
 
@@ -96,6 +124,10 @@ struct Burst {
   BurstEnd end = BurstEnd::kOpen;
   double end_uncertainty_ms = 0;  // the fall lies this much before its time at most; 0 when a hook saw it
   std::vector<Contributor> contributors;
+  std::vector<KindShare> kinds;      // heaviest first; empty: the hooks in use show no stacks
+  std::vector<Program> programs;     // heaviest first
+  std::vector<GrowthStack> stacks;   // heaviest first; they leave out the lightest
+  std::vector<std::string> hints;    // what would show more of the stacks, in words
   std::vector<std::uint64_t> shape;  // usage at 16 even points from before the start to the end, for a sparkline
 };
 

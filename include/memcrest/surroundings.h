@@ -12,6 +12,7 @@
 #include "memcrest/container.h"
 #include "memcrest/event.h"
 #include "memcrest/incident.h"
+#include "memcrest/stack.h"
 
 namespace memcrest {
 
@@ -69,6 +70,11 @@ class Surroundings {
   // One line with secrets masked; the path of the program. Empty: not known.
   [[nodiscard]] virtual std::string cmdline(const ProcessKey& process) = 0;
   [[nodiscard]] virtual std::string exe(const ProcessKey& process) = 0;
+
+  // Names for the stacks of this incident, by its id. Returns within `patience`, with `pending` set when the answer is
+  // not there yet; asked until it is, or no more.
+  [[nodiscard]] virtual StackNames name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& stacks,
+                                               std::chrono::milliseconds patience) = 0;
 };
 
 }  // namespace memcrest

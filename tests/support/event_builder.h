@@ -173,6 +173,25 @@ inline Incident oom_incident() {
   return out;
 }
 
+// The same with where its growth came from.
+inline Incident with_stacks(Incident incident) {
+  Burst& burst = *incident.burst;
+  burst.kinds = {{MemoryKind::kAnon, 1587_MiB, 0.97}, {MemoryKind::kPageTables, 49_MiB, 0.03}};
+  burst.programs = {{"python", "python app.py", 1, 1587_MiB, 0.97}};
+  GrowthStack stack;
+  stack.kind = MemoryKind::kAnon;
+  stack.bytes = 1587_MiB;
+  stack.share = 0.97;
+  stack.frames = {{.name = "do_anonymous_page", .module = "[kernel]"},
+                  {.name = "realloc", .module = "/usr/lib/libc.so.6", .build_id = "abcd1234", .offset = 0x9a1f0},
+                  {.name = "_tokenize_rows", .module = "/usr/lib/parsers.so", .offset = 0x1234},
+                  {.name = "pd::read_csv(char const*)", .module = "/usr/lib/parsers.so", .offset = 0x2345},
+                  {.name = "__libc_start_call_main", .module = "/usr/lib/libc.so.6", .offset = 0x2724a}};
+  burst.stacks = {stack};
+  burst.hints = {"Python: -X perf shows Python functions"};
+  return incident;
+}
+
 // Bytes that an attacker would choose for a name: an escape sequence, line ends, an override, invalid UTF-8.
 inline std::string hostile_name() {
   return "\x1b[2J\x1b]0;owned\x07"

@@ -225,7 +225,9 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.host_memory_bytes = read_total_memory(out->root_);
   const Tier& charge = out->features_.charge;
   settings.falls_are_seen = charge.uses("on_page_counter_uncharge") || charge.uses("on_page_counter_uncharge_kprobe");
-  out->source_ = std::make_unique<MergedSource>(std::move(out->sources_));
+  out->merged_ = std::make_unique<MergedSource>(std::move(out->sources_));
+  out->source_ = std::make_unique<KindSource>(*out->merged_, KernelKinds::read(out->root_.proc),
+                                              out->features_.charge.name.starts_with("lru"));
   out->around_ =
       std::make_unique<LiveSurroundings>(*out->resolver_, *out->tree_, out->clock_, out->root_, options.cmdlines);
   if (auto recorded = out->record(record, settings); !recorded) {

@@ -15,6 +15,7 @@
 #include "probe/features.h"
 #include "probe/ring_source.h"
 #include "store/recorder.h"
+#include "symbol/kind_source.h"
 
 namespace memcrest {
 
@@ -57,8 +58,9 @@ class Session {
   Features features_;
   std::unique_ptr<CgroupTree> tree_;
   std::vector<std::unique_ptr<EventSource>> sources_;  // until they are merged
-  std::unique_ptr<MergedSource> source_;
-  const PollingSource* polling_ = nullptr;  // inside source_, when there is one
+  std::unique_ptr<MergedSource> merged_;
+  std::unique_ptr<KindSource> source_;      // over merged_
+  const PollingSource* polling_ = nullptr;  // inside merged_, when there is one
   bool log_joins_ = false;                  // the kernel log adds to what hooks tell
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<LiveSurroundings> around_;

@@ -281,12 +281,13 @@ void Collector::sharpen_peak(BurstFinding& finding) const {
   }
 }
 
-void Collector::hold(Incident incident, std::uint64_t evidence_from_ns, std::vector<Place> places) {
-  waiting_.push_back({std::move(incident), now_.boot_ns, evidence_from_ns, std::move(places)});
+void Collector::hold(Incident incident, std::uint64_t evidence_from_ns, std::vector<Place> places, Origin origin) {
+  waiting_.push_back({std::move(incident), now_.boot_ns, evidence_from_ns, std::move(places), std::move(origin)});
 }
 
 void Collector::release(std::uint64_t now_ns, bool all) {
   const auto wait_ns = static_cast<std::uint64_t>(settings_.identity_wait.count()) * kMillisecond;
+  const auto stack_wait_ns = static_cast<std::uint64_t>(settings_.stack_wait.count()) * kMillisecond;
   std::vector<Waiting> still;
   // At the end the last names are waited for, for all incidents together.
   const auto patience_end = std::chrono::steady_clock::now() + std::chrono::milliseconds(all ? 500 : 0);
@@ -301,7 +302,10 @@ void Collector::release(std::uint64_t now_ns, bool all) {
                               : all && now_ns - one.since_ns < wait_ns
                                   ? around_.wait(one.incident.cgroup.id, patience())
                                   : around_.find(one.incident.cgroup.id);
-    if (identity.pending && !all && now_ns - one.since_ns < wait_ns && waiting_.size() < kMaxWaiting) {
+    const bool can_wait = !all && waiting_.size() < kMaxWaiting;
+    const bool last_look = !can_wait || now_ns - one.since_ns >= stack_wait_ns;
+    const bool all_named = named(one, all ? patience() : std::chrono::milliseconds(0), last_look);
+    if ((identity.pending && can_wait && now_ns - one.since_ns < wait_ns) || !all_named) {
       still.push_back(std::move(one));
       continue;
     }

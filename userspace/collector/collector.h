@@ -33,6 +33,7 @@ struct CollectorSettings {
   Host host;
   std::optional<std::uint64_t> host_memory_bytes;
   std::chrono::milliseconds identity_wait{2500};  // how long an incident waits for its container's name
+  std::chrono::milliseconds stack_wait{1500};     // and for the names of functions
   bool stalls_are_seen = false;                   // hooks measure direct reclaim
   bool throttle_is_seen = false;                  // and memory.high
   bool falls_are_seen = false;                    // the charge tier shows memory being given back: no sampling of usage
@@ -69,11 +70,17 @@ class Collector {
     std::uint32_t init_pid = 0;          // first process of its pid namespace, on the host; 0: not known
     std::uint64_t init_cgroup_id = 0;
   };
+  // Where the growth of an incident's burst came from, until its functions have names.
+  struct Origin {
+    std::vector<StackGrowth> stacks;
+    std::uint64_t seen_bytes = 0;  // what shares are of
+  };
   struct Waiting {
     Incident incident;
     std::uint64_t since_ns = 0;
     std::uint64_t evidence_from_ns = 0;
     std::vector<Place> places;  // of the victims, in their order
+    Origin origin;              // its stacks are gone once they are named
   };
   struct Told {  // a burst already emitted, to keep an ancestor from telling it again
     std::string path;
@@ -111,8 +118,8 @@ class Collector {
   void collect_failures(std::uint64_t now_ns, bool all);
   void cut_rise(const ProcessKey& victim, std::uint64_t cgroup_id, std::uint64_t time_ns,
                 std::optional<std::uint64_t> watermark);
-  void take_rise(Incident& incident, const ProcessKey& victim, const std::vector<std::uint64_t>& cgroup_ids,
-                 std::uint64_t& from_ns);
+  [[nodiscard]] Origin take_rise(Incident& incident, const ProcessKey& victim,
+                                 const std::vector<std::uint64_t>& cgroup_ids, std::uint64_t& from_ns);
   void add_detail(Incident& incident, const OomFinding& finding);
   void sharpen_peak(BurstFinding& finding) const;
   [[nodiscard]] Incident begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id);
@@ -120,7 +127,10 @@ class Collector {
   [[nodiscard]] Limit limit_of(const OomFinding& finding, const Incident& incident) const;
   [[nodiscard]] Limit nearest_limit(const std::string& path, std::optional<std::uint64_t> own) const;
   [[nodiscard]] bool told_below(const Ended& ended) const;
-  void hold(Incident incident, std::uint64_t evidence_from_ns, std::vector<Place> places = {});
+  void hold(Incident incident, std::uint64_t evidence_from_ns, std::vector<Place> places, Origin origin);
+  void hold(Incident incident, std::uint64_t evidence_from_ns) { hold(std::move(incident), evidence_from_ns, {}, {}); }
+  [[nodiscard]] Origin take_origin(Incident& incident, const BurstFinding& finding);
+  [[nodiscard]] bool named(Waiting& one, std::chrono::milliseconds patience, bool last);
   [[nodiscard]] Victim victim_of(const VictimEvent& event);
   [[nodiscard]] static Place place_of(const VictimEvent& event);
   [[nodiscard]] bool lives_in(std::uint64_t cgroup_id, const Container& container, const Place& place);

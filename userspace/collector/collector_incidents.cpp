@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "collector/collector.h"
+#include "incident/growth_stacks.h"
 
 namespace memcrest {
 namespace {
@@ -91,21 +92,21 @@ void Collector::tell_oom(const OomFinding& finding) {
   const std::uint64_t hit_id = finding.hit && finding.hit->cgroup_id != 0 ? finding.hit->cgroup_id
                                : finding.limit_path.empty()               ? 0
                                                             : around_.find_path(finding.limit_path).cgroup.id;
-  take_rise(incident, first, {hit_id, incident.cgroup.id}, from_ns);
+  Origin origin = take_rise(incident, first, {hit_id, incident.cgroup.id}, from_ns);
   incident.evidence.gaps.insert(incident.evidence.gaps.end(), finding.gaps.begin(), finding.gaps.end());
   ++totals_.ooms;
   totals_.victims += incident.victims.size();
-  hold(std::move(incident), from_ns, std::move(places));
+  hold(std::move(incident), from_ns, std::move(places), std::move(origin));
 }
 
-void Collector::take_rise(Incident& incident, const ProcessKey& victim, const std::vector<std::uint64_t>& cgroup_ids,
-                          std::uint64_t& from_ns) {
+Collector::Origin Collector::take_rise(Incident& incident, const ProcessKey& victim,
+                                       const std::vector<std::uint64_t>& cgroup_ids, std::uint64_t& from_ns) {
   auto rise = cut_.end();
   for (const std::uint64_t id : cgroup_ids) {
     rise = rise == cut_.end() && id != 0 ? cut_.find({victim, id}) : rise;
   }
   if (rise == cut_.end()) {
-    return;
+    return {};
   }
   incident.burst = rise->second.burst;
   incident.burst->start_unix_ns = now_.unix_of(incident.burst->start_boot_ns);
@@ -114,6 +115,32 @@ void Collector::take_rise(Incident& incident, const ProcessKey& victim, const st
   if (rise->second.steps_missing) {
     incident.evidence.gaps.emplace_back("steps of this cgroup were left out by the rate limit");
   }
+  return take_origin(incident, rise->second);
+}
+
+Collector::Origin Collector::take_origin(Incident& incident, const BurstFinding& finding) {
+  incident.burst->programs = merge_programs(finding.stacks, finding.seen_bytes,
+                                            [this](const ProcessKey& process) { return around_.cmdline(process); });
+  return {finding.stacks, finding.seen_bytes};
+}
+
+// Whether its functions have names, or will get none.
+bool Collector::named(Waiting& one, std::chrono::milliseconds patience, bool last) {
+  if (one.origin.stacks.empty() || !one.incident.burst) {
+    return true;
+  }
+  const StackNames names = around_.name_stacks(one.incident.id, one.origin.stacks, patience);
+  if (names.pending && !last) {
+    return false;
+  }
+  one.incident.burst->stacks = merge_stacks(one.origin.stacks, names, one.origin.seen_bytes);
+  one.incident.burst->hints = names.hints;
+  one.origin.stacks.clear();
+  if (names.pending || !names.gap.empty()) {
+    one.incident.evidence.gaps.push_back(names.pending ? "the functions that grew it could not be named in time"
+                                                       : names.gap);
+  }
+  return true;
 }
 
 // What the killer and the kernel log know beyond victims and limit, and how long the cgroup was held up before.
@@ -180,10 +207,10 @@ void Collector::on(const OomCountEvent& event) {
   }
   std::uint64_t from_ns = event.time_ns - std::min(event.time_ns, event.window_ns);
   cut_rise({}, event.cgroup_id, from_ns, std::nullopt);
-  take_rise(incident, {}, {event.cgroup_id}, from_ns);
+  Origin origin = take_rise(incident, {}, {event.cgroup_id}, from_ns);
   ++totals_.ooms;
   totals_.victims += event.kills;
-  hold(std::move(incident), from_ns);
+  hold(std::move(incident), from_ns, {}, std::move(origin));
 }
 
 void Collector::on(const StuckEvent& event) {
@@ -284,7 +311,8 @@ void Collector::tell_burst(const BurstFinding& finding) {
   }
   ++totals_.bursts;
   const std::uint64_t from_ns = finding.burst.start_boot_ns;
-  hold(std::move(incident), from_ns);
+  Origin origin = take_origin(incident, finding);
+  hold(std::move(incident), from_ns, {}, std::move(origin));
 }
 
 Limit Collector::limit_of(const OomFinding& finding, const Incident& incident) const {

@@ -15,14 +15,15 @@ MemcgFiles files_of(const CgroupTree& tree) {
   return {tree.version(), tree.limit_file(), tree.peak_file(), tree.swap_limit_file()};
 }
 
-LiveSurroundings::LiveSurroundings(Resolver& resolver, const CgroupTree& tree, const Clock& clock, SystemRoot root,
-                                   CmdlineDetail cmdlines)
+LiveSurroundings::LiveSurroundings(Resolver& resolver, const CgroupTree& tree, const Clock& clock,
+                                   const SystemRoot& root, CmdlineDetail cmdlines, SymbolizerSettings symbols)
     : resolver_(resolver),
       tree_(tree),
       clock_(clock),
-      processes_(std::move(root), kMaxProcesses, cmdlines),
+      processes_(root, kMaxProcesses, cmdlines),
       sampler_(tree, resolver, clock),
-      ranking_(tree, resolver, clock) {
+      ranking_(tree, resolver, clock),
+      symbolizer_(std::move(symbols), root) {
   processes_.read_running();
 }
 
@@ -34,7 +35,13 @@ void LiveSurroundings::note(const StepEvent& event) {
   ranking_.note(event.cgroup_id, event.time_ns, event.usage_bytes);
   if (!event.foreign) {
     processes_.seen(event.task.process);
+    symbolizer_.seen(event.task, event.user_stack, event.kernel_stack);
   }
+}
+
+void LiveSurroundings::note(const ExecEvent& event) {
+  processes_.started(event);
+  symbolizer_.started(event.task.process);
 }
 
 // While the victim still lives: after this its command line goes. Those that it comes from may follow.

@@ -12,6 +12,7 @@
 #include "identity/resolver.h"
 #include "memcrest/clock.h"
 #include "memcrest/surroundings.h"
+#include "symbol/symbolizer.h"
 #include "util/system_root.h"
 
 namespace memcrest {
@@ -22,8 +23,8 @@ namespace memcrest {
 class LiveSurroundings final : public Surroundings {
  public:
   // Begins to read the processes that run already.
-  LiveSurroundings(Resolver& resolver, const CgroupTree& tree, const Clock& clock, SystemRoot root,
-                   CmdlineDetail cmdlines);
+  LiveSurroundings(Resolver& resolver, const CgroupTree& tree, const Clock& clock, const SystemRoot& root,
+                   CmdlineDetail cmdlines, SymbolizerSettings symbols = {});
 
   [[nodiscard]] Moment now() override { return {clock_.boot_ns(), clock_.unix_ns()}; }
   void note(const Event& event) override;
@@ -43,10 +44,14 @@ class LiveSurroundings final : public Surroundings {
   void complete_names(HostRanking& ranking) override { ranking_.complete_names(ranking); }
   [[nodiscard]] std::string cmdline(const ProcessKey& process) override { return processes_.cmdline(process); }
   [[nodiscard]] std::string exe(const ProcessKey& process) override { return processes_.exe(process); }
+  [[nodiscard]] StackNames name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& stacks,
+                                       std::chrono::milliseconds patience) override {
+    return symbolizer_.name(incident_id, stacks, patience);
+  }
 
  private:
   void note(const StepEvent& event);
-  void note(const ExecEvent& event) { processes_.started(event); }
+  void note(const ExecEvent& event);
   void note(const VictimEvent& event);
   void note(const CgroupEvent& event);
   template <typename T>
@@ -58,6 +63,7 @@ class LiveSurroundings final : public Surroundings {
   ProcessTable processes_;
   UsageSampler sampler_;
   UsageRanking ranking_;
+  Symbolizer symbolizer_;
 };
 
 }  // namespace memcrest

@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <limits>
 #include <optional>
 #include <system_error>
 #include <thread>
 
 #include "util/fd.h"
+#include "util/process_start.h"
 
 namespace memcrest {
 namespace {
@@ -22,36 +22,8 @@ constexpr std::size_t kMaxCgroup = 4096;
 constexpr std::chrono::milliseconds kPatience{250};
 constexpr std::size_t kMostStuck = 16;
 
-// Field 22 of /proc/PID/stat, in clock ticks since boot. comm may hold anything, so count from the last ')'.
-std::optional<std::uint64_t> start_ticks(const std::string& stat) {
-  std::size_t at = stat.rfind(')');
-  for (int field = 2; field < 22; ++field) {
-    at = at == std::string::npos ? at : stat.find(' ', at + 1);
-  }
-  if (at == std::string::npos) {
-    return std::nullopt;
-  }
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(stat.data() + at + 1, stat.data() + stat.size(), value);
-  if (error != std::errc{}) {
-    return std::nullopt;
-  }
-  return value;
-}
-
-std::uint64_t tick_ns() { return 1'000'000'000ULL / static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK)); }
-
 // A start as /proc knows it: cut down to a tick.
-std::uint64_t tick_of(const ProcessKey& key) { return key.start_ns - key.start_ns % tick_ns(); }
-
-std::optional<std::uint64_t> start_in_proc(const std::string& folder) {
-  const auto stat = read_file(folder + "/stat");
-  const auto ticks = stat ? start_ticks(*stat) : std::nullopt;
-  if (!ticks || *ticks > std::numeric_limits<std::uint64_t>::max() / tick_ns()) {
-    return std::nullopt;
-  }
-  return *ticks * tick_ns();
-}
+std::uint64_t tick_of(const ProcessKey& key) { return to_tick(key.start_ns); }
 
 // Empty where it may not be read, or is too long.
 std::string read_exe(const std::string& folder) {
@@ -143,7 +115,7 @@ void ProcessTable::read_all(const Reader& reader, std::size_t most, Running& out
     if (wrong != std::errc{} || end != name.data() + name.size()) {
       continue;
     }
-    const auto start_ns = start_in_proc(reader.folder(key));
+    const auto start_ns = process_start_ns(reader.folder(key));
     if (!start_ns) {
       continue;
     }
@@ -208,7 +180,7 @@ std::string ProcessTable::Reader::cgroup(const ProcessKey& key) const {
 // The start is read last: the pid may belong to somebody else by then.
 ProcessTable::Program ProcessTable::Reader::program(const ProcessKey& key, std::optional<std::string> cmdline) const {
   Program out{.exe = read_exe(folder(key)), .looked = true};
-  if (start_in_proc(folder(key)) != tick_of(key)) {
+  if (process_start_ns(folder(key)) != tick_of(key)) {
     return {.looked = true};
   }
   if (cmdline) {
@@ -221,7 +193,7 @@ ProcessTable::Program ProcessTable::Reader::program(const ProcessKey& key, std::
 
 std::string ProcessTable::Reader::exe(const ProcessKey& key) const {
   std::string out = read_exe(folder(key));
-  return start_in_proc(folder(key)) == tick_of(key) ? out : "";
+  return process_start_ns(folder(key)) == tick_of(key) ? out : "";
 }
 
 }  // namespace memcrest

@@ -54,6 +54,46 @@ Json contributor_json(const Contributor& contributor) {
   return json;
 }
 
+Json program_json(const Program& program) {
+  Json json;
+  json["comm"] = text(program.comm);
+  json["cmdline"] = text_or_null(program.cmdline);
+  json["processes"] = program.processes;
+  json["bytes"] = program.bytes;
+  json["share"] = finite(program.share);
+  return json;
+}
+
+Json kind_json(const KindShare& kind) {
+  Json json;
+  json["kind"] = to_string(kind.kind);
+  json["bytes"] = kind.bytes;
+  json["share"] = finite(kind.share);
+  return json;
+}
+
+Json frame_json(const Frame& frame) {
+  Json json;
+  json["name"] = text_or_null(frame.name);
+  json["module"] = text_or_null(frame.module);
+  json["file"] = text_or_null(frame.file);
+  json["line"] = frame.line == 0 ? Json(nullptr) : Json(frame.line);
+  json["build_id"] = text_or_null(frame.build_id);
+  json["offset"] = frame.offset == 0 ? Json(nullptr) : Json(frame.offset);
+  json["inlined"] = frame.inlined;
+  return json;
+}
+
+Json stack_json(const GrowthStack& stack) {
+  Json json;
+  json["frames"] = array_json(stack.frames, frame_json);
+  json["kind"] = to_string(stack.kind);
+  json["bytes"] = stack.bytes;
+  json["share"] = finite(stack.share);
+  json["gap"] = text_or_null(stack.gap);
+  return json;
+}
+
 Json burst_json(const Burst& burst) {
   Json json;
   json["start"] = format_rfc3339(burst.start_unix_ns);
@@ -72,6 +112,10 @@ Json burst_json(const Burst& burst) {
   json["end"] = to_string(burst.end);
   json["end_uncertainty_ms"] = finite(burst.end_uncertainty_ms);
   json["shape"] = burst.shape;
+  json["kinds"] = array_json(burst.kinds, kind_json);
+  json["programs"] = array_json(burst.programs, program_json);
+  json["stacks"] = array_json(burst.stacks, stack_json);
+  json["hints"] = array_json(burst.hints, text);
   return json;
 }
 

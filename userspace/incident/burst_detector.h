@@ -29,8 +29,10 @@ struct BurstFinding {
   std::uint64_t quantum_bytes = 0;           // distance between levels: how far steps can be off
   // The watermark rose during this burst: read once more now, it is the burst's exact peak.
   bool watermark_rose = false;
-  bool steps_missing = false;  // steps of this cgroup were throttled during the burst
-  Burst burst;                 // start_unix_ns is left 0: the caller knows the wall clock
+  bool steps_missing = false;       // steps of this cgroup were throttled during the burst
+  Burst burst;                      // start_unix_ns is left 0: the caller knows the wall clock; programs, stacks empty
+  std::vector<StackGrowth> stacks;  // heaviest first
+  std::uint64_t seen_bytes = 0;     // all growth that steps saw, which shares are of
   std::vector<SamplerView> samplers;
 };
 

@@ -81,9 +81,14 @@ void BurstTrack::blame(const StepEvent& event) {
   }
   const std::uint64_t grown = event.usage_bytes - told_bytes;
   const std::uint64_t own = event.ancestor ? std::min(grown, quantum) : grown;
-  ledger.add(last().time_ns, event.foreign ? nullptr : &event.task, own, event.page_cache);
+  ledger.add(last().time_ns, {.task = event.foreign ? nullptr : &event.task,
+                              .bytes = own,
+                              .page_cache = event.page_cache,
+                              .kind = event.foreign ? MemoryKind::kUnknown : event.kind,
+                              .user_stack = &event.user_stack,
+                              .kernel_stack = &event.kernel_stack});
   if (grown > own) {
-    ledger.add(last().time_ns, nullptr, grown - own);
+    ledger.add(last().time_ns, {.bytes = grown - own});
   }
   told_bytes = event.usage_bytes;
 }
@@ -193,6 +198,9 @@ BurstFinding BurstTrack::finish(const Open& whole, std::uint64_t end_ns, BurstEn
   burst.end_uncertainty_ms = to_ms(unsure_ns);
   burst.contributors = ledger.since(rise.start_ns);
   burst.page_cache_bytes = std::min(ledger.page_cache_since(rise.start_ns), burst.growth_bytes);
+  burst.kinds = ledger.kinds_since(rise.start_ns);
+  out.stacks = ledger.stacks_since(rise.start_ns);
+  out.seen_bytes = ledger.total_since(rise.start_ns);
   burst.shape = shape(rise, end_ns);
   out.samplers = samplers_view(history, rise.start_ns, end_ns, burst.base_bytes, burst.peak_bytes);
   const std::uint64_t half = burst.base_bytes + burst.growth_bytes / 2;

@@ -38,6 +38,40 @@ const char* to_string(Scope scope) {
   return "memcg";
 }
 
+const char* to_string(MemoryKind kind) {
+  switch (kind) {
+    case MemoryKind::kUnknown:
+      return "unknown";
+    case MemoryKind::kAnon:
+      return "anon";
+    case MemoryKind::kHugePage:
+      return "thp";
+    case MemoryKind::kFile:
+      return "file";
+    case MemoryKind::kShmem:
+      return "shmem";
+    case MemoryKind::kSlab:
+      return "slab";
+    case MemoryKind::kKernelStack:
+      return "kernel_stack";
+    case MemoryKind::kPageTables:
+      return "page_tables";
+    case MemoryKind::kSockets:
+      return "sockets";
+    case MemoryKind::kPipes:
+      return "pipes";
+    case MemoryKind::kPercpu:
+      return "percpu";
+    case MemoryKind::kVmalloc:
+      return "vmalloc";
+    case MemoryKind::kBpf:
+      return "bpf";
+    case MemoryKind::kHugetlb:
+      return "hugetlb";
+  }
+  return "unknown";
+}
+
 const char* to_string(BurstEnd end) {
   switch (end) {
     case BurstEnd::kFell:

@@ -33,27 +33,54 @@ class SlidingMinimum {
   std::deque<Held> rising_;
 };
 
-// Growth by process, for the last while. Bounded: the smallest share is merged away first.
+// A piece of growth, and what is known of its origin.
+struct Growth {
+  const TaskInfo* task = nullptr;  // nullptr: nobody can be blamed for these bytes
+  std::uint64_t bytes = 0;
+  bool page_cache = false;
+  MemoryKind kind = MemoryKind::kUnknown;
+  const std::vector<std::uint64_t>* user_stack = nullptr;
+  const std::vector<std::uint64_t>* kernel_stack = nullptr;
+};
+
+// Growth by process, kind of memory and call stack, for the last while. Bounded: of many different stacks the later
+// ones are not kept.
 class GrowthLedger {
  public:
-  // `process` unset: nobody can be blamed for these bytes.
-  void add(std::uint64_t time_ns, const TaskInfo* task, std::uint64_t bytes, bool page_cache = false);
+  void add(std::uint64_t time_ns, const Growth& growth);
   void forget_before(std::uint64_t time_ns);
-  void clear() { std::deque<Line>().swap(lines_); }  // gives the memory back
+  void clear();  // gives the memory back
   // The heaviest since `time_ns`; shares are of all growth, that of nobody included.
   [[nodiscard]] std::vector<Contributor> since(std::uint64_t time_ns) const;
   // How much of the growth since `time_ns` came from filling the page cache.
   [[nodiscard]] std::uint64_t page_cache_since(std::uint64_t time_ns) const;
+  // Heaviest first; empty when no step told of any.
+  [[nodiscard]] std::vector<KindShare> kinds_since(std::uint64_t time_ns) const;
+  // Heaviest first. Growth whose stack was not kept comes without addresses.
+  [[nodiscard]] std::vector<StackGrowth> stacks_since(std::uint64_t time_ns) const;
+  [[nodiscard]] std::uint64_t total_since(std::uint64_t time_ns) const;
 
  private:
+  struct Origin {
+    std::vector<std::uint64_t> user_stack;
+    std::vector<std::uint64_t> kernel_stack;
+    auto operator<=>(const Origin&) const = default;
+  };
+  using Origins = std::map<Origin, std::size_t>;  // with the number of lines that refer to each
   struct Line {
     std::uint64_t time_ns;
     ProcessKey process;  // tgid 0: nobody
     std::string comm;
     std::uint64_t bytes;
     std::uint64_t page_cache_bytes;
+    MemoryKind kind;
+    Origins::iterator origin;  // end(): none
   };
+  [[nodiscard]] Origins::iterator keep(const Growth& growth);
+  void drop_first();
+
   std::deque<Line> lines_;
+  Origins origins_;
 };
 
 }  // namespace memcrest

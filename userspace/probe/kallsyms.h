@@ -21,16 +21,10 @@ struct KernelFunctions {
   std::optional<AddressRange> memcg_oom;    // the OOM of a memory cgroup
   std::optional<AddressRange> sysrq;        // sysrq-f
   std::optional<AddressRange> limit_write;  // memory.max is being written
-  std::optional<AddressRange> page_cache;   // a page of a file enters the page cache; tmpfs takes another way
 };
 
 // One pass over <proc>/kallsyms.
 [[nodiscard]] KernelFunctions find_kernel_functions(const std::string& proc_root);
-
-// Names of the core kernel's functions that these addresses lie in, "" for one that is not known or lies elsewhere. One
-// pass over <proc>/kallsyms, which takes the kernel some 50 ms to write: not for every record.
-[[nodiscard]] std::vector<std::string> kernel_function_names(const std::string& proc_root,
-                                                             const std::vector<std::uint64_t>& addresses);
 
 // Who wanted memory, from the names of a kernel stack, innermost first: the first function that is not part of
 // charging, and the system call if there is one: "alloc_pipe_info (pipe2)". Empty: not known.

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "event/decoder.h"
+#include "util/kernel_symbols.h"
 
 namespace memcrest {
 namespace {
@@ -65,8 +66,6 @@ struct RingSource::Impl {
     }
     if (auto* victim = std::get_if<VictimEvent>(&*event)) {
       self.read_stack(*victim);
-    } else if (auto* step = std::get_if<StepEvent>(&*event); step != nullptr && self.functions.page_cache) {
-      step->page_cache = any_within(step->kernel_stack, *self.functions.page_cache);
     }
     self.out->push_back(std::move(*event));
     return self.out->size() - self.first >= kBatch ? -EAGAIN : 0;

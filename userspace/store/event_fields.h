@@ -19,6 +19,11 @@ struct EnumNames<Constraint> {
   static constexpr std::array kNames{"none", "cpuset", "memory_policy", "memcg"};
 };
 template <>
+struct EnumNames<MemoryKind> {
+  static constexpr std::array kNames{"unknown",     "anon",    "thp",   "file",   "shmem",   "slab", "kernel_stack",
+                                     "page_tables", "sockets", "pipes", "percpu", "vmalloc", "bpf",  "hugetlb"};
+};
+template <>
 struct EnumNames<ParentsEnd> {
   static constexpr std::array kNames{"unknown", "init", "outside"};
 };
@@ -86,6 +91,7 @@ void fields(V& v, E& e) {
   v("ancestor", e.ancestor);
   v("foreign", e.foreign);
   v("page_cache", e.page_cache);
+  v("memory_kind", e.kind);
   v("task", e.task);
   v("user_stack", e.user_stack);
   v("kernel_stack", e.kernel_stack);

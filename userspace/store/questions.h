@@ -34,6 +34,7 @@ inline std::string complete_names() { return "ranking with names"; }
 inline std::string of_process(const char* what, const ProcessKey& process) {
   return std::string(what) + " of process " + std::to_string(process.tgid) + " " + std::to_string(process.start_ns);
 }
+inline std::string name_stacks(const std::string& incident_id) { return "stacks of incident " + incident_id; }
 inline std::string cmdline(const ProcessKey& process) { return of_process("command line", process); }
 inline std::string exe(const ProcessKey& process) { return of_process("program", process); }
 
@@ -72,6 +73,31 @@ void fields(V& v, E& e) {
   v("by_usage", e.by_usage);
   v("by_growth", e.by_growth);
   v("incomplete", e.incomplete);
+}
+
+template <typename V, Some<Frame> E>
+void fields(V& v, E& e) {
+  v("name", e.name);
+  v("module", e.module);
+  v("file", e.file);
+  v("line", e.line);
+  v("build_id", e.build_id);
+  v("offset", e.offset);
+  v("inlined", e.inlined);
+}
+
+template <typename V, Some<NamedStack> E>
+void fields(V& v, E& e) {
+  v("frames", e.frames);
+  v("gap", e.gap);
+}
+
+template <typename V, Some<StackNames> E>
+void fields(V& v, E& e) {
+  v("pending", e.pending);
+  v("stacks", e.stacks);
+  v("hints", e.hints);
+  v("gap", e.gap);
 }
 
 // An answer that may be missing.

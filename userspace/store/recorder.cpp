@@ -176,4 +176,17 @@ std::string RecordingSurroundings::exe(const ProcessKey& process) {
   return answer;
 }
 
+// The answer itself is given once, and too large to be kept for comparison.
+StackNames RecordingSurroundings::name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& stacks,
+                                              std::chrono::milliseconds patience) {
+  StackNames names = inner_.name_stacks(incident_id, stacks, patience);
+  if (names.pending) {
+    keep(question::name_stacks(incident_id), names);
+    return names;
+  }
+  told_.erase(question::name_stacks(incident_id));
+  sink_.add(Answer{question::name_stacks(incident_id), FieldsWriter::json_of(names).dump()});
+  return names;
+}
+
 }  // namespace memcrest

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "store/event_fields.h"
 #include "store/event_json.h"
 #include "store/schema.h"
 
@@ -19,7 +20,8 @@ enum Table : std::size_t { kSteps, kEvents, kClock, kAnswers, kLoss, kIncidents,
 constexpr std::array<const char*, 7> kQueries{
     "SELECT seq, boot_ns, cgroup, usage_bytes, direction, task, user_stack, kernel_stack, watermark_bytes, "
     "limit_bytes, "
-    "quantum_bytes, ancestor, \"foreign\", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns FROM steps "
+    "quantum_bytes, ancestor, \"foreign\", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns, kind FROM "
+    "steps "
     "ORDER BY seq",
     "SELECT seq, kind, json FROM events ORDER BY seq",
     "SELECT seq, boot_ns, unix_ns FROM clock ORDER BY seq",
@@ -128,8 +130,14 @@ Result<void> RecordingReader::read_meta() {
 }
 
 Result<void> RecordingReader::open_cursors() {
-  for (const char* query : kQueries) {
-    auto statement = database_.prepare(query);
+  // Recordings of early versions do not tell the kind of memory.
+  constexpr std::string_view kKind = ", kind FROM steps";
+  const auto with_kind = database_.integer("SELECT count(*) FROM pragma_table_info('steps') WHERE name = 'kind'");
+  for (std::string query : kQueries) {
+    if (const auto at = query.find(kKind); at != std::string::npos && with_kind && *with_kind == 0) {
+      query.replace(at, kKind.size(), ", 'unknown' FROM steps");
+    }
+    auto statement = database_.prepare(query.c_str());
     if (!statement) {
       return std::unexpected(statement.error());
     }
@@ -283,6 +291,9 @@ Result<Event> RecordingReader::step_of(const Statement& row) {
   step.oom_events = number(row, 15);
   step.reclaim_ns = number(row, 16);
   step.throttle_ns = number(row, 17);
+  const auto& kinds = EnumNames<MemoryKind>::kNames;
+  const auto kind = std::ranges::find(kinds, row.text(18));
+  step.kind = kind == kinds.end() ? MemoryKind::kUnknown : static_cast<MemoryKind>(kind - kinds.begin());
   return Event(std::move(step));
 }
 

@@ -82,7 +82,7 @@ Result<void> RecordingWriter::Tables::begin_file(const std::map<std::string, std
 
 Result<void> RecordingWriter::Tables::prepare() {
   const std::array<std::pair<std::optional<Statement>*, const char*>, 16> wanted{{
-      {&step_, "INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+      {&step_, "INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
       {&event_, "INSERT INTO events VALUES (?,?,?,?,?,?)"},
       {&answer_, "INSERT INTO answers VALUES (?,?,?)"},
       {&clock_, "INSERT INTO clock VALUES (?,?,?)"},
@@ -217,6 +217,7 @@ Result<void> RecordingWriter::Tables::insert_step(const StepEvent& step) {
       .bind(step.oom_events)
       .bind(step.reclaim_ns)
       .bind(step.throttle_ns)
+      .bind(std::string(EnumNames<MemoryKind>::kNames[static_cast<std::size_t>(step.kind)]))
       .run();
 }
 

@@ -145,5 +145,14 @@ HostRanking Replay::rank() { return answer<HostRanking>(question::rank()); }
 void Replay::complete_names(HostRanking& ranking) { ranking = answer<HostRanking>(question::complete_names()); }
 std::string Replay::cmdline(const ProcessKey& process) { return answer<std::string>(question::cmdline(process)); }
 std::string Replay::exe(const ProcessKey& process) { return answer<std::string>(question::exe(process)); }
+StackNames Replay::name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& /*stacks*/,
+                               std::chrono::milliseconds /*patience*/) {
+  const std::string question = question::name_stacks(incident_id);
+  auto out = answer<StackNames>(question);
+  if (!out.pending) {
+    answers_.erase(question);  // given once
+  }
+  return out;
+}
 
 }  // namespace memcrest

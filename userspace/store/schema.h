@@ -32,7 +32,7 @@ CREATE TABLE steps (
   user_stack INTEGER REFERENCES stacks (id), kernel_stack INTEGER REFERENCES stacks (id),
   watermark_bytes INTEGER NOT NULL, limit_bytes INTEGER, quantum_bytes INTEGER NOT NULL, ancestor INTEGER NOT NULL,
   "foreign" INTEGER NOT NULL, page_cache INTEGER NOT NULL, suppressed INTEGER NOT NULL, oom_events INTEGER NOT NULL,
-  reclaim_ns INTEGER NOT NULL, throttle_ns INTEGER NOT NULL);
+  reclaim_ns INTEGER NOT NULL, throttle_ns INTEGER NOT NULL, kind TEXT NOT NULL);
 CREATE TABLE samples (
   seq INTEGER PRIMARY KEY, boot_ns INTEGER NOT NULL, cgroup_id INTEGER NOT NULL, usage_bytes INTEGER NOT NULL);
 CREATE TABLE events (

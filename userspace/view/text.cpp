@@ -209,6 +209,7 @@ std::string to_text(const Incident& incident, const TextStyle& style) {
   put_swap(page, incident);
   put_stalled(page, incident);
   put_burst(page, incident);
+  put_origin(page, incident);
   put_ranking(page, incident);
   put_samplers(page, incident);
   if (state_is_of_this_end(incident)) {

@@ -10,8 +10,36 @@ namespace memcrest::view {
 namespace {
 
 constexpr std::size_t kContributorsShown = 3;
+constexpr std::size_t kLongestProgram = 48;
+
+// Workers of one pool are one line: "24 × gunicorn".
+bool put_pools(Layout& page, const Burst& burst) {
+  if (burst.programs.empty() || burst.programs.front().processes < 2) {
+    return false;
+  }
+  double rest = 1;
+  for (std::size_t i = 0; i < std::min(burst.programs.size(), kContributorsShown); ++i) {
+    const Program& program = burst.programs[i];
+    page.row("");
+    page.piece("", percent(program.share));
+    std::string name = escape_terminal(program.cmdline.empty() ? program.comm : program.cmdline);
+    name = truncate_middle(name, kLongestProgram);
+    page.piece(kGap, program.processes > 1 ? std::to_string(program.processes) + " × " + name : name);
+    page.piece(kGap, bytes(program.bytes));
+    rest -= program.share;
+  }
+  if (rest >= 0.01) {
+    page.row("");
+    page.piece("", percent(rest));
+    page.piece(kGap, "others, or not seen by a step");
+  }
+  return true;
+}
 
 void put_contributors(Layout& page, const Burst& burst) {
+  if (put_pools(page, burst)) {
+    return;
+  }
   double rest = 1;
   const std::size_t shown = std::min(burst.contributors.size(), kContributorsShown);
   for (std::size_t i = 0; i < shown; ++i) {

@@ -22,6 +22,8 @@ void put_ranking(Layout& page, const Incident& incident);
 
 // How it grew (text_growth.cpp), and what samplers saw of that.
 void put_burst(Layout& page, const Incident& incident);
+// Where in programs, and as what (text_stacks.cpp).
+void put_origin(Layout& page, const Incident& incident);
 void put_samplers(Layout& page, const Incident& incident);
 
 }  // namespace memcrest::view

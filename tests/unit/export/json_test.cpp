@@ -46,6 +46,34 @@ Incident empty_burst() {
   return out;
 }
 
+TEST(Json, StacksWithNames) {
+  const Incident incident = with_stacks(oom_incident());
+  const auto burst = parsed(incident)["burst"];
+  record(to_json(incident));
+  EXPECT_EQ(burst["kinds"][0].dump(), R"({"kind":"anon","bytes":1664090112,"share":0.97})");
+  EXPECT_THAT(keys(burst["programs"][0]), ElementsAre("comm", "cmdline", "processes", "bytes", "share"));
+  const auto& stack = burst["stacks"][0];
+  EXPECT_THAT(keys(stack), ElementsAre("frames", "kind", "bytes", "share", "gap"));
+  const auto& frame = stack["frames"][1];
+  EXPECT_THAT(keys(frame), ElementsAre("name", "module", "file", "line", "build_id", "offset", "inlined"));
+  EXPECT_EQ(frame["name"], "realloc");
+  EXPECT_EQ(frame["build_id"], "abcd1234");
+  EXPECT_TRUE(frame["file"].is_null());
+  EXPECT_TRUE(frame["line"].is_null());
+  EXPECT_TRUE(stack["frames"][0]["offset"].is_null()) << "of the kernel";
+  EXPECT_EQ(burst["hints"].size(), 1U);
+  Incident hostile = with_stacks(hostile_incident());
+  for (Frame& one : hostile.burst->stacks[0].frames) {
+    one.name = one.module = one.file = one.build_id = hostile_name();
+    one.offset = ~0ULL;
+    one.line = ~0U;
+  }
+  hostile.burst->hints = {hostile_name()};
+  hostile.burst->programs[0].comm = hostile.burst->programs[0].cmdline = hostile_name();
+  record(to_json(hostile));
+  EXPECT_EQ(parsed(hostile)["burst"]["stacks"][0]["frames"][0]["offset"], ~0ULL);
+}
+
 TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   const auto json = parsed(oom_incident());
   EXPECT_THAT(keys(json),
@@ -64,9 +92,10 @@ TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
               ElementsAre("pid", "container_pid", "comm", "cmdline", "uid", "oom_score_adj", "anon_bytes", "file_bytes",
                           "shmem_bytes", "swap_bytes", "pagetable_bytes", "main_process", "main_process_known", "exe",
                           "start", "start_boot_time_ns", "parents", "parents_complete"));
-  EXPECT_THAT(keys(json["burst"]), ElementsAre("start", "duration_ms", "base_bytes", "peak_bytes", "growth_bytes",
-                                               "slope_bytes_per_s", "contributors", "peak_exact", "page_cache_bytes",
-                                               "above_half_ms", "end", "end_uncertainty_ms", "shape"));
+  EXPECT_THAT(keys(json["burst"]),
+              ElementsAre("start", "duration_ms", "base_bytes", "peak_bytes", "growth_bytes", "slope_bytes_per_s",
+                          "contributors", "peak_exact", "page_cache_bytes", "above_half_ms", "end",
+                          "end_uncertainty_ms", "shape", "kinds", "programs", "stacks", "hints"));
   EXPECT_THAT(keys(json["burst"]["contributors"][0]), ElementsAre("pid", "comm", "bytes", "share"));
   EXPECT_THAT(keys(json["samplers"][0]), ElementsAre("name", "interval_ms", "typical_seen_bytes", "chance_seen"));
   EXPECT_THAT(keys(json["evidence"]),

@@ -38,6 +38,8 @@ refused 'line 1: ranking.growth_window_ms' 's/"growth_window_ms":[0-9.]*/"growth
 refused 'line 1: stuck.ongoing' 's/"ongoing":[a-z]*/"ongoing":1/' stuck
 refused 'line 1: charge_failure.error' 's/"error":[^,]*/"error":12/' charge_failure
 refused 'line 1: memory_stat.anon' 's/"anon":5/"anon":"5 kB"/' memory_stat
+refused 'line 1: burst.kinds.0.kind' 's/"kind":"anon"/"kind":"gold"/' module
+refused 'line 1: burst.stacks.0.frames.0.name' 's/"frames":\[{"name":[^,]*/"frames":[{"name":1/' module
 refused 'not JSON' 's/}$//'
 refused 'not JSON' 's/"duration_ms":[0-9.]*/"duration_ms":NaN/'
 refused "repeated name" 's/"scope":"memcg"/"scope":"memcg","scope":"host"/'

@@ -58,10 +58,10 @@ TEST(GrowthLedger, SumsByProcessLargestFirst) {
   GrowthLedger ledger;
   const TaskInfo a = task(10, "a");
   const TaskInfo b = task(20, "b");
-  ledger.add(1, &a, 10);
-  ledger.add(2, &b, 30);
-  ledger.add(3, &a, 10);
-  ledger.add(4, nullptr, 50);
+  ledger.add(1, {.task = &a, .bytes = 10});
+  ledger.add(2, {.task = &b, .bytes = 30});
+  ledger.add(3, {.task = &a, .bytes = 10});
+  ledger.add(4, {.task = nullptr, .bytes = 50});
   const auto all = ledger.since(0);
   ASSERT_EQ(all.size(), 2);
   EXPECT_EQ(all[0].pid, 20);
@@ -74,9 +74,9 @@ TEST(GrowthLedger, SumsByProcessLargestFirst) {
 TEST(GrowthLedger, TwoProcessesOfOnePidStayApart) {
   GrowthLedger ledger;
   TaskInfo a = task(10, "a");
-  ledger.add(1, &a, 10);
+  ledger.add(1, {.task = &a, .bytes = 10});
   a.process.start_ns += 1;
-  ledger.add(2, &a, 10);
+  ledger.add(2, {.task = &a, .bytes = 10});
   EXPECT_EQ(ledger.since(0).size(), 2);
 }
 
@@ -84,12 +84,12 @@ TEST(GrowthLedger, IsBoundedAndTellsEight) {
   GrowthLedger ledger;
   for (std::uint32_t i = 1; i < 50'000; ++i) {
     const TaskInfo one = task(i, "fork");
-    ledger.add(i, &one, 1_MiB);
+    ledger.add(i, {.task = &one, .bytes = 1_MiB});
   }
   EXPECT_EQ(ledger.since(0).size(), 8);
   const TaskInfo hog = task(1, "hog");
   for (std::uint64_t i = 0; i < 100'000; ++i) {
-    ledger.add(100'000 + i, &hog, 1_MiB);
+    ledger.add(100'000 + i, {.task = &hog, .bytes = 1_MiB});
   }
   const auto last = ledger.since(100'000);
   ASSERT_EQ(last.size(), 1);
@@ -99,8 +99,8 @@ TEST(GrowthLedger, IsBoundedAndTellsEight) {
 TEST(GrowthLedger, ForgetsAndStopsAtTheEndOfNumbers) {
   GrowthLedger ledger;
   const TaskInfo a = task(10, "a");
-  ledger.add(1, &a, ~0ULL);
-  ledger.add(2, &a, ~0ULL);
+  ledger.add(1, {.task = &a, .bytes = ~0ULL});
+  ledger.add(2, {.task = &a, .bytes = ~0ULL});
   ASSERT_EQ(ledger.since(0).size(), 1);
   EXPECT_EQ(ledger.since(0)[0].bytes, ~0ULL);
   EXPECT_LE(ledger.since(0)[0].share, 1);
@@ -108,6 +108,62 @@ TEST(GrowthLedger, ForgetsAndStopsAtTheEndOfNumbers) {
   EXPECT_EQ(ledger.since(0)[0].bytes, ~0ULL);
   ledger.clear();
   EXPECT_TRUE(ledger.since(0).empty());
+}
+
+TEST(GrowthLedger, TellsKindsAndStacks) {
+  GrowthLedger ledger;
+  const TaskInfo a = task(1);
+  const TaskInfo b = task(2);
+  const std::vector<std::uint64_t> user{1, 2, 3};
+  const std::vector<std::uint64_t> kernel{9};
+  const std::vector<std::uint64_t> none;
+  ledger.add(1, {.task = &a, .bytes = 30, .kind = MemoryKind::kAnon, .user_stack = &user, .kernel_stack = &kernel});
+  ledger.add(2, {.task = &a, .bytes = 10, .kind = MemoryKind::kAnon, .user_stack = &user, .kernel_stack = &kernel});
+  ledger.add(3, {.task = &b, .bytes = 20, .kind = MemoryKind::kSlab, .user_stack = &none, .kernel_stack = &kernel});
+  ledger.add(4, {.task = &b, .bytes = 5, .user_stack = &none, .kernel_stack = &none});
+  ledger.add(5, {.bytes = 35});
+  const auto kinds = ledger.kinds_since(0);
+  ASSERT_EQ(kinds.size(), 3U);
+  EXPECT_EQ(kinds[0].kind, MemoryKind::kUnknown);
+  EXPECT_EQ(kinds[0].bytes, 40U);
+  EXPECT_EQ(kinds[1].kind, MemoryKind::kAnon);
+  EXPECT_DOUBLE_EQ(kinds[1].share, 0.4);
+  EXPECT_EQ(kinds[2].bytes, 20U);
+  const auto stacks = ledger.stacks_since(0);
+  ASSERT_EQ(stacks.size(), 3U);
+  EXPECT_EQ(stacks[0].bytes, 40U);
+  EXPECT_EQ(stacks[0].user_stack, user);
+  EXPECT_EQ(stacks[0].process, a.process);
+  EXPECT_EQ(stacks[1].kind, MemoryKind::kSlab);
+  EXPECT_TRUE(stacks[2].kernel_stack.empty());
+  EXPECT_EQ(ledger.total_since(0), 100U);
+  ledger.forget_before(3);
+  EXPECT_EQ(ledger.stacks_since(0).size(), 2U);
+  EXPECT_TRUE(GrowthLedger().kinds_since(0).empty());
+}
+
+TEST(GrowthLedger, KindsAreNotToldWhereNothingIsKnown) {
+  GrowthLedger ledger;
+  const TaskInfo a = task(1);
+  ledger.add(1, {.task = &a, .bytes = 30});
+  EXPECT_TRUE(ledger.kinds_since(0).empty());
+}
+
+TEST(GrowthLedger, ManyDifferentStacksAreBounded) {
+  GrowthLedger ledger;
+  const TaskInfo a = task(1);
+  const std::vector<std::uint64_t> none;
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    const std::vector<std::uint64_t> user{i};
+    ledger.add(i, {.task = &a, .bytes = 1, .kind = MemoryKind::kAnon, .user_stack = &user, .kernel_stack = &none});
+  }
+  EXPECT_LE(ledger.stacks_since(0).size(), 96U);
+  EXPECT_EQ(ledger.kinds_since(0).at(0).bytes, ledger.total_since(0));
+  ledger.forget_before(1'000'000);
+  const std::vector<std::uint64_t> user{7};
+  ledger.add(1'000'001, {.task = &a, .bytes = 1, .user_stack = &user, .kernel_stack = &none});
+  ASSERT_EQ(ledger.stacks_since(0).size(), 1U);
+  EXPECT_EQ(ledger.stacks_since(0)[0].user_stack, user) << "there is room again";
 }
 
 }  // namespace

@@ -104,6 +104,7 @@ std::vector<Event> some_events() {
   with_stacks.user_stack = {0xffffffffffffffff, 0x400000, 0x400100};
   with_stacks.kernel_stack = {0xffffffff81000000, 0xffffffff81000100};
   with_stacks.foreign = with_stacks.page_cache = with_stacks.ancestor = true;
+  with_stacks.kind = MemoryKind::kHugetlb;
   with_stacks.suppressed = 3;
   with_stacks.reclaim_ns = 5;
   with_stacks.throttle_ns = 6;

@@ -93,6 +93,30 @@ TEST_F(ReplayTest, AnOomInANamedContainer) {
   EXPECT_THAT(replayed(), ElementsAreArray(told()));
 }
 
+// Names are asked for until they are there: a replay goes the same way, without the processes.
+TEST_F(ReplayTest, KindsAndStacks) {
+  record();
+  const Box job = box("/job", 1_GiB);
+  tell(created(job, 1000_ms));
+  const std::size_t first = source_.events.size();
+  rise(job, 1100_ms, 64);
+  for (std::size_t i = first; i < source_.events.size(); ++i) {
+    auto& step = std::get<StepEvent>(source_.events[i]);
+    step.kind = i % 8 == 0 ? MemoryKind::kSlab : MemoryKind::kHugePage;
+    step.user_stack = {0x1000 + i % 3, 0x2000};
+    step.kernel_stack = {0xffffffff81000000 + i % 2};
+  }
+  fall(job, 1200_ms, 64);
+  run_until(4000_ms);
+  end_recording();
+  ASSERT_THAT(incidents_, SizeIs(1));
+  ASSERT_TRUE(incidents_[0].burst);
+  EXPECT_EQ(incidents_[0].burst->kinds.at(0).kind, MemoryKind::kHugePage);
+  EXPECT_EQ(incidents_[0].burst->programs.size(), 1U);
+  EXPECT_THAT(incidents_[0].evidence.gaps, testing::Contains(testing::HasSubstr("have no names")));
+  EXPECT_THAT(replayed(), ElementsAreArray(told()));
+}
+
 TEST_F(ReplayTest, BurstsThatAreSampledAndLossOnTheWay) {
   settings_.falls_are_seen = false;
   record();

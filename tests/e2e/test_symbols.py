@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which code grew a container, and what kind of memory it was."""
+
+import os
+import subprocess
+
+import harness
+from harness import Watch, docker
+
+LANGUAGES = os.path.join(harness.SOURCE, 'tests', 'testprogs', 'languages')
+MIB = 96
+
+
+def setUpModule():
+    harness.start_docker()
+
+
+tearDownModule = harness.stop_docker
+
+
+def share_of(incident, function):
+    """Of the growth that came through this function."""
+    return sum(stack['share'] for stack in incident['burst']['stacks']
+               if any((frame['name'] or '').startswith(function) for frame in stack['frames']))
+
+
+def told(incident):
+    return [(round(s['share'], 2), s['kind'], s['gap'], [f['name'] or f['module'] for f in s['frames']])
+            for s in incident['burst']['stacks']]
+
+
+class SymbolsCase(harness.TestCase):
+    def build(self, name, *options, strip=False, debug_link=False):
+        path = os.path.join(self.scratch(), name)
+        harness.run('g++-12', '-O2', *options, os.path.join(LANGUAGES, 'grow.cpp'), '-o', path)
+        if debug_link:
+            harness.run('objcopy', '--only-keep-debug', path, path + '.debug')
+        if strip:
+            harness.run('strip', path)
+        if debug_link:
+            harness.run('objcopy', '--add-gnu-debuglink=' + path + '.debug', path)
+        return path
+
+    def burst_of(self, watch, script, files=(), options=(), memory='512m'):
+        """Runs a shell script in a container of its own that holds these files in /; returns the burst."""
+        container, _ = docker.create('sh', '-c', f'sleep 1; {script}; sleep 60', memory=memory, options=options)
+        self.remove_later(container)
+        for file in files:
+            docker('cp', file, f'{container}:/{os.path.basename(file)}')
+        docker('start', container)
+        incident = watch.wait_for('burst', container)
+        self.assertGreaterEqual(incident['burst']['growth_bytes'], MIB << 19, incident['burst'])
+        return incident
+
+
+class CompiledTest(SymbolsCase):
+    def check_fill(self, incident, callers=True):
+        self.assertGreaterEqual(share_of(incident, 'json::fill'), 0.85, told(incident))
+        self.assertGreaterEqual(sum(k['share'] for k in incident['burst']['kinds'] if k['kind'] in ('anon', 'thp')), 0.85)
+        if callers:
+            self.assertGreaterEqual(share_of(incident, 'load_batch'), 0.85, told(incident))
+            self.assertGreaterEqual(share_of(incident, 'main'), 0.85, told(incident))
+            self.assertGreater(share_of(incident, 'warm_up'), 0.02, told(incident))
+        self.assertEqual(incident['burst']['programs'][0]['comm'], 'grow')
+
+    def test_with_frame_pointers_static(self):
+        grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
+        with Watch('--containers-only', '--step', '1m') as watch:
+            incident = self.burst_of(watch, f'/grow {MIB}', [grow])
+        self.check_fill(incident)
+        frame = next(f for f in incident['burst']['stacks'][0]['frames'] if (f['name'] or '').startswith('json::fill'))
+        self.assertEqual(frame['module'], '/grow')
+        self.assertTrue(frame['build_id'])
+        named = harness.run('addr2line', '-f', '-C', '-e', grow, hex(frame['offset'])).stdout
+        self.assertIn('json::fill', named, 'the offset is that of addr2line')
+
+    def test_dynamic(self):
+        grow = self.build('grow', '-fno-omit-frame-pointer')
+        folders = [f'--volume={d}:{d}:ro' for d in ('/lib', '/lib64', '/usr/lib') if os.path.isdir(d)]
+        with Watch('--containers-only', '--step', '1m') as watch:
+            self.check_fill(self.burst_of(watch, f'/grow {MIB}', [grow], folders))
+
+    def test_stripped_with_a_separate_debug_file(self):
+        grow = self.build('grow', '-static', '-fno-omit-frame-pointer', strip=True, debug_link=True)
+        with Watch('--containers-only', '--step', '1m') as watch:
+            self.check_fill(self.burst_of(watch, f'/grow {MIB}', [grow, grow + '.debug']))
+
+    def test_stripped_is_told_by_its_offset(self):
+        grow = self.build('grow', '-static', '-fno-omit-frame-pointer', strip=True)
+        with Watch('--containers-only', '--step', '1m') as watch:
+            stack = self.burst_of(watch, f'/grow {MIB}', [grow])['burst']['stacks'][0]
+        frames = [f for f in stack['frames'] if f['module'] == '/grow']
+        self.assertTrue(frames and all(f['offset'] and f['build_id'] and f['name'] is None for f in frames), stack)
+
+    def test_without_frame_pointers_says_so(self):
+        grow = self.build('grow', '-static', '-fomit-frame-pointer')
+        with Watch('--containers-only', '--step', '1m') as watch:
+            incident = self.burst_of(watch, f'/grow {MIB}', [grow])
+        self.check_fill(incident, callers=False)
+        self.assertRegex(incident['burst']['stacks'][0]['gap'], 'missing', told(incident))
+
+    def test_a_binary_that_is_deleted_while_it_runs(self):
+        grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
+        with Watch('--containers-only', '--step', '1m') as watch:
+            script = f'cp /grow /tmp/grow; sleep 2.5; /tmp/grow {MIB} & sleep 0.02; rm /tmp/grow; wait'
+            self.check_fill(self.burst_of(watch, f'mkdir -p /tmp; {script}', [grow]))
+
+    def test_a_pool_of_workers_is_one_program(self):
+        grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
+        with Watch('--containers-only', '--step', '1m') as watch:
+            script = ' '.join(['/grow 16 &'] * 8) + ' wait'
+            incident = self.burst_of(watch, script, [grow])
+        program = incident['burst']['programs'][0]
+        self.assertGreaterEqual(program['processes'], 6, incident['burst']['programs'])
+        self.assertEqual(program['cmdline'], '/grow 16')
+        self.assertGreaterEqual(share_of(incident, 'json::fill'), 0.75, told(incident))
+
+    def test_text_names_functions(self):
+        grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
+        with Watch('--containers-only', '--step', '1m', json_lines=False) as watch:
+            container, _ = docker.create('sh', '-c', f'sleep 1; /grow {MIB}; sleep 60', memory='512m')
+            self.remove_later(container)
+            docker('cp', grow, f'{container}:/grow')
+            docker('start', container)
+            found = harness.wait_until(lambda: 'json::fill' in watch.out.text())
+            self.assertTrue(found, watch.out.text())
+        self.assertIn('main → load_batch', watch.out.text())
+
+
+class KindsTest(SymbolsCase):
+    """Each kind of memory comes out as what it is."""
+
+    def test_kinds(self):
+        modes = [('anon', 'hog anon 96m --no-thp --hold 500', ()), ('thp', 'hog anon 96m --thp --hold 500', ()),
+                 ('shmem', 'hog tmpfs /t 96m', ('--tmpfs', '/t:size=512m')), ('shmem', 'hog memfd 96m --hold 500', ()),
+                 ('pipes', 'hog pipes 48m --hold 500', ('--ulimit', 'nofile=8192')),
+                 ('page_tables', 'hog pagetables 64m --hold 500', ())]
+        with Watch('--containers-only', '--step', '1m', '--burst-min', '24m') as watch:
+            for kind, command, options in modes:
+                with self.subTest(command):
+                    container, _ = docker.create('sh', '-c', f'sleep 1; {command}; sleep 60', memory='512m',
+                                                 options=options)
+                    self.remove_later(container)
+                    docker('start', container)
+                    kinds = watch.wait_for('burst', container)['burst']['kinds']
+                    share = sum(one['share'] for one in kinds if one['kind'] == kind)
+                    self.assertGreaterEqual(share, 0.95, kinds)
+
+
+class RecordingTest(SymbolsCase):
+    def test_a_replay_tells_the_same_names(self):
+        grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
+        file = os.path.join(self.scratch(), 'r.db')
+        process = subprocess.Popen([harness.MEMCREST, 'record', '-o', file, '--docker-socket', docker.socket],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process.stderr.readline()
+        try:
+            container, _ = docker.create('sh', '-c', f'sleep 1; /grow {MIB}; sleep 1', memory='512m')
+            self.remove_later(container)
+            docker('cp', grow, f'{container}:/grow')
+            docker.start_and_wait(container)
+        finally:
+            process.terminate()
+            process.communicate(timeout=harness.PATIENCE)
+        first = harness.memcrest('replay', '--json', file)
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assertIn('json::fill', first.stdout)
+        harness.validate(first.stdout)
+
+
+if __name__ == '__main__':
+    harness.main()
