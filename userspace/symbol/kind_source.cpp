@@ -2,35 +2,41 @@
 #include "symbol/kind_source.h"
 
 #include <span>
+#include <utility>
 
 namespace memcrest {
 
 namespace {
 
-constexpr std::size_t kMaxThreads = 16384;
+constexpr std::size_t kMaxThreads = 2048;  // two stacks each
 
 }  // namespace
 
-// Where pages are seen in batches a page table or an interrupt is often what shows that usage has crossed a level,
-// which the pages before it have brought near. They come at 512 to one: what the thread took before is what grew.
-MemoryKind KindSource::kind_of(const StepEvent& step) {
+void KindSource::judge(StepEvent& step) {
   const auto judged = kinds_.judge(step.kernel_stack, batched_);
+  step.kind = judged.kind;
   if (!batched_ || step.foreign) {
-    return judged.kind;
+    return;
   }
-  if (last_.size() >= kMaxThreads) {
-    last_.clear();
-  }
-  MemoryKind& last = last_[step.task.tid];
+  const bool pages = judged.kind == MemoryKind::kAnon || judged.kind == MemoryKind::kHugePage ||
+                     judged.kind == MemoryKind::kFile || judged.kind == MemoryKind::kShmem;
   const bool beside_pages =
       judged.kind == MemoryKind::kUnknown ||
       (judged.page_fault && (judged.kind == MemoryKind::kPageTables || judged.kind == MemoryKind::kSlab));
-  const MemoryKind out = beside_pages && last != MemoryKind::kUnknown ? last : judged.kind;
-  const bool pages = judged.kind == MemoryKind::kAnon || judged.kind == MemoryKind::kHugePage ||
-                     judged.kind == MemoryKind::kFile || judged.kind == MemoryKind::kShmem;
+  if (pages) {
+    if (last_.size() >= kMaxThreads && !last_.contains(step.task.tid)) {
+      last_.clear();
+    }
+    last_.insert_or_assign(step.task.tid, Pages{judged.kind, step.user_stack, step.kernel_stack});
+    return;
+  }
   // Only the step before: two page tables in a row are no accident.
-  last = pages ? judged.kind : MemoryKind::kUnknown;
-  return out;
+  auto before = last_.extract(step.task.tid);
+  if (beside_pages && !before.empty()) {
+    step.kind = before.mapped().kind;
+    step.user_stack = std::move(before.mapped().user_stack);
+    step.kernel_stack = std::move(before.mapped().kernel_stack);
+  }
 }
 
 EventSource::Status KindSource::poll(std::chrono::milliseconds timeout, std::vector<Event>& out) {
@@ -38,7 +44,7 @@ EventSource::Status KindSource::poll(std::chrono::milliseconds timeout, std::vec
   const Status status = inner_.poll(timeout, out);
   for (Event& event : std::span(out).subspan(first)) {
     if (auto* step = std::get_if<StepEvent>(&event); step != nullptr && !step->kernel_stack.empty()) {
-      step->kind = kind_of(*step);
+      judge(*step);
       step->page_cache = step->kind == MemoryKind::kFile;
     }
   }

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // An EventSource around another one: tells of each step what kind of memory the kernel was charging. Behind the ring
 // buffers and before anything is recorded, so that a recording needs no kernel symbols.
+//
+// Where pages are seen in batches, a page table or a piece of slab between them often shows first that usage has
+// crossed a level, which the pages before it have brought near. They come at 512 to one: such a step gets the kind and
+// the stacks of the thread's step before it.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -24,12 +29,18 @@ class KindSource final : public EventSource {
   [[nodiscard]] LossCount loss() const override { return inner_.loss(); }
 
  private:
-  [[nodiscard]] MemoryKind kind_of(const StepEvent& step);
+  // Of pages, as the thread's last step told.
+  struct Pages {
+    MemoryKind kind = MemoryKind::kUnknown;
+    std::vector<std::uint64_t> user_stack;
+    std::vector<std::uint64_t> kernel_stack;
+  };
+  void judge(StepEvent& step);
 
   EventSource& inner_;
   KernelKinds kinds_;
   bool batched_;
-  std::unordered_map<std::uint32_t, MemoryKind> last_;  // by thread: of pages, as its stack said
+  std::unordered_map<std::uint32_t, Pages> last_;  // by thread
 };
 
 }  // namespace memcrest

@@ -174,24 +174,30 @@ TEST_F(WithKallsyms, ThePageTableThatComesWithPagesIsNoKindOfItsOwn) {
     StepEvent step;
     step.up = true;
     step.kernel_stack = stack;
+    step.user_stack = {events.size()};  // another place each time
     events.emplace_back(step);
   }
+  std::vector<std::uint64_t> places;
   const auto kinds_seen = [&](bool batched) {
     Given given(events);
     KindSource source(given, kinds, batched);
     std::vector<Event> out;
     EXPECT_EQ(source.poll(std::chrono::milliseconds(0), out), EventSource::Status::kEnd);
     std::vector<MemoryKind> seen;
+    places.clear();
     for (const Event& one : out) {
       seen.push_back(std::get<StepEvent>(one).kind);
+      places.push_back(std::get<StepEvent>(one).user_stack.at(0));
     }
     return seen;
   };
   using enum MemoryKind;
   EXPECT_THAT(kinds_seen(true),
               testing::ElementsAre(kPageTables, kPageTables, kAnon, kAnon, kPageTables, kAnon, kAnon));
+  EXPECT_THAT(places, testing::ElementsAre(0, 1, 2, 2, 4, 5, 6)) << "what grew is where the pages came from";
   EXPECT_THAT(kinds_seen(false),
               testing::ElementsAre(kPageTables, kPageTables, kAnon, kPageTables, kPageTables, kAnon, kUnknown));
+  EXPECT_THAT(places, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6));
 }
 
 }  // namespace
