@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which code grew a container, and what kind of memory it was."""
 
+import json
 import os
+import shutil
 import subprocess
 
 import harness
@@ -166,6 +168,66 @@ class RecordingTest(SymbolsCase):
         self.assertEqual(first.returncode, 0, first.stderr)
         self.assertIn('json::fill', first.stdout)
         harness.validate(first.stdout)
+
+
+class SymbolizeTest(SymbolsCase):
+    """Elsewhere, later, by whoever has the debug files."""
+
+    def symbolize(self, *arguments, **options):
+        return harness.memcrest('symbolize', *arguments, **options)
+
+    def incidents_of(self, grow):
+        file = os.path.join(self.scratch(), 'incidents.jsonl')
+        with Watch('--containers-only', '--step', '1m') as watch:
+            incident = self.burst_of(watch, f'/grow {MIB}', [grow])
+        with open(file, 'w', encoding='utf-8') as out:
+            out.write(json.dumps({name: value for name, value in incident.items() if name != 'read_at'}) + '\n')
+        return file
+
+    def test_names_lines_and_inlined_calls(self):
+        grow = self.build('grow', '-g', '-static', '-fno-omit-frame-pointer', strip=True, debug_link=True)
+        file = self.incidents_of(grow)
+        folder = os.path.dirname(grow)
+
+        done = self.symbolize(file, '--debug-dir', folder, '--json')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        incident = json.loads(done.stdout)
+        harness.validate(done.stdout)
+        frames = [f for f in incident['burst']['stacks'][0]['frames'] if f['module'] == '/grow']
+        self.assertEqual([f['name'].split('(')[0] for f in frames[:3]], ['json::touch', 'json::fill', 'load_batch'], frames)
+        self.assertEqual([f['inlined'] for f in frames[:2]], [True, False])
+        source = os.path.join(LANGUAGES, 'grow.cpp')
+        with open(source, encoding='utf-8') as lines:
+            line = next(n for n, text in enumerate(lines, 1) if '*page = 1' in text)
+        self.assertEqual((frames[0]['file'], frames[0]['line']), (source, line))
+        self.assertGreaterEqual(share_of(incident, 'json::touch'), 0.85, told(incident))
+
+        text = self.symbolize(file, '--debug-dir', folder)
+        self.assertRegex(text.stdout, rf'json::touch\(char\*\)  {source}:{line}  \(inlined\)')
+
+        # As distributions lay them out.
+        by_id = os.path.join(self.scratch(), 'debug')
+        build_id = frames[0]['build_id']
+        os.makedirs(f'{by_id}/.build-id/{build_id[:2]}')
+        shutil.copy(grow + '.debug', f'{by_id}/.build-id/{build_id[:2]}/{build_id[2:]}.debug')
+        self.assertEqual(self.symbolize(file, '--debug-dir', by_id, '--json').stdout, done.stdout)
+
+        nothing = self.symbolize(file, '--debug-dir', self.scratch(), '--json')
+        self.assertEqual(nothing.returncode, 0, nothing.stderr)
+        self.assertIn(f'no debug file for /grow (build id {build_id})', nothing.stderr)
+        with open(file, encoding='utf-8') as given:
+            self.assertEqual(json.loads(nothing.stdout), json.load(given))
+
+    def test_bad_input_costs_nothing_else(self):
+        file = os.path.join(self.scratch(), 'lines')
+        with open(file, 'w', encoding='utf-8') as out:
+            out.write('no incident\n\n{"kind":"burst","id":"a-1","time":"2026-11-27T01:00:53Z","boot_time_ns":1}\n')
+        done = self.symbolize(file, '--json')
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('read line 1', done.stderr)
+        self.assertEqual(json.loads(done.stdout)['id'], 'a-1')
+        self.assertEqual(self.symbolize('/nowhere').returncode, 1)
+        self.assertIn('/nowhere', self.symbolize(file, '--debug-dir', '/nowhere').stderr)
 
 
 if __name__ == '__main__':

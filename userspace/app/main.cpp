@@ -48,6 +48,8 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
       return memcrest::export_recording(options.exporting);
     case Verb::kReport:
       return memcrest::report(options.report);
+    case Verb::kSymbolize:
+      return memcrest::symbolize(options.symbolize);
     case Verb::kRun:
       return memcrest::run(options.run, *signals);
     case Verb::kPs:

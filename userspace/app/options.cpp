@@ -58,6 +58,28 @@ CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
   return verb;
 }
 
+CLI::App* add_symbolize(CLI::App& app, SymbolizeOptions& options) {
+  CLI::App* verb = app.add_subcommand(
+      "symbolize", "Name the functions, lines and inlined calls of incidents' stacks, from debug files at hand");
+  verb->add_option("file", options.request.path, "A recording, or what --json printed (- reads it from standard input)")
+      ->required();
+  verb->add_option("--debug-dir", options.debug_dirs,
+                   "Directory with debug files, or with the very programs; found by build id (may be repeated)")
+      ->type_name("DIR");
+  verb->add_option("--debuginfod", options.debuginfod, "Ask these servers for what is not there (URLs, one argument)")
+      ->type_name("URLS");
+  verb->add_option("--incident", options.request.incident, "Only this incident: its id, or the id's start")
+      ->type_name("ID");
+  verb->add_flag("--json", options.json, "The incidents as JSON Lines (docs/incident.md), with what was found");
+  add_filter(*verb, options.request.filter);
+  verb->footer(
+      "Needs no privileges. The file stays as it is. Without --debug-dir only names that were there are shown.\n"
+      "Examples:\n"
+      "  memcrest symbolize night.db --debug-dir /usr/lib/debug\n"
+      "  memcrest symbolize incidents.jsonl --debug-dir ./build --json | jq .burst.stacks");
+  return verb;
+}
+
 CLI::App* add_run(CLI::App& app, RunOptions& options) {
   CLI::App* verb = app.add_subcommand("run", "Run a command in a memory cgroup of its own and report what it needed");
   add_size(*verb, "--memory,-m", options.memory_bytes, 64 * kPage, kMaxSize, "Memory limit (default: none)");
@@ -133,6 +155,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   const CLI::App* replay = add_replay(app, options.replay);
   const CLI::App* exporting = add_export(app, options.exporting);
   const CLI::App* report = add_report(app, options.report);
+  const CLI::App* symbolize = add_symbolize(app, options.symbolize);
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* ps = add_ps(app, options.ps);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
@@ -177,6 +200,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     options.verb = Verb::kExport;
   } else if (report->parsed()) {
     options.verb = Verb::kReport;
+  } else if (symbolize->parsed()) {
+    options.verb = Verb::kSymbolize;
   } else if (run->parsed()) {
     options.verb = Verb::kRun;
   } else if (ps->parsed()) {

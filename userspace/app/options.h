@@ -98,7 +98,14 @@ struct ReportOptions {
   std::string output;  // empty: standard output
 };
 
-enum class Verb { kWatch, kRecord, kReplay, kExport, kReport, kRun, kPs, kCheck, kVersion };
+struct SymbolizeOptions {
+  ReportRequest request;  // the path may be that of JSON Lines, or "-"
+  std::vector<std::string> debug_dirs;
+  std::string debuginfod;  // URLs, separated by blanks; empty: nobody is asked
+  bool json = false;
+};
+
+enum class Verb { kWatch, kRecord, kReplay, kExport, kReport, kSymbolize, kRun, kPs, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
@@ -107,6 +114,7 @@ struct Options {
   ReplayOptions replay;
   ExportOptions exporting;
   ReportOptions report;
+  SymbolizeOptions symbolize;
   RunOptions run;
   PsOptions ps;
   CheckOptions check;

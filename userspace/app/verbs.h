@@ -12,6 +12,7 @@ namespace memcrest {
 [[nodiscard]] int replay(const ReplayOptions& options);
 [[nodiscard]] int export_recording(const ExportOptions& options);
 [[nodiscard]] int report(const ReportOptions& options);
+[[nodiscard]] int symbolize(const SymbolizeOptions& options);
 // `signals` was opened first thing in main: the command gets the signal mask that we were started with.
 [[nodiscard]] int run(const RunOptions& options, RunSignals& signals);
 [[nodiscard]] int ps(const PsOptions& options);
