@@ -57,7 +57,8 @@ Scenario burst(const char* name, const char* words, bool main) {
           .judge = judge_burst};
 }
 
-Scenario kind(const char* name, const char* words, std::uint64_t used, bool on_lru,
+// Named as in the incident's `kinds`.
+Scenario kind(const char* name, const char* memory_kind, const char* words, std::uint64_t used, bool on_lru,
               std::string (*lacks)(const Machine&) = nothing_lacks) {
   return {.name = std::string("kind-") + name,
           .axis = Axis::kCharge,
@@ -66,6 +67,7 @@ Scenario kind(const char* name, const char* words, std::uint64_t used, bool on_l
               [=](Stage& stage) {
                 Truth truth = rise(stage, stage.cgroup(std::string("kind-") + name), words, used);
                 truth.on_lru = on_lru;
+                truth.memory_kind = memory_kind;
                 return truth;
               },
           .judge = judge_burst};
@@ -73,6 +75,16 @@ Scenario kind(const char* name, const char* words, std::uint64_t used, bool on_l
 
 std::string sockets_apart(const Machine& machine) {
   return machine.tree.version() == 2 ? "" : "cgroup v1 does not charge sockets to memory";
+}
+
+// Kernels leave huge pages off where there is little memory, as in a small VM.
+std::string huge_pages_off(const Machine& machine) {
+  const char* const kSetting = "/sys/kernel/mm/transparent_hugepage/enabled";
+  if (machine.vm) {
+    ignore_result(write_file(kSetting, "madvise"));
+  }
+  const auto now = read_file(kSetting);
+  return now && !now->contains("[never]") ? "" : "huge pages are switched off";
 }
 
 Scenario file_read() {
@@ -88,7 +100,10 @@ Scenario file_read() {
                 // Page cache alone is no burst, on purpose: a little of another kind makes one of it.
                 Cgroup& cgroup = stage.cgroup("kind-file");
                 ignore_result(rise(stage, cgroup, "readfile " + stage.machine().block_device, 32 * kMiB));
-                return rise(stage, cgroup, "anon 16m --no-thp --hold 100", 48 * kMiB);
+                Truth truth = rise(stage, cgroup, "anon 16m --no-thp --hold 100", 48 * kMiB);
+                truth.memory_kind = "file";
+                truth.kind_share = 0.95 * 32 / 48;
+                return truth;
               },
           .judge = judge_burst};
 }
@@ -110,14 +125,15 @@ std::vector<Scenario> charge_scenarios() {
            .lacks = no_map_charges,
            .play = [](Stage& stage) { return refused(stage, "refused-map", 8 * kMiB, "bpf-map 64m"); },
            .judge = judge_refusals},
-          kind("anon", "anon 32m --no-thp --hold 100", 32 * kMiB, true),
-          kind("thp", "anon 32m --thp --hold 100", 32 * kMiB, true),
+          kind("anon", "anon", "anon 32m --no-thp --hold 100", 32 * kMiB, true),
+          kind("thp", "thp", "anon 32m --thp --hold 100", 32 * kMiB, true, huge_pages_off),
           file_read(),
-          kind("tmpfs", "memfd 32m --hold 100", 32 * kMiB, true),
-          kind("slab", "msgqueue 32m --hold 100", 32 * kMiB, false),
-          kind("pipes", "pipes 32m --hold 100", 32 * kMiB, false),
-          kind("tcp", "tcp 32m --hold 100", 32 * kMiB, false, sockets_apart),
-          kind("pagetables", "pagetables 24m --hold 100", 24 * kMiB, false)};
+          kind("tmpfs", "shmem", "memfd 32m --hold 100", 32 * kMiB, true),
+          kind("slab", "slab", "msgqueue 32m --hold 100", 32 * kMiB, false),
+          kind("pipes", "pipes", "pipes 32m --hold 100", 32 * kMiB, false),
+          kind("tcp", "sockets", "tcp 32m --hold 100", 32 * kMiB, false, sockets_apart),
+          kind("pagetables", "page_tables", "pagetables 24m --hold 100", 24 * kMiB, false),
+          kind("bpf", "bpf", "bpf-map 32m --hold 100", 32 * kMiB, false, no_map_charges)};
 }
 
 }  // namespace memcrest::scenarios

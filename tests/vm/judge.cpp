@@ -152,6 +152,22 @@ void check_limit(Check& check, const Truth& truth, bool must, bool at_once) {
   }
 }
 
+// The kernel's own memory makes no step there.
+bool is_blind(const Truth& truth, const Rung& rung) { return rung.charge == "lru" && !truth.on_lru; }
+
+// Which kind of memory it was is read from kernel stacks, which every rung has but the one that reads files.
+void check_kind(Check& check, const Truth& truth, const Rung& rung) {
+  if (truth.memory_kind.empty() || rung.charge == "sampled" || is_blind(truth, rung)) {
+    return;
+  }
+  const Json kinds = check.at("/burst/kinds");
+  double share = 0;
+  for (const Json& one : kinds) {
+    share += one["kind"] == truth.memory_kind ? one["share"].get<double>() : 0;
+  }
+  check.expect(share >= truth.kind_share, "/burst/kinds has not enough " + truth.memory_kind + ": " + kinds.dump());
+}
+
 }  // namespace
 
 bool is_about(const Json& incident, const Truth& truth) {
@@ -299,7 +315,7 @@ Verdict judge_burst(const Truth& truth, const std::vector<Json>& told, const Run
     return {Result::kFailed, "an OOM is told, and there was none: " + listed(kills)};
   }
   const std::vector<Json> incidents = about(truth, told, "burst");
-  if (incidents.empty() && rung.charge == "lru" && !truth.on_lru) {
+  if (incidents.empty() && is_blind(truth, rung)) {
     return {Result::kNotPossible, "the kernel's own memory makes no step on this rung"};
   }
   if (incidents.empty()) {
@@ -316,10 +332,11 @@ Verdict judge_burst(const Truth& truth, const std::vector<Json>& told, const Run
   const std::uint64_t wanted = truth.peak.value_or(truth.used);
   // Without a watermark the truth is what hog took, and its own few pages are on top of that.
   const std::uint64_t slack = truth.peak && exact ? 0 : truth.peak ? 2 * kMiB : 3 * kMiB;
-  const bool may_be_less = rung.charge == "sampled" && !exact && truth.held_ms < kSampled;
+  const bool may_be_less = !exact && (is_blind(truth, rung) || (rung.charge == "sampled" && truth.held_ms < kSampled));
   if (seen > wanted + slack || (!may_be_less && seen + slack < wanted)) {
     check.wrong("/burst/peak_bytes is " + std::to_string(seen) + ", not " + std::to_string(wanted));
   }
+  check_kind(check, truth, rung);
   Verdict verdict = check.verdict();
   verdict.detail = "peak " + std::to_string(seen) + " of " + std::to_string(wanted) + (exact ? ", exact" : "") +
                    (verdict.detail.empty() ? "" : "; " + verdict.detail);

@@ -22,7 +22,7 @@ struct Options {
   std::string label;
   bool vm = false;
   bool short_form = false;
-  std::string only;  // one scenario
+  std::string only;  // scenarios whose names begin so
   std::string oom;   // one rung
   std::string charge;
   bool verbose = false;
@@ -100,7 +100,7 @@ class Runner {
       std::ranges::move((*list)(), std::back_inserter(scenarios_));
     }
     std::erase_if(scenarios_, [&](const Scenario& one) {
-      return (options.short_form && !one.main) || (!options.only.empty() && one.name != options.only);
+      return (options.short_form && !one.main) || !one.name.starts_with(options.only);
     });
   }
 
@@ -255,7 +255,7 @@ int Runner::run() {
 }
 
 constexpr const char* kHelp =
-    "usage: scenarios [--memcrest FILE] [--hog FILE] [--label NAME] [--vm] [--short] [--only SCENARIO]\n"
+    "usage: scenarios [--memcrest FILE] [--hog FILE] [--label NAME] [--vm] [--short] [--only START-OF-NAME]\n"
     "                 [--oom-tier T] [--charge-tier T] [--verbose]\n"
     "  --vm       this machine is ours: global OOMs and sysrq may be tried\n"
     "  --short    the main scenarios, on the best rung and one lower\n"

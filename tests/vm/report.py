@@ -49,6 +49,7 @@ KINDS = {
     "kind-pipes": "pipes",
     "kind-tcp": "TCP",
     "kind-pagetables": "page tables",
+    "kind-bpf": "BPF map",
 }
 
 

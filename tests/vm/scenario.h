@@ -40,6 +40,8 @@ struct Truth {
   std::uint64_t used = 0;              // what hog was asked for
   double held_ms = 0;                  // and how long it held it
   bool on_lru = true;                  // it is pages that the kernel puts on its LRU lists
+  std::string memory_kind;             // what `kinds` must call it
+  double kind_share = 0.95;            // and how much of the growth it is at least
   bool group = false;
   bool shared_memory = false;  // its victims share one address space
   bool sysrq = false;
