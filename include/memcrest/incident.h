@@ -91,6 +91,15 @@ struct Program {
   double share = 0;  // as below
 };
 
+// Threads of one program whose names differ in digits alone, as those of a pool do.
+struct ThreadPool {
+  std::string comm;    // of the process
+  std::string thread;  // "exec-#" where names differ, otherwise the name
+  std::uint64_t threads = 0;
+  std::uint64_t bytes = 0;
+  double share = 0;  // as below
+};
+
 // A kind of memory, by its share of the growth that steps saw.
 struct KindShare {
   MemoryKind kind = MemoryKind::kUnknown;
@@ -126,6 +135,7 @@ struct Burst {
   std::vector<Contributor> contributors;
   std::vector<KindShare> kinds;      // heaviest first; empty: the hooks in use show no stacks
   std::vector<Program> programs;     // heaviest first
+  std::vector<ThreadPool> threads;   // heaviest first; empty: each program grew by one thread of its own name
   std::vector<GrowthStack> stacks;   // heaviest first; they leave out the lightest
   std::vector<std::string> hints;    // what would show more of the stacks, in words
   std::vector<std::uint64_t> shape;  // usage at 16 even points from before the start to the end, for a sparkline

@@ -15,7 +15,6 @@ namespace memcrest {
 struct StackGrowth {
   ProcessKey process;
   std::string comm;
-  std::string thread_comm;
   MemoryKind kind = MemoryKind::kUnknown;
   std::vector<std::uint64_t> user_stack;    // innermost first
   std::vector<std::uint64_t> kernel_stack;  // innermost first

@@ -178,6 +178,7 @@ inline Incident with_stacks(Incident incident) {
   Burst& burst = *incident.burst;
   burst.kinds = {{MemoryKind::kAnon, 1587_MiB, 0.97}, {MemoryKind::kPageTables, 49_MiB, 0.03}};
   burst.programs = {{"python", "python app.py", 1, 1587_MiB, 0.97}};
+  burst.threads = {{"python", "worker-#", 4, 1587_MiB, 0.97}};
   GrowthStack stack;
   stack.kind = MemoryKind::kAnon;
   stack.bytes = 1587_MiB;

@@ -78,6 +78,14 @@ void read_program(const JsonReader& json, Program& out) {
   json.real("share", out.share);
 }
 
+void read_thread(const JsonReader& json, ThreadPool& out) {
+  json.text("comm", out.comm);
+  json.text("thread", out.thread);
+  json.number("threads", out.threads);
+  json.number("bytes", out.bytes);
+  json.real("share", out.share);
+}
+
 void read_frame(const JsonReader& json, Frame& out) {
   json.text("name", out.name);
   json.text("module", out.module);
@@ -112,6 +120,7 @@ void read_burst(const JsonReader& json, Burst& out) {
   json.numbers("shape", out.shape);
   json.objects("kinds", out.kinds, read_kind);
   json.objects("programs", out.programs, read_program);
+  json.objects("threads", out.threads, read_thread);
   json.objects("stacks", out.stacks, read_stack);
   json.texts("hints", out.hints);
 }

@@ -64,6 +64,16 @@ Json program_json(const Program& program) {
   return json;
 }
 
+Json thread_json(const ThreadPool& pool) {
+  Json json;
+  json["comm"] = text(pool.comm);
+  json["thread"] = text(pool.thread);
+  json["threads"] = pool.threads;
+  json["bytes"] = pool.bytes;
+  json["share"] = finite(pool.share);
+  return json;
+}
+
 Json kind_json(const KindShare& kind) {
   Json json;
   json["kind"] = to_string(kind.kind);
@@ -114,6 +124,7 @@ Json burst_json(const Burst& burst) {
   json["shape"] = burst.shape;
   json["kinds"] = array_json(burst.kinds, kind_json);
   json["programs"] = array_json(burst.programs, program_json);
+  json["threads"] = array_json(burst.threads, thread_json);
   json["stacks"] = array_json(burst.stacks, stack_json);
   json["hints"] = array_json(burst.hints, text);
   return json;

@@ -199,6 +199,7 @@ BurstFinding BurstTrack::finish(const Open& whole, std::uint64_t end_ns, BurstEn
   burst.contributors = ledger.since(rise.start_ns);
   burst.page_cache_bytes = std::min(ledger.page_cache_since(rise.start_ns), burst.growth_bytes);
   burst.kinds = ledger.kinds_since(rise.start_ns);
+  burst.threads = ledger.threads_since(rise.start_ns);
   out.stacks = ledger.stacks_since(rise.start_ns);
   out.seen_bytes = ledger.total_since(rise.start_ns);
   burst.shape = shape(rise, end_ns);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -19,6 +21,18 @@ constexpr std::size_t kMaxStacks = 96;
 
 double share_of(std::uint64_t bytes, std::uint64_t total) {
   return total > 0 ? static_cast<double>(bytes) / static_cast<double>(total) : 0;
+}
+
+// "exec-12" as "exec-#".
+std::string without_digits(const std::string& name) {
+  std::string out;
+  for (const char c : name) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit || !out.ends_with('#')) {
+      out += digit ? '#' : c;
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -58,9 +72,10 @@ void GrowthLedger::add(std::uint64_t time_ns, const Growth& growth) {
   const ProcessKey process = growth.task != nullptr ? growth.task->process : ProcessKey{};
   const auto origin = keep(growth);
   const std::uint64_t cached = growth.page_cache ? growth.bytes : 0;
+  const std::uint32_t tid = growth.task != nullptr ? growth.task->tid : 0;
   if (lines_.size() >= kMaxLines / 2) {
     Line& last = lines_.back();
-    if (last.process == process && last.kind == growth.kind && last.origin == origin) {
+    if (last.process == process && last.tid == tid && last.kind == growth.kind && last.origin == origin) {
       last.bytes = saturating_add(last.bytes, growth.bytes);
       last.page_cache_bytes = saturating_add(last.page_cache_bytes, cached);
       last.time_ns = time_ns;
@@ -70,7 +85,8 @@ void GrowthLedger::add(std::uint64_t time_ns, const Growth& growth) {
   if (origin != origins_.end()) {
     ++origin->second;
   }
-  lines_.push_back({time_ns, process, growth.task != nullptr ? growth.task->comm : std::string(), growth.bytes, cached,
+  lines_.push_back({time_ns, process, tid, growth.task != nullptr ? growth.task->comm : std::string(),
+                    growth.task != nullptr ? growth.task->thread_comm : std::string(), growth.bytes, cached,
                     growth.kind, origin});
   if (lines_.size() > kMaxLines) {
     drop_first();
@@ -161,6 +177,42 @@ std::uint64_t GrowthLedger::page_cache_since(std::uint64_t time_ns) const {
     total = saturating_add(total, line.time_ns >= time_ns ? line.page_cache_bytes : 0);
   }
   return total;
+}
+
+std::vector<ThreadPool> GrowthLedger::threads_since(std::uint64_t time_ns) const {
+  struct Pool {
+    std::map<std::string, std::set<std::uint32_t>> threads;  // by name
+    std::uint64_t bytes = 0;
+  };
+  std::map<std::pair<std::string, std::string>, Pool> by_name;
+  for (const Line& line : lines_) {
+    if (line.time_ns < time_ns || line.process.tgid == 0) {
+      continue;
+    }
+    const std::string& name = line.thread_comm.empty() ? line.comm : line.thread_comm;
+    Pool& pool = by_name[{line.comm, without_digits(name)}];
+    pool.threads[name].insert(line.tid);
+    pool.bytes = saturating_add(pool.bytes, line.bytes);
+  }
+  const std::uint64_t total = total_since(time_ns);
+  std::vector<ThreadPool> out;
+  bool threaded = false;
+  for (const auto& [name, pool] : by_name) {
+    const bool alike = pool.threads.size() == 1;
+    ThreadPool one{name.first, alike ? pool.threads.begin()->first : name.second, 0, pool.bytes,
+                   share_of(pool.bytes, total)};
+    for (const auto& [thread, tids] : pool.threads) {
+      one.threads += tids.size();
+    }
+    threaded = threaded || one.thread != one.comm;
+    out.push_back(std::move(one));
+  }
+  if (!threaded) {
+    return {};
+  }
+  std::ranges::stable_sort(out, std::ranges::greater{}, &ThreadPool::bytes);
+  out.resize(std::min(out.size(), kMaxContributors));
+  return out;
 }
 
 std::vector<Contributor> GrowthLedger::since(std::uint64_t time_ns) const {

@@ -56,6 +56,8 @@ class GrowthLedger {
   [[nodiscard]] std::uint64_t page_cache_since(std::uint64_t time_ns) const;
   // Heaviest first; empty when no step told of any.
   [[nodiscard]] std::vector<KindShare> kinds_since(std::uint64_t time_ns) const;
+  // Heaviest first; empty where all grew by one thread of their process's own name.
+  [[nodiscard]] std::vector<ThreadPool> threads_since(std::uint64_t time_ns) const;
   // Heaviest first. Growth whose stack was not kept comes without addresses.
   [[nodiscard]] std::vector<StackGrowth> stacks_since(std::uint64_t time_ns) const;
   [[nodiscard]] std::uint64_t total_since(std::uint64_t time_ns) const;
@@ -70,7 +72,9 @@ class GrowthLedger {
   struct Line {
     std::uint64_t time_ns;
     ProcessKey process;  // tgid 0: nobody
+    std::uint32_t tid;
     std::string comm;
+    std::string thread_comm;
     std::uint64_t bytes;
     std::uint64_t page_cache_bytes;
     MemoryKind kind;

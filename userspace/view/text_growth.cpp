@@ -57,6 +57,26 @@ void put_contributors(Layout& page, const Burst& burst) {
   }
 }
 
+// "threads" only where there is more to tell than a process of one thread.
+void put_threads(Layout& page, const Burst& burst) {
+  constexpr double kLeastShare = 0.01;
+  bool first = true;
+  for (std::size_t i = 0; i < std::min(burst.threads.size(), kContributorsShown); ++i) {
+    const ThreadPool& pool = burst.threads[i];
+    if (pool.share < kLeastShare) {
+      continue;
+    }
+    if (first) {
+      page.row("");
+      page.piece("", "threads", Tone::kDim);
+    }
+    const std::string name = escape_terminal(pool.thread);
+    page.piece(first ? kGap : kDot,
+               (pool.threads > 1 ? std::to_string(pool.threads) + " × " + name : name) + " " + percent(pool.share));
+    first = false;
+  }
+}
+
 const char* end_words(BurstEnd end) {
   switch (end) {
     case BurstEnd::kFell:
@@ -100,6 +120,7 @@ void put_burst(Layout& page, const Incident& incident) {
     page.piece("", "about " + bytes(burst.page_cache_bytes) + " of it page cache, which the kernel drops when needed");
   }
   put_contributors(page, burst);
+  put_threads(page, burst);
 }
 
 void put_samplers(Layout& page, const Incident& incident) {

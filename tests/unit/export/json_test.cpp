@@ -52,6 +52,7 @@ TEST(Json, StacksWithNames) {
   record(to_json(incident));
   EXPECT_EQ(burst["kinds"][0].dump(), R"({"kind":"anon","bytes":1664090112,"share":0.97})");
   EXPECT_THAT(keys(burst["programs"][0]), ElementsAre("comm", "cmdline", "processes", "bytes", "share"));
+  EXPECT_THAT(keys(burst["threads"][0]), ElementsAre("comm", "thread", "threads", "bytes", "share"));
   const auto& stack = burst["stacks"][0];
   EXPECT_THAT(keys(stack), ElementsAre("frames", "kind", "bytes", "share", "gap"));
   const auto& frame = stack["frames"][1];
@@ -69,6 +70,7 @@ TEST(Json, StacksWithNames) {
     one.line = ~0U;
   }
   hostile.burst->hints = {hostile_name()};
+  hostile.burst->threads[0].thread = hostile_name();
   hostile.burst->programs[0].comm = hostile.burst->programs[0].cmdline = hostile_name();
   record(to_json(hostile));
   EXPECT_EQ(parsed(hostile)["burst"]["stacks"][0]["frames"][0]["offset"], ~0ULL);
@@ -95,7 +97,7 @@ TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   EXPECT_THAT(keys(json["burst"]),
               ElementsAre("start", "duration_ms", "base_bytes", "peak_bytes", "growth_bytes", "slope_bytes_per_s",
                           "contributors", "peak_exact", "page_cache_bytes", "above_half_ms", "end",
-                          "end_uncertainty_ms", "shape", "kinds", "programs", "stacks", "hints"));
+                          "end_uncertainty_ms", "shape", "kinds", "programs", "threads", "stacks", "hints"));
   EXPECT_THAT(keys(json["burst"]["contributors"][0]), ElementsAre("pid", "comm", "bytes", "share"));
   EXPECT_THAT(keys(json["samplers"][0]), ElementsAre("name", "interval_ms", "typical_seen_bytes", "chance_seen"));
   EXPECT_THAT(keys(json["evidence"]),

@@ -142,6 +142,40 @@ TEST(GrowthLedger, TellsKindsAndStacks) {
   EXPECT_TRUE(GrowthLedger().kinds_since(0).empty());
 }
 
+TEST(GrowthLedger, ThreadsOfOnePoolAreOne) {
+  GrowthLedger ledger;
+  const auto thread = [](std::uint32_t tid, const char* name) {
+    TaskInfo out = task(1);
+    out.comm = "java";
+    out.tid = tid;
+    out.thread_comm = name;
+    return out;
+  };
+  const TaskInfo first = thread(11, "exec-1");
+  const TaskInfo tenth = thread(12, "exec-10");
+  const TaskInfo same = thread(13, "exec-10");
+  const TaskInfo collector = thread(14, "GC Thread#0");
+  const TaskInfo main = thread(1, "java");
+  ledger.add(1, {.task = &main, .bytes = 10});
+  EXPECT_TRUE(ledger.threads_since(0).empty()) << "nothing but the program by its own name";
+  ledger.add(2, {.task = &first, .bytes = 20});
+  ledger.add(3, {.task = &tenth, .bytes = 15});
+  ledger.add(4, {.task = &same, .bytes = 15});
+  ledger.add(5, {.task = &first, .bytes = 10});
+  ledger.add(6, {.task = &collector, .bytes = 20});
+  ledger.add(7, {.bytes = 10});
+  const auto threads = ledger.threads_since(0);
+  ASSERT_EQ(threads.size(), 3U);
+  EXPECT_EQ(threads[0].thread, "exec-#");
+  EXPECT_EQ(threads[0].threads, 3U);
+  EXPECT_EQ(threads[0].bytes, 60U);
+  EXPECT_DOUBLE_EQ(threads[0].share, 0.6);
+  EXPECT_EQ(threads[0].comm, "java");
+  EXPECT_EQ(threads[1].thread, "GC Thread#0") << "a name that only one has stays whole";
+  EXPECT_EQ(threads[2].thread, "java");
+  EXPECT_EQ(ledger.threads_since(6).size(), 1U);
+}
+
 TEST(GrowthLedger, KindsAreNotToldWhereNothingIsKnown) {
   GrowthLedger ledger;
   const TaskInfo a = task(1);
