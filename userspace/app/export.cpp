@@ -17,6 +17,7 @@
 #include "export/perfetto_export.h"
 #include "export/pprof_export.h"
 #include "export/recording_feed.h"
+#include "report/recorded_names.h"
 #include "store/event_json.h"
 #include "store/recording_reader.h"
 #include "util/text.h"
@@ -56,7 +57,7 @@ class ExportVerb {
   [[nodiscard]] Result<OutputFile> open_output() const;
   [[nodiscard]] Result<void> pass_all(RecordingReader& reader, RecordingFeed& feed, const OutputFile& output);
   [[nodiscard]] ExportEnd end_of(const RecordingReader& reader) const;
-  void summary(const std::map<std::string, std::string>& meta, const ExportEnd& end, const RecordingExporter& exporter,
+  void summary(const RecordingReader& reader, const ExportEnd& end, const RecordingExporter& exporter,
                const OutputFile& output) const;
   [[nodiscard]] int fail(const Error& error, int code = kExitFailure) const;
 
@@ -128,7 +129,7 @@ ExportEnd ExportVerb::end_of(const RecordingReader& reader) const {
   return end;
 }
 
-void ExportVerb::summary(const std::map<std::string, std::string>& meta, const ExportEnd& end,
+void ExportVerb::summary(const RecordingReader& reader, const ExportEnd& end,
                          const RecordingExporter& exporter, const OutputFile& output) const {
   for (const std::string& gap : end.gaps) {
     spdlog::warn("{}", escape_terminal(gap));
@@ -136,10 +137,13 @@ void ExportVerb::summary(const std::map<std::string, std::string>& meta, const E
   for (const std::string& what : exporter.left_out()) {
     spdlog::warn("{}", escape_terminal(what));
   }
+  if (const auto words = words_of_missing_names(reader); !words.empty()) {
+    spdlog::info("{}", words);
+  }
   for (const auto& [key, words] :
        {std::pair("filter", "it holds what matches: "), std::pair("continues", "it continues "),
         std::pair("continued_by", "it goes on in ")}) {
-    if (const auto found = meta.find(key); found != meta.end()) {
+    if (const auto found = reader.meta().find(key); found != reader.meta().end()) {
       spdlog::info("{}{}", words, escape_terminal(found->second));
     }
   }
@@ -164,9 +168,9 @@ int ExportVerb::run() {
   if (!output) {
     return fail(output.error());
   }
-  const AddressNames frames;
+  const RecordedNames frames(*reader);
   const auto exporter = exporter_of(options_, {*output, reader->meta(), *cgroups, frames});
-  RecordingFeed feed(*exporter, *cgroups, options_.filter);
+  RecordingFeed feed(*exporter, *cgroups, options_.filter, frames);
   if (reader->meta().contains("continues") || reader->meta().contains("excerpt_before_ns")) {
     feed.begin_with_loss();
   }
@@ -178,7 +182,7 @@ int ExportVerb::run() {
   if (auto done = output->finish(); !done) {
     return fail(done.error(), options_.to_stdout() ? kExitOutput : kExitFailure);
   }
-  summary(reader->meta(), end, *exporter, *output);
+  summary(*reader, end, *exporter, *output);
   return damage_ ? kExitFailure : kExitOk;
 }
 

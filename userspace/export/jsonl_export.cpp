@@ -98,6 +98,7 @@ void JsonlExport::add(const ExportedStep& step) {
   json.number("growth_bytes", step.growth.bytes).flag("growth_by_process", step.growth.by_task);
   json.raw("process", process_json(event.task));
   json.flag("ancestor", event.ancestor).flag("foreign", event.foreign).flag("page_cache", event.page_cache);
+  json.text("kind", to_string(event.kind));
   json.number("suppressed", event.suppressed).number("oom_events", event.oom_events);
   json.number("reclaim_ns", event.reclaim_ns).number("throttle_ns", event.throttle_ns);
   json.raw("user_stack", user_frames(event)).raw("kernel_stack", kernel_frames(event));

@@ -118,8 +118,9 @@ void PerfettoExport::add(const Moment& moment) {
 
 void PerfettoExport::counters(const ExportedStep& step, Told& told, TraceEvent& event) {
   event.counters.emplace_back(counter_of(step.cgroup, kTraceUsage), step.event.usage_bytes);
-  if (step.event.limit_bytes && step.event.limit_bytes != told.limit_bytes) {
-    event.counters.emplace_back(counter_of(step.cgroup, kTraceLimit), *step.event.limit_bytes);
+  if (step.event.limit_bytes != told.limit_bytes) {
+    // A counter has no end: a limit that was removed is 0.
+    event.counters.emplace_back(counter_of(step.cgroup, kTraceLimit), step.event.limit_bytes.value_or(0));
   }
   told.limit_bytes = step.event.limit_bytes;
 }
@@ -130,7 +131,9 @@ void PerfettoExport::grown(const ExportedStep& step, TraceEvent& event) {
   event.track = thread_of(task, step.event.time_ns);
   event.name = "grew";
   event.notes.push_back({"bytes", step.growth.bytes});
-  if (step.event.page_cache) {
+  if (step.event.kind != MemoryKind::kUnknown) {
+    event.notes.push_back({"kind", std::string(to_string(step.event.kind))});
+  } else if (step.event.page_cache) {
     event.notes.push_back({"page cache", true});
   }
   event.callstack = stacks_.number_of(step.event, event.interned);

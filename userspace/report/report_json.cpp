@@ -58,7 +58,12 @@ Json stack_json(const std::vector<StackNode>& nodes, std::uint32_t at) {
   Json json;
   json["name"] = at == 0 ? "all growth" : text(node.name);
   json["kind"] = to_string(node.kind);
+  json["module"] = text_or_null(node.module);
   json["bytes"] = node.bytes;
+  json["memory"] = Json::object();
+  for (const auto& [kind, bytes] : node.kinds) {
+    json["memory"][to_string(kind)] = bytes;
+  }
   json["children"] = array_json(node.children, [&](std::uint32_t child) { return stack_json(nodes, child); });
   return json;
 }
@@ -83,6 +88,7 @@ Json growth_json(const IncidentDetail& detail) {
     return process;
   });
   json["has_stacks"] = growth.has_stacks();
+  json["has_names"] = growth.has_names();
   json["stacks"] = growth.has_stacks() ? stack_json(growth.nodes(), 0) : Json(nullptr);
   return json;
 }

@@ -13,6 +13,7 @@ constexpr std::uint64_t kTidyNs = 3'600'000'000'000;
 constexpr std::uint64_t kMaxAfters = 10;  // incidents without end must not make a file without end
 constexpr std::size_t kMaxNames = 65536;
 constexpr std::size_t kMaxRings = 65536;
+constexpr std::size_t kMaxCodeNames = 2048;
 
 std::uint64_t heap_of(const StepEvent& step) {
   return (step.user_stack.capacity() + step.kernel_stack.capacity()) * sizeof(std::uint64_t) +
@@ -146,13 +147,21 @@ void FlightRecorder::add(const LossCount& loss) {
   }
 }
 
-void FlightRecorder::add(const CgroupRef& cgroup, const Container& container) {
+bool FlightRecorder::add(const CgroupRef& cgroup, const Container& container) {
   if (names_.size() >= kMaxNames) {
     names_.clear();
   }
   names_.insert_or_assign(cgroup.id, Name{cgroup, container});
-  if (writer_ != nullptr && written_.contains(cgroup.id)) {
-    writer_->add(cgroup, container);
+  return writer_ == nullptr || !written_.contains(cgroup.id) || writer_->add(cgroup, container);
+}
+
+void FlightRecorder::add(std::vector<CodeName> names) {
+  code_names_.insert(code_names_.end(), names.begin(), names.end());
+  while (code_names_.size() > kMaxCodeNames) {
+    code_names_.pop_front();
+  }
+  if (writer_ != nullptr) {
+    writer_->add(std::move(names));
   }
 }
 
@@ -241,6 +250,9 @@ bool FlightRecorder::begin_file() {
   }
   writer_->add(loss_);
   writer_->add(now_);
+  if (!code_names_.empty()) {
+    writer_->add(std::vector<CodeName>(code_names_.begin(), code_names_.end()));
+  }
   return true;
 }
 

@@ -33,13 +33,15 @@ class FlightRecorder final : public RecordingSink {
                  std::map<std::string, std::string> meta);
 
   void add(std::span<const Event> events) override;
-  void add(Answer /*answer*/) override {}  // nobody replays an excerpt
+  bool add(Answer /*answer*/) override { return true; }  // nobody replays an excerpt
   void add(Moment moment) override;
   void add(std::span<const SampleEvent> samples) override;
   void add(const Incident& incident, std::string json) override;
   void add(const LossCount& loss) override;
-  void add(const CgroupRef& cgroup, const Container& container) override;
+  bool add(const CgroupRef& cgroup, const Container& container) override;
+  void add(std::vector<CodeName> names) override;
   [[nodiscard]] bool wants_answers() const override { return false; }
+  [[nodiscard]] bool wants_code_names(std::uint64_t /*cgroup_id*/) const override { return false; }
   Result<void> finish() override;
   [[nodiscard]] Status status() const override;
 
@@ -85,6 +87,7 @@ class FlightRecorder final : public RecordingSink {
   std::uint64_t unkept_ns_ = 0;  // when a cgroup found no room at all
   std::unordered_map<std::uint64_t, Name> names_;
   std::deque<Moment> moments_;
+  std::deque<CodeName> code_names_;  // of the last incidents, which come after them; bounded
   Moment now_;
   std::uint64_t swept_ns_ = 0;
   std::uint64_t tidied_ns_ = 0;

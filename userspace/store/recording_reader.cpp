@@ -98,7 +98,7 @@ Result<void> RecordingReader::check_schema() const {
     return damaged(database_, "it has views, triggers or virtual tables, which no recording has");
   }
   for (const char* table : {"meta", "clock", "cgroups", "containers", "tasks", "stacks", "steps", "samples", "events",
-                            "answers", "incidents", "loss"}) {
+                            "answers", "incidents", "loss", "frames", "code"}) {
     auto columns = database_.prepare("PRAGMA table_xinfo(" + std::string(table) + ")");
     if (!columns) {
       return std::unexpected(columns.error());
@@ -158,7 +158,34 @@ Result<void> RecordingReader::open_cursors() {
     }
     *statement = std::move(*prepared);
   }
+  // Not in recordings of early versions.
+  if (auto prepared = database_.prepare(
+          "SELECT name, module, build_id, \"offset\", file, line FROM code JOIN frames ON frames.id = code.frame "
+          "WHERE pid = ? AND start_ns = ? AND address = ?")) {
+    code_ = std::move(*prepared);
+  }
   return {};
+}
+
+std::optional<Frame> RecordingReader::frame_at(const ProcessKey* process, std::uint64_t address) const {
+  if (!code_) {
+    return std::nullopt;
+  }
+  const ProcessKey key = process == nullptr ? ProcessKey{} : *process;
+  const auto row = code_->bind(key.tgid).bind(key.start_ns).bind(address).step();
+  if (!row || !*row) {
+    code_->reset();
+    return std::nullopt;
+  }
+  Frame out;
+  out.name = code_->text(0);
+  out.module = code_->text(1);
+  out.build_id = code_->text(2);
+  out.offset = number(*code_, 3);
+  out.file = code_->text(4);
+  out.line = static_cast<std::uint32_t>(code_->integer(5));
+  code_->reset();
+  return out;
 }
 
 template <typename Row, typename Take>

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "memcrest/event.h"
+#include "memcrest/stack.h"
 #include "store/database.h"
 #include "store/recording_writer.h"
 #include "util/result.h"
@@ -83,6 +84,11 @@ class RecordingReader {
   // The next item in the order in which it all came about; nullopt: that was the last. An error names the table.
   [[nodiscard]] Result<std::optional<Item>> next();
 
+  // What lies at an address of a process, or of the kernel (nullptr); nullopt: it does not say. Apart from next().
+  [[nodiscard]] std::optional<Frame> frame_at(const ProcessKey* process, std::uint64_t address) const;
+  // It has names at all: recordings of early versions have none.
+  [[nodiscard]] bool has_code_names() const { return code_.has_value(); }
+
   // Apart from next(), in any order with it. All incidents, one at a time, as they were told; one whose JSON is longer
   // than `most_bytes` comes without it.
   [[nodiscard]] Result<void> each_incident(std::size_t most_bytes,
@@ -112,6 +118,7 @@ class RecordingReader {
   std::map<std::string, std::string> meta_;
   std::vector<Cursor> cursors_;
   std::optional<Statement> task_, cgroup_, stack_;
+  mutable std::optional<Statement> code_;
   // Bounded; filled as rows are referred to.
   std::unordered_map<std::int64_t, TaskInfo> tasks_;
   std::unordered_map<std::int64_t, std::pair<std::uint64_t, std::uint64_t>> cgroups_;

@@ -29,12 +29,13 @@ class RotatingRecording final : public RecordingSink {
                                                                          Moment now);
 
   void add(std::span<const Event> events) override { writer_->add(events); }
-  void add(Answer answer) override { writer_->add(std::move(answer)); }
+  bool add(Answer answer) override { return writer_->add(std::move(answer)); }
   void add(Moment moment) override;
   void add(std::span<const SampleEvent> samples) override { writer_->add(samples); }
   void add(const Incident& incident, std::string json) override { writer_->add(incident, std::move(json)); }
   void add(const LossCount& loss) override;
-  void add(const CgroupRef& cgroup, const Container& container) override { writer_->add(cgroup, container); }
+  bool add(const CgroupRef& cgroup, const Container& container) override { return writer_->add(cgroup, container); }
+  void add(std::vector<CodeName> names) override { writer_->add(std::move(names)); }
   [[nodiscard]] bool begin_turn() override;
   Result<void> finish() override;
   [[nodiscard]] Status status() const override;

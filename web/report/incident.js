@@ -80,7 +80,7 @@ function whoGrew(incident, growth, later) {
       { head: 'Page cache', number: true, cell: (p) => size(p.page_cache_bytes) }, { head: 'Steps', number: true, cell: (p) => p.steps },
     ], growth.processes),
     graph ? [el('h4', null, 'Growth by stack'), graph.node,
-      el('p', { class: 'hint' }, 'Wide is much. Below the process, above it what it called; kernel frames have their own colour. Frames are addresses. Keys: arrows move, Enter zooms, Escape shows all.'),
+      el('p', { class: 'hint' }, 'Wide is much. Below the process, above it what it called; kernel frames have their own colour.', growth.has_names ? '' : ' Frames are addresses: the recording has no names.', ' Keys: arrows move, Enter zooms, Escape shows all.'),
       el('details', null, el('summary', null, 'The stacks as a table'), stackTable(growth))] : el('p', null, 'No stacks were recorded.'));
 }
 
@@ -88,7 +88,7 @@ function stackTable(growth) {
   const rows = [];
   const walk = (node, path) => {
     const own = node.bytes - (node.children ?? []).reduce((sum, child) => sum + child.bytes, 0);
-    const here = node.kind === 'all' ? path : [...path, node.name];
+    const here = node.kind === 'all' ? path : [...path, node.module && node.kind === 'user' ? `${node.name} (${node.module.split('/').pop()})` : node.name];
     if (own > 0) rows.push({ path: here, bytes: own });
     for (const child of node.children ?? []) walk(child, here);
   };

@@ -17,8 +17,9 @@ const seriesOf = (key, packed) => {
 };
 // Limits hold until the next one; the last until the end.
 function limitsOf(track, series) {
-  const told = track.limits.filter(([, bytes]) => bytes !== null);
-  if (!told.length || !series.x.length) return { x: [], y: [] };
+  // Steps that tell of no limit tell that there was none: null.
+  const told = track.limits.length > 0;
+  if (!track.limits.some(([, bytes]) => bytes !== null) || !series.x.length) return { x: [], y: [], told };
   const x = track.limits.map(([ns]) => ns / 1e9);
   const y = track.limits.map(([, bytes]) => bytes);
   x[0] = Math.min(x[0], series.x[0]);
@@ -27,7 +28,7 @@ function limitsOf(track, series) {
     x.push(end);
     y.push(y[y.length - 1]);
   }
-  return { x, y };
+  return { x, y, told };
 }
 function trackOf(index, window, key) {
   const track = charts.tracks[index];
