@@ -31,9 +31,8 @@ std::string FrameNames::user(const ProcessKey& process, std::uint64_t address) c
 std::string FrameNames::kernel(std::uint64_t address) const { return label_of(at(nullptr, address), address); }
 
 void FrameNames::trim(StepEvent& step) const {
-  const auto end = std::ranges::find_if(step.user_stack, [&](std::uint64_t address) {
-    return at(&step.task.process, address).module == kNoCode;
-  });
+  const auto end = std::ranges::find_if(
+      step.user_stack, [&](std::uint64_t address) { return at(&step.task.process, address).module == kNoCode; });
   step.user_stack.erase(end, step.user_stack.end());
 }
 

@@ -268,14 +268,20 @@ void PerfettoExport::add(const ExportedIncident& exported) {
 }
 
 void PerfettoExport::finish(const ExportEnd& end) {
-  for (const std::string& gap : end.gaps) {
+  const auto tell = [&](const char* name, const char* category, const char* note, const std::string& text) {
     TraceEvent event;
     event.time_ns = last_ns_;
     event.track = root();
-    event.name = "the recording is not whole";
-    event.category = "loss";
-    event.notes = {{"why", gap}};
+    event.name = name;
+    event.category = category;
+    event.notes = {{note, text}};
     trace_.instant(event);
+  };
+  for (const std::string& gap : end.gaps) {
+    tell("the recording is not whole", "loss", "why", gap);
+  }
+  for (const std::string& note : end.notes) {
+    tell("what the recording holds", "recording", "note", note);
   }
   const LossCount& lost = end.lost;
   std::uint64_t sum = 0;

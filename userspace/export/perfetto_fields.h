@@ -67,7 +67,14 @@ enum : std::uint32_t { kBool = 2, kUint = 3, kString = 6, kName = 10 };
 }  // namespace annotation
 
 namespace interned {
-enum : std::uint32_t { kFunctionNames = 5, kFrames = 6, kCallstacks = 7, kBuildIds = 16, kMappingPaths = 17, kMappings = 19 };
+enum : std::uint32_t {
+  kFunctionNames = 5,
+  kFrames = 6,
+  kCallstacks = 7,
+  kBuildIds = 16,
+  kMappingPaths = 17,
+  kMappings = 19
+};
 // Of each of its messages.
 enum : std::uint32_t { kIid = 1 };
 enum : std::uint32_t { kString = 2 };

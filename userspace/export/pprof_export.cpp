@@ -41,7 +41,14 @@ namespace label {
 enum : protozero::pbf_tag_type { kKey = 1, kStr = 2, kNum = 3 };
 }  // namespace label
 namespace mapping {
-enum : protozero::pbf_tag_type { kId = 1, kMemoryStart = 2, kMemoryLimit = 3, kFilename = 5, kBuildId = 6, kHasFunctions = 7 };
+enum : protozero::pbf_tag_type {
+  kId = 1,
+  kMemoryStart = 2,
+  kMemoryLimit = 3,
+  kFilename = 5,
+  kBuildId = 6,
+  kHasFunctions = 7
+};
 }  // namespace mapping
 namespace location {
 enum : protozero::pbf_tag_type { kId = 1, kMappingId = 2, kAddress = 3, kLine = 4 };
@@ -97,7 +104,7 @@ class PprofExport::Profile {
   const FrameNames& frames_;
   std::unordered_map<std::string, std::int64_t> strings_;
   std::vector<const std::string*> in_order_;
-  std::unordered_map<std::string, std::uint64_t> mappings_;       // by file and build id
+  std::unordered_map<std::string, std::uint64_t> mappings_;    // by file and build id
   std::unordered_map<std::int64_t, std::uint64_t> functions_;  // by name
   std::unordered_map<LocationKey, std::uint64_t, Hash> locations_;
 };
@@ -161,7 +168,7 @@ void PprofExport::Profile::head(const ExportEnd& end, const std::vector<std::str
                             std::to_string(lost.bulk) + ", throttled " + std::to_string(lost.throttled) + ", invalid " +
                             std::to_string(lost.invalid) + ", untracked " + std::to_string(lost.untracked)));
   }
-  for (const auto* texts : {&end.gaps, &left_out}) {
+  for (const auto* texts : {&end.gaps, &end.notes, &left_out}) {
     for (const std::string& text : *texts) {
       writer.add_int64(profile::kComment, string(escape_terminal(text)));
     }

@@ -48,7 +48,8 @@ struct ExportedIncident {
 // What the reader of an export should know of the recording as a whole.
 struct ExportEnd {
   LossCount lost;
-  std::vector<std::string> gaps;  // why it is not whole, in words; empty: it is
+  std::vector<std::string> gaps;   // why it is not whole, in words; empty: it is
+  std::vector<std::string> notes;  // what it was meant to hold, where that is not everything, in words
 };
 
 class RecordingExporter {

@@ -28,7 +28,8 @@ std::size_t StackTotals::Hash::operator()(const Node& node) const {
 }
 
 std::size_t StackTotals::Hash::operator()(const Key& key) const {
-  return mix(mix(mix(static_cast<std::uint64_t>(key.kind) * 2 + (key.page_cache ? 1 : 0), key.label), key.process), key.leaf);
+  return mix(mix(mix(static_cast<std::uint64_t>(key.kind) * 2 + (key.page_cache ? 1 : 0), key.label), key.process),
+             key.leaf);
 }
 
 std::size_t StackTotals::Hash::operator()(const Process& process) const {

@@ -15,8 +15,8 @@ namespace memcrest {
 struct Growth {
   std::uint64_t bytes = 0;
   bool by_task = false;  // the step's task is to be blamed for own_bytes
-  // Of these, what the step's task made. Less than all of an ancestor, which is looked at when one of its children takes
-  // a step: only one quantum is known to be the task's.
+  // Of these, what the step's task made. Less than all of an ancestor, which is looked at when one of its children
+  // takes a step: only one quantum is known to be the task's.
   std::uint64_t own_bytes = 0;
 };
 

@@ -34,8 +34,8 @@ std::uint32_t GrowthTree::child(std::uint32_t parent, FrameKind kind, const std:
   if (full) {
     kind = FrameKind::kRest;
   }
-  const auto [found, is_new] = index_.try_emplace({parent, {kind, full ? std::string() : key}},
-                                                  static_cast<std::uint32_t>(nodes_.size()));
+  const auto [found, is_new] =
+      index_.try_emplace({parent, {kind, full ? std::string() : key}}, static_cast<std::uint32_t>(nodes_.size()));
   if (is_new) {
     // Room for one rest under each node that is there: never more than twice the bound.
     nodes_.push_back({.kind = kind,
@@ -73,9 +73,9 @@ void GrowthTree::blame(const StepEvent& step, std::uint64_t bytes, bool by_task)
     process.comm = task.comm;
     process.container_pid = task.ns_tgid;
   }
-  std::uint32_t at = child(0, FrameKind::kProcess, std::to_string(who.tgid) + " " + std::to_string(who.start_ns),
-                           who.tgid == 0 ? std::string("(nobody known)") : task.comm + "[" + std::to_string(who.tgid) + "]",
-                           {});
+  std::uint32_t at =
+      child(0, FrameKind::kProcess, std::to_string(who.tgid) + " " + std::to_string(who.start_ns),
+            who.tgid == 0 ? std::string("(nobody known)") : task.comm + "[" + std::to_string(who.tgid) + "]", {});
   count(at, bytes, kind);
   const auto descend = [&](const std::vector<std::uint64_t>& stack, FrameKind frames) {
     for (auto address = stack.rbegin(); address != stack.rend() && nodes_[at].kind != FrameKind::kRest; ++address) {

@@ -22,8 +22,8 @@ enum class FrameKind { kAll, kProcess, kUser, kKernel, kRest };
 struct StackNode {
   FrameKind kind = FrameKind::kAll;
   std::string name;
-  std::string module;       // file of its code; empty: not known
-  std::uint64_t bytes = 0;  // with all that it called
+  std::string module;                                       // file of its code; empty: not known
+  std::uint64_t bytes = 0;                                  // with all that it called
   std::vector<std::pair<MemoryKind, std::uint64_t>> kinds;  // of these bytes
   std::vector<std::uint32_t> children;
 };

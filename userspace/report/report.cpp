@@ -198,7 +198,7 @@ Result<void> Incidents::finish() const {
 }  // namespace
 
 Result<Report> read_report(const ReportRequest& request) {
-  auto reader = RecordingReader::open(request.path);
+  auto reader = RecordingReader::open(request.path, request.more);
   if (!reader) {
     return std::unexpected(reader.error());
   }
@@ -207,7 +207,7 @@ Result<Report> read_report(const ReportRequest& request) {
     return std::unexpected(summary.error());
   }
   Report report;
-  report.recording = facts_of(request.path, *reader, *summary);
+  report.recording = facts_of(reader->path(), *reader, *summary);
   Incidents incidents(request, report);
   const auto damage = [&](const Error& error) {
     report.recording.damaged = true;

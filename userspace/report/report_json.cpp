@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/report_json.h"
 
-#include <unordered_map>
+#include <algorithm>
 
 #include "export/json.h"
 #include "export/json_value.h"
@@ -142,6 +142,15 @@ Json detail_json(const ReportedIncident& one) {
 
 enum class Incidents { kAsRecorded, kAsRead };
 
+// A browser's numbers hold 53 bits: what has more digits is shown from the text itself.
+bool has_long_number(const std::string& json) {
+  std::size_t digits = 0;
+  return std::ranges::any_of(json, [&](char c) {
+    digits = c >= '0' && c <= '9' ? digits + 1 : 0;
+    return digits > 15;
+  });
+}
+
 std::string incident_json(const ReportedIncident& one, Incidents how) {
   Json json;
   json["id"] = text(one.id);
@@ -150,7 +159,12 @@ std::string incident_json(const ReportedIncident& one, Incidents how) {
   std::string out = to_line(json);
   out.pop_back();
   const bool readable = one.unreadable.empty() && !one.json.empty();
-  out += ",\"incident\":" + (!readable ? "null" : how == Incidents::kAsRead ? to_json(one.incident) : one.json);
+  const std::string read = readable && how == Incidents::kAsRead ? to_json(one.incident) : std::string();
+  out += ",\"incident\":" + (!readable ? "null" : how == Incidents::kAsRead ? read : one.json);
+  if (readable && how == Incidents::kAsRead) {
+    const bool same = read == one.json && !has_long_number(one.json);
+    out += ",\"raw\":" + (same ? "null" : to_line(text(one.json)));
+  }
   out += ",\"detail\":" + (readable ? to_line(detail_json(one)) : "null");
   return out + "}";
 }

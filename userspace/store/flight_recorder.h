@@ -72,11 +72,24 @@ class FlightRecorder final : public RecordingSink {
   void drop_what_is_old();
   void make_room();
   [[nodiscard]] bool passes(std::uint64_t cgroup_id) const;
-  [[nodiscard]] bool begin_file();
+  // A recording's incident that waits for the file to be begun.
+  struct Waiting {
+    Incident incident;
+    std::string json;
+    std::uint64_t boot_ns;
+  };
+  // How much of a cgroup is in the file.
+  struct Written {
+    std::uint64_t until_ns = 0;  // what comes later is not wanted
+    std::uint64_t order = 0;     // of what is kept, from here on it is not in it
+  };
+  void begin_file();
+  void take_file(std::chrono::milliseconds patience);
+  void record(const Waiting& told);
   void end_file();
   [[nodiscard]] std::unordered_set<std::uint64_t> related(const Incident& incident) const;
   void tell_cut(std::uint64_t until_ns);
-  void write_kept(const std::unordered_set<std::uint64_t>& cgroups);
+  void write_kept(const std::unordered_set<std::uint64_t>& cgroups, std::uint64_t until_ns);
 
   std::unique_ptr<RecordingDirectory> directory_;
   FlightSettings settings_;
@@ -93,12 +106,14 @@ class FlightRecorder final : public RecordingSink {
   std::uint64_t tidied_ns_ = 0;
   LossCount loss_;
 
-  std::unique_ptr<RecordingWriter> writer_;    // while a recording is open
-  std::unordered_set<std::uint64_t> written_;  // cgroups that it is about
+  std::unique_ptr<RecordingWriter> writer_;             // while a recording is open
+  std::unordered_map<std::uint64_t, Written> written_;  // cgroups that it is about
+  std::deque<Waiting> waiting_;                         // while it is being begun; bounded
   std::uint64_t until_ns_ = 0;
   std::uint64_t begun_ns_ = 0;           // the recording
   std::uint64_t told_cut_until_ns_ = 0;  // in it
 
+  BeginningRecording next_;
   mutable std::mutex mutex_;  // of what status() reads: writer_ and this
   Status status_;
 };

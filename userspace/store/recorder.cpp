@@ -135,8 +135,7 @@ void RecordingSurroundings::tend() {
 }
 
 void RecordingSurroundings::follow_code(const StepEvent& step) {
-  if (step.user_stack.empty() || unnamed_code_.size() >= kMaxUnnamedStacks ||
-      !sink_.wants_code_names(step.cgroup_id)) {
+  if (step.user_stack.empty() || unnamed_code_.size() >= kMaxUnnamedStacks || !sink_.wants_code_names(step.cgroup_id)) {
     return;
   }
   if (code_seen_.size() >= kMaxCode) {

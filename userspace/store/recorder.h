@@ -77,8 +77,8 @@ class RecordingSurroundings final : public Surroundings {
   std::unordered_set<std::uint64_t> code_seen_;  // hashes of process and address
   std::vector<StackGrowth> unnamed_code_;
   std::vector<StackGrowth> asked_code_;
-  std::uint64_t code_ask_ns_ = 0;  // not before
-  std::uint64_t code_asked_ = 0;   // times
+  std::uint64_t code_ask_ns_ = 0;                      // not before
+  std::uint64_t code_asked_ = 0;                       // times
   std::unordered_map<std::string, std::string> told_;  // an answer is recorded when it is another than before
 };
 

@@ -167,7 +167,7 @@ Result<void> RecordingReader::open_cursors() {
   return {};
 }
 
-std::optional<Frame> RecordingReader::frame_at(const ProcessKey* process, std::uint64_t address) const {
+std::optional<Frame> RecordingReader::own_frame_at(const ProcessKey* process, std::uint64_t address) const {
   if (!code_) {
     return std::nullopt;
   }
@@ -205,7 +205,7 @@ Result<std::vector<Row>> RecordingReader::list(const char* sql, Take take) const
   return row ? Result<std::vector<Row>>(std::move(out)) : std::unexpected(row.error());
 }
 
-Result<std::vector<RecordedCgroup>> RecordingReader::cgroups() const {
+Result<std::vector<RecordedCgroup>> RecordingReader::own_cgroups() const {
   return list<RecordedCgroup>(
       "SELECT id, cgroup_id, serial, path, created_ns, removed_ns, container FROM cgroups", [](const Statement& row) {
         const auto time = [&](int column) {
@@ -216,12 +216,12 @@ Result<std::vector<RecordedCgroup>> RecordingReader::cgroups() const {
       });
 }
 
-Result<std::vector<std::string>> RecordingReader::incident_keys() const {
+Result<std::vector<std::string>> RecordingReader::own_incident_keys() const {
   return list<std::string>("SELECT id || ' ' || coalesce(\"update\", '') FROM incidents",
                            [](const Statement& row) { return row.text(0); });
 }
 
-Result<std::vector<RecordedContainer>> RecordingReader::containers() const {
+Result<std::vector<RecordedContainer>> RecordingReader::own_containers() const {
   return list<RecordedContainer>("SELECT id, runtime, container_id, name, image, pod, namespace, json FROM containers",
                                  [](const Statement& row) {
                                    return RecordedContainer{row.integer(0), row.text(1), row.text(2), row.text(3),
@@ -241,8 +241,8 @@ Result<void> RecordingReader::advance(Cursor& cursor) {
 Result<std::optional<RecordingReader::Item>> RecordingReader::next() {
   const auto earliest = std::ranges::min_element(
       cursors_, {}, [](const Cursor& one) { return one.seq.value_or(std::numeric_limits<std::int64_t>::max()); });
-  if (!earliest->seq) {
-    return std::optional<Item>();
+  if (!earliest->seq || at_ > 0) {
+    return next_of_following();
   }
   auto item = take(static_cast<std::size_t>(earliest - cursors_.begin()));
   if (!item) {

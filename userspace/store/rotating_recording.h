@@ -44,7 +44,8 @@ class RotatingRecording final : public RecordingSink {
   RotatingRecording(std::unique_ptr<RecordingDirectory> directory, const RotationSettings& settings,
                     std::map<std::string, std::string> meta)
       : directory_(std::move(directory)), settings_(settings), meta_(std::move(meta)) {}
-  [[nodiscard]] Result<void> begin_file();
+  [[nodiscard]] std::map<std::string, std::string> next_meta() const;
+  void adopt(std::unique_ptr<RecordingWriter> next);
   [[nodiscard]] bool is_full() const;
 
   std::unique_ptr<RecordingDirectory> directory_;
@@ -56,6 +57,7 @@ class RotatingRecording final : public RecordingSink {
   std::uint64_t tidied_ns_ = 0;
   std::uint64_t refused_ns_ = 0;  // when the next file could not be made
   LossCount loss_;
+  BeginningRecording next_;   // last but what status() reads: it uses the directory
   mutable std::mutex mutex_;  // of what status() reads
   Status status_;
 };

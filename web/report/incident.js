@@ -147,8 +147,27 @@ function processes(incident, detail) {
     ], shown));
 }
 
+/** JSON text over several lines, every token as it is: numbers keep digits that a double has no room for. */
+export function indented(text) {
+  let depth = 0;
+  let out = '';
+  const line = () => `\n${'  '.repeat(depth)}`;
+  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? [];
+  tokens.forEach((token, i) => {
+    if (token === '}' || token === ']') {
+      depth -= 1;
+      out += tokens[i - 1] === '{' || tokens[i - 1] === '[' ? token : line() + token;
+      return;
+    }
+    if (tokens[i - 1] === '{' || tokens[i - 1] === '[' || tokens[i - 1] === ',') out += line();
+    out += token === ':' ? ': ' : token;
+    if (token === '{' || token === '[') depth += 1;
+  });
+  return out;
+}
+
 function raw(one) {
-  const text = JSON.stringify(one.incident, null, 2);
+  const text = one.raw ? indented(one.raw) : JSON.stringify(one.incident, null, 2);
   return el('details', { class: 'raw' }, el('summary', null, 'The incident as JSON'), el('pre', { tabindex: 0 }, text));
 }
 
