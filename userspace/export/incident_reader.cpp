@@ -18,6 +18,11 @@ void read_cgroup(const JsonReader& json, CgroupRef& out) {
   json.text("path", out.path);
 }
 
+constexpr MemoryKind kMemoryKinds[] = {
+    MemoryKind::kUnknown, MemoryKind::kAnon,        MemoryKind::kHugePage,   MemoryKind::kFile,    MemoryKind::kShmem,
+    MemoryKind::kSlab,    MemoryKind::kKernelStack, MemoryKind::kPageTables, MemoryKind::kSockets, MemoryKind::kPipes,
+    MemoryKind::kPercpu,  MemoryKind::kVmalloc,     MemoryKind::kBpf,        MemoryKind::kHugetlb};
+
 void read_task(const JsonReader& json, Trigger& out) {
   json.number("pid", out.pid);
   json.number("tid", out.tid);
@@ -60,6 +65,38 @@ void read_contributor(const JsonReader& json, Contributor& out) {
   json.real("share", out.share);
 }
 
+void read_program(const JsonReader& json, Program& out) {
+  json.text("comm", out.comm);
+  json.text("cmdline", out.cmdline);
+  json.number("processes", out.processes);
+  json.number("bytes", out.bytes);
+  json.real("share", out.share);
+}
+
+void read_kind(const JsonReader& json, KindShare& out) {
+  json.word("kind", out.kind, kMemoryKinds);
+  json.number("bytes", out.bytes);
+  json.real("share", out.share);
+}
+
+void read_frame(const JsonReader& json, Frame& out) {
+  json.text("name", out.name);
+  json.text("module", out.module);
+  json.text("file", out.file);
+  json.number("line", out.line);
+  json.text("build_id", out.build_id);
+  json.number("offset", out.offset);
+  json.boolean("inlined", out.inlined);
+}
+
+void read_stack(const JsonReader& json, GrowthStack& out) {
+  json.objects("frames", out.frames, read_frame);
+  json.word("kind", out.kind, kMemoryKinds);
+  json.number("bytes", out.bytes);
+  json.real("share", out.share);
+  json.text("gap", out.gap);
+}
+
 void read_burst(const JsonReader& json, Burst& out) {
   json.time("start", out.start_unix_ns);
   json.real("duration_ms", out.duration_ms);
@@ -74,6 +111,10 @@ void read_burst(const JsonReader& json, Burst& out) {
   json.word("end", out.end, kEnds);
   json.real("end_uncertainty_ms", out.end_uncertainty_ms);
   json.numbers("shape", out.shape);
+  json.objects("kinds", out.kinds, read_kind);
+  json.objects("programs", out.programs, read_program);
+  json.objects("stacks", out.stacks, read_stack);
+  json.texts("hints", out.hints);
 }
 
 void read_sampler(const JsonReader& json, SamplerView& out) {

@@ -15,8 +15,6 @@ constexpr std::size_t kMaxNames = 65536;
 constexpr std::size_t kMaxRings = 65536;
 constexpr std::size_t kMaxCodeNames = 2048;
 constexpr std::size_t kMaxWaiting = 64;
-// With the disk, so that a file begins at once where it is well.
-constexpr std::chrono::milliseconds kPatience{100};
 
 std::uint64_t heap_of(const StepEvent& step) {
   return (step.user_stack.capacity() + step.kernel_stack.capacity()) * sizeof(std::uint64_t) +
@@ -315,7 +313,7 @@ void FlightRecorder::add(const Incident& incident, std::string json) {
   waiting_.push_back({incident, std::move(json), now_.boot_ns});
   if (!next_.under_way()) {
     begin_file();
-    take_file(kPatience);
+    take_file(settings_.patience);
   }
 }
 

@@ -24,6 +24,8 @@ struct FlightSettings {
   std::chrono::nanoseconds after{10'000'000'000};
   std::uint64_t max_bytes = 8U << 20U;  // of memory; the cgroup with the most gives way first
   bool bursts = false;                  // a burst begins a recording too; otherwise it only joins one
+  // With the disk, so that a file begins at once where it is well.
+  std::chrono::milliseconds patience{100};
   RecordingSettings file;
 };
 

@@ -8,8 +8,6 @@ namespace {
 
 constexpr std::uint64_t kRetryNs = 10'000'000'000;
 constexpr std::uint64_t kTidyNs = 3'600'000'000'000;
-// With the disk, so that the next file begins at once where it is well.
-constexpr std::chrono::milliseconds kPatience{100};
 
 }  // namespace
 
@@ -69,7 +67,7 @@ bool RotatingRecording::begin_turn() {
     }
     next_.start(*directory_, now_.unix_ns, settings_.file, next_meta());
   }
-  auto begun = next_.take(under_way ? std::chrono::milliseconds(0) : kPatience);
+  auto begun = next_.take(under_way ? std::chrono::milliseconds(0) : settings_.patience);
   if (!begun) {
     return false;
   }

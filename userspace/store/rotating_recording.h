@@ -17,6 +17,8 @@ namespace memcrest {
 struct RotationSettings {
   std::uint64_t max_bytes = 0;          // of one file; 0: any
   std::chrono::nanoseconds max_age{0};  // of one file; 0: any
+  // With the disk, so that the next file begins at once where it is well.
+  std::chrono::milliseconds patience{100};
   RecordingSettings file;
 };
 

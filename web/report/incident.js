@@ -4,7 +4,7 @@ import { usageChart } from './chart.js';
 import { el, newId, table } from './dom.js';
 import { facts } from './facts.js';
 import { flame } from './flame.js';
-import { dated, kindOf, nameOf, percent, process, setting, size, span } from './words.js';
+import { dated, indented, kindOf, nameOf, percent, process, setting, size, span } from './words.js';
 
 const KIND_NAMES = [['anon', 'anon_bytes', 'Anonymous'], ['file', 'file_bytes', 'Files'], ['shmem', 'shmem_bytes', 'Shared memory, tmpfs'],
   ['swap', 'swap_bytes', 'Swap'], ['tables', 'pagetable_bytes', 'Page tables']];
@@ -145,25 +145,6 @@ function processes(incident, detail) {
       { head: 'Resident', number: true, cell: (p) => size(p.rss_bytes) }, { head: 'Swap', number: true, cell: (p) => optional(p.swap_bytes) },
       { head: 'oom_score_adj', number: true, cell: (p) => p.oom_score_adj }, { head: 'uid', number: true, cell: (p) => p.uid },
     ], shown));
-}
-
-/** JSON text over several lines, every token as it is: numbers keep digits that a double has no room for. */
-export function indented(text) {
-  let depth = 0;
-  let out = '';
-  const line = () => `\n${'  '.repeat(depth)}`;
-  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? [];
-  tokens.forEach((token, i) => {
-    if (token === '}' || token === ']') {
-      depth -= 1;
-      out += tokens[i - 1] === '{' || tokens[i - 1] === '[' ? token : line() + token;
-      return;
-    }
-    if (tokens[i - 1] === '{' || tokens[i - 1] === '[' || tokens[i - 1] === ',') out += line();
-    out += token === ':' ? ': ' : token;
-    if (token === '{' || token === '[') depth += 1;
-  });
-  return out;
 }
 
 function raw(one) {

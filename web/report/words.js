@@ -63,3 +63,22 @@ const MEMORY_KINDS = { anon: 'anonymous memory', thp: 'huge pages', file: 'files
   page_tables: 'page tables', sockets: 'sockets', pipes: 'pipes', percpu: 'per-CPU memory', vmalloc: 'vmalloc', bpf: 'BPF', hugetlb: 'hugetlb', unknown: 'memory of unknown kind' };
 export const memoryKind = (kind) => MEMORY_KINDS[kind] ?? kind;
 export const process = (comm, pid) => `${comm}[${pid}]`;
+
+/** JSON text over several lines, every token as it is: numbers keep digits that a double has no room for. */
+export function indented(text) {
+  let depth = 0;
+  let out = '';
+  const line = () => `\n${'  '.repeat(depth)}`;
+  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? [];
+  tokens.forEach((token, i) => {
+    if (token === '}' || token === ']') {
+      depth -= 1;
+      out += tokens[i - 1] === '{' || tokens[i - 1] === '[' ? token : line() + token;
+      return;
+    }
+    if (tokens[i - 1] === '{' || tokens[i - 1] === '[' || tokens[i - 1] === ',') out += line();
+    out += token === ':' ? ': ' : token;
+    if (token === '{' || token === '[') depth += 1;
+  });
+  return out;
+}
