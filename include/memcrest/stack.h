@@ -47,4 +47,14 @@ struct StackNames {
   std::string gap;                 // why there is less than there could be; empty: nothing is missing
 };
 
+// What lies at an address of a process; of the kernel where `process` is none.
+struct CodeName {
+  ProcessKey process;
+  std::uint64_t address = 0;
+  Frame frame;
+};
+
+// The module of an address that was taken for a return address and is none: it and its callers tell nothing.
+inline constexpr const char* kNoCode = "[no code]";
+
 }  // namespace memcrest

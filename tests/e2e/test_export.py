@@ -212,11 +212,74 @@ class Stacks(ExportTestCase):
         self.assertEqual(sum(value for value, _ in values), total)
         self.assertIn(f'container:[{fixture.name}]', raw)
         self.assertRegex(raw, r'process:\[hog\]')
-        self.assertRegex(raw, r'kind:\[other\]')
+        self.assertRegex(raw, r'kind:\[(anon|thp)\]')
         top = peers.pprof(path, '-top', '-unit=b', '-tagfocus=process=hog')
         self.assertIn('Type: growth_bytes', top)
-        self.assertRegex(top, r'\n +[1-9][0-9]*B +[0-9.]+% .* 0xffffffff[0-9a-f]+')
+        self.assertRegex(top, r'\n +[1-9][0-9]*B +[0-9.]+% .* (0xffffffff[0-9a-f]+|[a-z_]+)')
         self.assertIn('Type: steps', peers.pprof(path, '-top', '-sample_index=steps'))
+
+
+class Names(harness.TestCase):
+    """A program of known functions, recorded alone."""
+
+    def record(self):
+        directory = self.scratch()
+        grow = os.path.join(directory, 'grow')
+        source = os.path.join(SOURCE, 'tests', 'testprogs', 'languages', 'grow.cpp')
+        run('g++-12', '-O2', '-static', '-fno-omit-frame-pointer', source, '-o', grow)
+        path = os.path.join(directory, 'recording')
+        done = memcrest('record', '-o', path, '--step', '1m', '--', grow, '96', timeout=120)
+        self.assertTrue(os.path.exists(path), done.stderr)
+        return grow, path
+
+    def export(self, path, form):
+        done = subprocess.run([MEMCREST, 'export', path, '--format', form], capture_output=True, check=False, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_functions_and_kinds(self):
+        grow, path = self.record()
+        stacks = [line.rsplit(' ', 1) for line in self.export(path, 'folded').decode().splitlines()]
+        total = sum(int(size) for stack, size in stacks if ';grow;' in stack)
+        filled = sum(int(size) for stack, size in stacks
+                     if re.search(r';main;.*load_batch.*;json::fill[^;]*;.*_\[k\]$', stack))
+        self.assertGreaterEqual(filled, 0.8 * total, stacks[:20])
+        steps = [json.loads(line) for line in self.export(path, 'jsonl').splitlines() if b'memcrest.step.v1' in line]
+        own = [step for step in steps if (step['process'] or {}).get('comm') == 'grow']
+        kinds = [step['kind'] for step in own if any('json::fill' in frame for frame in step['user_stack'])]
+        self.assertTrue(kinds and set(kinds) <= {'anon', 'thp', 'page_tables', 'unknown'}, kinds)
+        self.assertTrue({'anon', 'thp'} & set(kinds), kinds)
+        profile = path + '.pb.gz'
+        with open(profile, 'wb') as out:
+            out.write(self.export(path, 'pprof'))
+        top = peers.pprof(profile, '-top', '-cum', '-nodecount=60')
+        self.assertRegex(top, r'json::fill')
+        files = peers.pprof(profile, '-raw')
+        build_id = re.search(r'Build ID: ([0-9a-f]+)', run('readelf', '-n', grow).stdout).group(1)
+        self.assertIn(f'{grow} {build_id}', files, 'which file of which build')
+        report = json.loads(memcrest('report', '--format', 'json', path).stdout)
+        self.assertTrue(report['incidents'], 'a burst')
+        growth = report['incidents'][0]['detail']['growth']
+        self.assertTrue(growth['has_names'])
+
+        def named(node):
+            found = [node] if node['name'].startswith('json::fill') else []
+            return found + [deeper for child in node['children'] for deeper in named(child)]
+        fills = named(growth['stacks'])
+        self.assertTrue(fills)
+        self.assertTrue(all(node['module'] == grow for node in fills), fills[0]['module'])
+        self.assertGreaterEqual(sum(node['memory'].get('anon', 0) + node['memory'].get('thp', 0) for node in fills),
+                                0.8 * sum(node['bytes'] for node in fills))
+
+    def test_a_recording_without_names_says_how_they_are_found(self):
+        _, path = self.record()
+        database = sqlite3.connect(path)
+        database.executescript('DROP TABLE code; DROP TABLE frames')
+        database.close()
+        self.assertNotIn(b'json::fill', self.export(path, 'folded'))
+        last = json.loads(self.export(path, 'jsonl').splitlines()[-1])
+        self.assertTrue(any('addr2line' in note for note in last['notes']), last)
+        self.assertTrue(last['complete'], 'nothing is lost')
 
 
 class Tables(ExportTestCase):

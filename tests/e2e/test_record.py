@@ -288,6 +288,39 @@ class RecordTest(harness.TestCase):
             self.assertIn('it continues', done.stderr)
         self.assertEqual(meta(os.path.join(directory, files[1]))['continues'], files[0])
 
+    def test_files_that_follow_each_other_are_one(self):
+        directory = os.path.join(self.scratch(), 'recordings')
+        with Recorder('--directory', directory, '--max-time', '2s') as recorder:
+            container, name, code = docker.run_to_end('sh', '-c', 'sleep 3; exec hog anon 128m --no-thp --rate 30',
+                                                      memory='64m', name=unique())
+            self.remove_later(container)
+            self.assertEqual(code, 137)
+            files = wait_until(lambda: sorted(n for n in os.listdir(directory) if n.endswith('.db')))
+            self.assertTrue(wait_until(lambda: any(query(os.path.join(directory, n), "SELECT 1 FROM incidents WHERE kind = 'oom'")
+                                                   for n in sorted(os.listdir(directory)) if n.endswith('.db'))))
+            self.assertEqual(recorder.stop(), 0, recorder.out.text())
+        files = [os.path.join(directory, n) for n in sorted(os.listdir(directory))]
+        self.assertGreaterEqual(len(files), 2)
+        recorded = [line for path in files for line, in query(path, 'SELECT json FROM incidents ORDER BY seq')]
+        whole = memcrest('replay', '--json', directory)
+        self.assertEqual(whole.returncode, 0, whole.stderr)
+        self.assertEqual(whole.stdout.splitlines(), recorded, 'byte for byte, over the ends of files')
+        self.assertNotIn('it continues', whole.stderr)
+        self.assertNotIn('not found again', whole.stderr)
+        shuffled = memcrest('replay', '--json', *reversed(files))
+        self.assertEqual(shuffled.stdout, whole.stdout)
+        steps = sum(query(path, 'SELECT count(*) FROM steps')[0][0] for path in files)
+        told = json.loads(memcrest('report', '--format', 'json', directory).stdout)
+        self.assertEqual(told['recording']['steps'], steps)
+        self.assertEqual(told['recording']['ended'], 'whole')
+        csv = memcrest('export', '--format', 'csv', *files)
+        self.assertEqual(csv.returncode, 0, csv.stderr)
+        self.assertEqual(len(csv.stdout.splitlines()), steps + 1)
+        if len(files) > 2:
+            gap = memcrest('replay', files[0], files[2])
+            self.assertEqual(gap.returncode, 1)
+            self.assertIn('but 2', gap.stderr)
+
     def test_flight_recorder(self):
         directory = os.path.join(self.scratch(), 'flights')
         with Watch('--flight-recorder', directory, '--flight-before', '5s', '--flight-after', '2s') as watch:

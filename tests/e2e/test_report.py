@@ -196,6 +196,35 @@ class TextTest(ReportTest):
             self.assertEqual(memcrest('report', self.recording.path, stdout=full).returncode, 5)
 
 
+class WordsTest(harness.TestCase):
+    """What the page says, without a browser."""
+
+    def node(self, script):
+        words = os.path.join(SOURCE, 'web', 'report')
+        return json.loads(run('node', '--input-type=module', '-e', script.replace('WEB', f'file://{words}')).stdout)
+
+    def test_no_span_has_sixty_seconds(self):
+        spans = self.node("""import { span } from 'WEB/words.js';
+            console.log(JSON.stringify([59.94, 59.97, 119.6, 3599.7, 7199, 65, 5400].map(span)));""")
+        self.assertEqual(spans, ['59.9 s', '1 min 0 s', '2 min 0 s', '1 h 0 min', '2 h 0 min', '1 min 5 s', '1 h 30 min'])
+
+    def test_json_keeps_every_digit(self):
+        text = '{"id":18446744073709551615,"s":"a, [b] \\" {","e":[],"o":{},"l":[1,-2.5e-3]}'
+        shown, = self.node(f"""import {{ indented }} from 'WEB/words.js';
+            console.log(JSON.stringify([indented({json.dumps(text)})]));""")
+        self.assertIn('18446744073709551615', shown)
+        self.assertEqual(json.loads(shown), json.loads(text))
+        self.assertEqual(len(shown.splitlines()), 9 + 1, shown)
+
+    def test_a_limit_that_was_removed_ends(self):
+        drawn, = self.node("""import { limitsOf } from 'WEB/limits.js';
+            const series = { x: [0, 5, 9], y: [1, 1, 1] };
+            console.log(JSON.stringify([[limitsOf([[1e9, 64], [5e9, null]], series), limitsOf([[0, null]], series), limitsOf([], series)]]));""")
+        self.assertEqual(drawn[0], {'x': [0, 5, 9], 'y': [64, None, None], 'told': True})
+        self.assertEqual(drawn[1], {'x': [], 'y': [], 'told': True})
+        self.assertEqual(drawn[2], {'x': [], 'y': [], 'told': False})
+
+
 class PageTest(ReportTest):
     def test_the_page_shows_what_was_recorded(self):
         incident = self.recording.incident

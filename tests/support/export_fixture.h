@@ -52,7 +52,7 @@ constexpr std::int64_t kBootUnixNs = 1'795'000'000'000'000'000;
 inline std::string ExportFixture::of(RecordingExporter& exporter, const std::vector<Event>& events,
                                      const std::vector<Incident>& incidents, const std::vector<LossCount>& losses,
                                      ExportEnd end) {
-  RecordingFeed feed(exporter, cgroups, filter);
+  RecordingFeed feed(exporter, cgroups, filter, frames);
   feed.add(Moment{1'000'000'000, kBootUnixNs + 1'000'000'000});
   for (const Event& event : events) {
     feed.add(event);

@@ -167,7 +167,8 @@ void check_kind(Check& check, const Truth& truth, const Rung& rung) {
     right += one["kind"] == truth.memory_kind ? one["bytes"].get<double>() : 0;
   }
   const double whole = growth.is_number() ? growth.get<double>() : 0;
-  check.expect(right >= truth.kind_share * whole, "/burst/kinds has not enough " + truth.memory_kind + ": " + kinds.dump());
+  check.expect(right >= truth.kind_share * whole,
+               "/burst/kinds has not enough " + truth.memory_kind + ": " + kinds.dump());
 }
 
 }  // namespace

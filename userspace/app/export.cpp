@@ -17,6 +17,7 @@
 #include "export/perfetto_export.h"
 #include "export/pprof_export.h"
 #include "export/recording_feed.h"
+#include "report/recorded_names.h"
 #include "store/event_json.h"
 #include "store/recording_reader.h"
 #include "util/text.h"
@@ -56,8 +57,7 @@ class ExportVerb {
   [[nodiscard]] Result<OutputFile> open_output() const;
   [[nodiscard]] Result<void> pass_all(RecordingReader& reader, RecordingFeed& feed, const OutputFile& output);
   [[nodiscard]] ExportEnd end_of(const RecordingReader& reader) const;
-  void summary(const std::map<std::string, std::string>& meta, const ExportEnd& end, const RecordingExporter& exporter,
-               const OutputFile& output) const;
+  void summary(const ExportEnd& end, const RecordingExporter& exporter, const OutputFile& output) const;
   [[nodiscard]] int fail(const Error& error, int code = kExitFailure) const;
 
   const ExportOptions& options_;
@@ -125,23 +125,28 @@ ExportEnd ExportVerb::end_of(const RecordingReader& reader) const {
   if (const auto left_out = meta.find("unrecorded"); left_out != meta.end()) {
     end.gaps.push_back(left_out->second + " items were left out of the recording");
   }
+  for (const auto& [key, words] :
+       {std::pair("filter", "it holds what matches: "), std::pair("continues", "it continues "),
+        std::pair("continued_by", "it goes on in ")}) {
+    if (const auto found = meta.find(key); found != meta.end()) {
+      end.notes.push_back(words + found->second);
+    }
+  }
+  if (auto words = words_of_missing_names(reader); !words.empty()) {
+    end.notes.push_back(std::move(words));
+  }
   return end;
 }
 
-void ExportVerb::summary(const std::map<std::string, std::string>& meta, const ExportEnd& end,
-                         const RecordingExporter& exporter, const OutputFile& output) const {
+void ExportVerb::summary(const ExportEnd& end, const RecordingExporter& exporter, const OutputFile& output) const {
   for (const std::string& gap : end.gaps) {
     spdlog::warn("{}", escape_terminal(gap));
   }
   for (const std::string& what : exporter.left_out()) {
     spdlog::warn("{}", escape_terminal(what));
   }
-  for (const auto& [key, words] :
-       {std::pair("filter", "it holds what matches: "), std::pair("continues", "it continues "),
-        std::pair("continued_by", "it goes on in ")}) {
-    if (const auto found = meta.find(key); found != meta.end()) {
-      spdlog::info("{}{}", words, escape_terminal(found->second));
-    }
+  for (const std::string& note : end.notes) {
+    spdlog::info("{}", escape_terminal(note));
   }
   spdlog::info("exported {} items of {} in {}; lost: {}", items_, escape_terminal(options_.path),
                format_size(output.bytes()), describe(end.lost));
@@ -152,7 +157,7 @@ int ExportVerb::run() {
     spdlog::error("this format is binary, and standard output a terminal: give -o FILE, or a pipe");
     return kExitUsage;
   }
-  auto reader = RecordingReader::open(options_.path);
+  auto reader = RecordingReader::open(options_.path, options_.more);
   if (!reader) {
     return fail(reader.error());
   }
@@ -164,9 +169,9 @@ int ExportVerb::run() {
   if (!output) {
     return fail(output.error());
   }
-  const AddressNames frames;
+  const RecordedNames frames(*reader);
   const auto exporter = exporter_of(options_, {*output, reader->meta(), *cgroups, frames});
-  RecordingFeed feed(*exporter, *cgroups, options_.filter);
+  RecordingFeed feed(*exporter, *cgroups, options_.filter, frames);
   if (reader->meta().contains("continues") || reader->meta().contains("excerpt_before_ns")) {
     feed.begin_with_loss();
   }
@@ -178,7 +183,7 @@ int ExportVerb::run() {
   if (auto done = output->finish(); !done) {
     return fail(done.error(), options_.to_stdout() ? kExitOutput : kExitFailure);
   }
-  summary(reader->meta(), end, *exporter, *output);
+  summary(end, *exporter, *output);
   return damage_ ? kExitFailure : kExitOk;
 }
 

@@ -48,7 +48,7 @@ void add_tables(CLI::App& verb, ExportTables& tables) {
 
 CLI::App* add_export(CLI::App& app, ExportOptions& options) {
   CLI::App* verb = app.add_subcommand("export", "A recording in a format that other tools open");
-  verb->add_option("file", options.path, "The recording")->required();
+  add_recordings(*verb, options.path, options.more);
   add_format(*verb, options.format);
   verb->add_option("--output,-o", options.output, "Into this file, a new one (default: standard output)")
       ->type_name("FILE");

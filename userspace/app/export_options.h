@@ -21,6 +21,7 @@ enum class ExportFormat { kPerfetto, kJsonl, kCsv, kFolded, kPprof, kOtlpJson };
 
 struct ExportOptions {
   std::string path;
+  std::vector<std::string> more;  // files that continue it
   ExportFormat format = ExportFormat::kJsonl;
   std::string output;  // empty and "-": standard output
   ExportTables tables;

@@ -73,4 +73,9 @@ std::string describe(const ContainerFilter& filter) {
   return out;
 }
 
+void add_recordings(CLI::App& verb, std::string& path, std::vector<std::string>& more) {
+  verb.add_option("file", path, "The recording; or a directory that holds one in several files")->required();
+  verb.add_option("more", more, "Files that follow it, or that it follows: all are read as one");
+}
+
 }  // namespace memcrest

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "identity/container_filter.h"
 
@@ -18,5 +19,8 @@ void add_filter(CLI::App& verb, ContainerFilter& filter);
 
 // The filter as one would type it; empty: it lets all through.
 [[nodiscard]] std::string describe(const ContainerFilter& filter);
+
+// The recordings that a verb reads.
+void add_recordings(CLI::App& verb, std::string& path, std::vector<std::string>& more);
 
 }  // namespace memcrest

@@ -49,7 +49,7 @@ CLI::App* add_watch(CLI::App& app, WatchOptions& options) {
 
 CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
   CLI::App* verb = app.add_subcommand("replay", "Find the incidents of a recording again, as watch would print them");
-  verb->add_option("file", options.path, "The recording")->required();
+  add_recordings(*verb, options.path, options.more);
   verb->add_flag("--json", options.json, "One JSON object per incident on stdout (docs/incident.md)");
   add_filter(*verb, options.filter);
   verb->footer(

@@ -86,6 +86,7 @@ struct PsOptions {
 
 struct ReplayOptions {
   std::string path;
+  std::vector<std::string> more;  // files that continue it
   bool json = false;
   ContainerFilter filter;
 };

@@ -108,7 +108,7 @@ void ReplayVerb::summary(const RecordingReader& reader, const Replay& replay, co
 }
 
 int ReplayVerb::run() {
-  auto reader = RecordingReader::open(options_.path);
+  auto reader = RecordingReader::open(options_.path, options_.more);
   if (!reader) {
     return fail(reader.error());
   }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -69,7 +70,9 @@ Result<void> write_output(const std::string& path, const std::string& text) {
 }  // namespace
 
 int report(const ReportOptions& options) {
-  if (!options.output.empty() && same_file(options.output, options.request.path)) {
+  const auto is_output = [&](const std::string& path) { return same_file(options.output, path); };
+  if (!options.output.empty() &&
+      (is_output(options.request.path) || std::ranges::any_of(options.request.more, is_output))) {
     spdlog::error("--output names the recording itself");
     return kExitUsage;
   }

@@ -37,7 +37,7 @@ ReportFormat format_of(const std::string& output) {
 
 CLI::App* add_report(CLI::App& app, ReportOptions& options) {
   CLI::App* verb = app.add_subcommand("report", "Tell all that a recording knows of its incidents");
-  verb->add_option("file", options.request.path, "The recording")->required();
+  add_recordings(*verb, options.request.path, options.request.more);
   verb->add_option("--incident", options.request.incident, "Only this incident: its id, or the id's start")
       ->type_name("ID");
   verb->add_option("--output,-o", options.output, "Write to this file instead of standard output")->type_name("FILE");

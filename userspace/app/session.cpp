@@ -12,6 +12,7 @@
 #include "probe/kallsyms.h"
 #include "probe/kernel_log_source.h"
 #include "util/fd.h"
+#include "util/kernel_symbols.h"
 
 namespace memcrest {
 namespace {
@@ -41,6 +42,14 @@ std::optional<std::uint64_t> read_total_memory(const SystemRoot& root) {
     return std::nullopt;
   }
   return kib * 1024;
+}
+
+// The addresses of a stack are those to which calls return, which may lie behind the end of the function.
+std::vector<std::string> functions_at(const SystemRoot& root, std::vector<std::uint64_t> addresses) {
+  for (std::uint64_t& address : addresses) {
+    --address;
+  }
+  return kernel_function_names(root.proc, addresses);
 }
 
 std::string missing_privileges(const Features& features) {
@@ -239,8 +248,10 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
 
 Result<std::unique_ptr<RecordingSink>> Session::open_recording(const RecordOptions& options,
                                                                std::map<std::string, std::string> meta) {
+  const auto kernel_functions = [root = root_](const auto& addresses) { return functions_at(root, addresses); };
   if (!options.path.empty()) {
     RecordingSettings file = options.rotation.file;
+    file.kernel_functions = kernel_functions;
     file.max_bytes = options.rotation.max_bytes;
     return RecordingWriter::create(options.path, file, meta);
   }
@@ -249,9 +260,13 @@ Result<std::unique_ptr<RecordingSink>> Session::open_recording(const RecordOptio
     return std::unexpected(directory.error());
   }
   if (options.flight) {
-    return std::make_unique<FlightRecorder>(std::move(*directory), options.excerpts, std::move(meta));
+    FlightSettings excerpts = options.excerpts;
+    excerpts.file.kernel_functions = kernel_functions;
+    return std::make_unique<FlightRecorder>(std::move(*directory), excerpts, std::move(meta));
   }
-  return RotatingRecording::create(std::move(*directory), options.rotation, std::move(meta), around_->now());
+  RotationSettings rotation = options.rotation;
+  rotation.file.kernel_functions = kernel_functions;
+  return RotatingRecording::create(std::move(*directory), rotation, std::move(meta), around_->now());
 }
 
 std::expected<void, Session::Failure> Session::record(const RecordOptions& options, const CollectorSettings& settings) {

@@ -44,6 +44,7 @@ const Row& columns_of(ExportTable table) {
                                                                   "ancestor",
                                                                   "foreign",
                                                                   "page_cache",
+                                                                  "kind",
                                                                   "suppressed",
                                                                   "oom_events",
                                                                   "reclaim_ns",
@@ -193,7 +194,11 @@ void CsvExport::add(const ExportedStep& step) {
   row.number(event.watermark_bytes).number(event.quantum_bytes).text(event.up ? "up" : event.down ? "down" : "");
   row.number(step.growth.bytes).flag(step.growth.by_task).number(task.process.tgid).number(task.process.start_ns);
   row.number(task.tid).number(task.ns_tgid).number(task.uid).text(task.comm).text(task.thread_comm);
-  row.flag(event.ancestor).flag(event.foreign).flag(event.page_cache).number(event.suppressed);
+  row.flag(event.ancestor)
+      .flag(event.foreign)
+      .flag(event.page_cache)
+      .text(to_string(event.kind))
+      .number(event.suppressed);
   row.number(event.oom_events).number(event.reclaim_ns).number(event.throttle_ns);
   row.stack(event.user_stack, [&](std::uint64_t at) { return context_.frames.user(task.process, at); });
   row.stack(event.kernel_stack, [&](std::uint64_t at) { return context_.frames.kernel(at); });

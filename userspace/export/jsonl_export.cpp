@@ -45,6 +45,15 @@ std::string array_of(const std::vector<std::uint64_t>& stack, Name name) {
   return out + "]";
 }
 
+std::string array_of(const std::vector<std::string>& texts) {
+  std::string out = "[";
+  for (const std::string& one : texts) {
+    out += out.size() > 1 ? "," : "";
+    append_json_text(out, one);
+  }
+  return out + "]";
+}
+
 std::string loss_json(const LossCount& loss) {
   JsonLine json;
   json.number("critical", loss.critical).number("bulk", loss.bulk).number("throttled", loss.throttled);
@@ -98,6 +107,7 @@ void JsonlExport::add(const ExportedStep& step) {
   json.number("growth_bytes", step.growth.bytes).flag("growth_by_process", step.growth.by_task);
   json.raw("process", process_json(event.task));
   json.flag("ancestor", event.ancestor).flag("foreign", event.foreign).flag("page_cache", event.page_cache);
+  json.text("kind", to_string(event.kind));
   json.number("suppressed", event.suppressed).number("oom_events", event.oom_events);
   json.number("reclaim_ns", event.reclaim_ns).number("throttle_ns", event.throttle_ns);
   json.raw("user_stack", user_frames(event)).raw("kernel_stack", kernel_frames(event));
@@ -147,16 +157,12 @@ void JsonlExport::finish(const ExportEnd& end) {
   JsonLine host;
   host.text_or_null("name", context_.about("host_name")).text_or_null("kernel", context_.about("kernel"));
   host.text_or_null("boot_id", context_.about("boot_id"));
-  std::string gaps = "[";
-  for (const std::string& gap : end.gaps) {
-    gaps += gaps.size() > 1 ? "," : "";
-    append_json_text(gaps, gap);
-  }
   JsonLine json;
   json.text("schema", "memcrest.recording.v1").raw("host", host.take());
   json.text_or_null("memcrest_version", context_.about("memcrest_version"));
   json.text_or_null("charge_tier", context_.about("charge_tier")).text_or_null("oom_tier", context_.about("oom_tier"));
-  json.flag("complete", end.gaps.empty() && end.lost == LossCount{}).raw("gaps", gaps + "]");
+  json.flag("complete", end.gaps.empty() && end.lost == LossCount{}).raw("gaps", array_of(end.gaps));
+  json.raw("notes", array_of(end.notes));
   line(json.raw("lost", loss_json(end.lost)).take());
 }
 

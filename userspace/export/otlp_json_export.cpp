@@ -274,6 +274,7 @@ void OtlpJsonExport::finish(const ExportEnd& end) {
   Attributes attributes;
   attributes.flag("memcrest.recording.complete", end.gaps.empty() && end.lost == LossCount{});
   attributes.texts("memcrest.recording.gaps", end.gaps);
+  attributes.texts("memcrest.recording.notes", end.notes);
   const bool complete = end.gaps.empty() && end.lost == LossCount{};
   log({}, last_unix_ns_, complete ? kInfo : kWarn, "memcrest.recording", "end of the recording", attributes.members());
 }

@@ -118,8 +118,9 @@ void PerfettoExport::add(const Moment& moment) {
 
 void PerfettoExport::counters(const ExportedStep& step, Told& told, TraceEvent& event) {
   event.counters.emplace_back(counter_of(step.cgroup, kTraceUsage), step.event.usage_bytes);
-  if (step.event.limit_bytes && step.event.limit_bytes != told.limit_bytes) {
-    event.counters.emplace_back(counter_of(step.cgroup, kTraceLimit), *step.event.limit_bytes);
+  if (step.event.limit_bytes != told.limit_bytes) {
+    // A counter has no end: a limit that was removed is 0.
+    event.counters.emplace_back(counter_of(step.cgroup, kTraceLimit), step.event.limit_bytes.value_or(0));
   }
   told.limit_bytes = step.event.limit_bytes;
 }
@@ -130,7 +131,9 @@ void PerfettoExport::grown(const ExportedStep& step, TraceEvent& event) {
   event.track = thread_of(task, step.event.time_ns);
   event.name = "grew";
   event.notes.push_back({"bytes", step.growth.bytes});
-  if (step.event.page_cache) {
+  if (step.event.kind != MemoryKind::kUnknown) {
+    event.notes.push_back({"kind", std::string(to_string(step.event.kind))});
+  } else if (step.event.page_cache) {
     event.notes.push_back({"page cache", true});
   }
   event.callstack = stacks_.number_of(step.event, event.interned);
@@ -265,14 +268,20 @@ void PerfettoExport::add(const ExportedIncident& exported) {
 }
 
 void PerfettoExport::finish(const ExportEnd& end) {
-  for (const std::string& gap : end.gaps) {
+  const auto tell = [&](const char* name, const char* category, const char* note, const std::string& text) {
     TraceEvent event;
     event.time_ns = last_ns_;
     event.track = root();
-    event.name = "the recording is not whole";
-    event.category = "loss";
-    event.notes = {{"why", gap}};
+    event.name = name;
+    event.category = category;
+    event.notes = {{note, text}};
     trace_.instant(event);
+  };
+  for (const std::string& gap : end.gaps) {
+    tell("the recording is not whole", "loss", "why", gap);
+  }
+  for (const std::string& note : end.notes) {
+    tell("what the recording holds", "recording", "note", note);
   }
   const LossCount& lost = end.lost;
   std::uint64_t sum = 0;

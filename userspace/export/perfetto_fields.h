@@ -67,13 +67,20 @@ enum : std::uint32_t { kBool = 2, kUint = 3, kString = 6, kName = 10 };
 }  // namespace annotation
 
 namespace interned {
-enum : std::uint32_t { kFunctionNames = 5, kFrames = 6, kCallstacks = 7, kMappingPaths = 17, kMappings = 19 };
+enum : std::uint32_t {
+  kFunctionNames = 5,
+  kFrames = 6,
+  kCallstacks = 7,
+  kBuildIds = 16,
+  kMappingPaths = 17,
+  kMappings = 19
+};
 // Of each of its messages.
 enum : std::uint32_t { kIid = 1 };
 enum : std::uint32_t { kString = 2 };
 enum : std::uint32_t { kFrameName = 2, kFrameMapping = 3, kFramePc = 4 };
 enum : std::uint32_t { kCallstackFrame = 2 };
-enum : std::uint32_t { kMappingStart = 4, kMappingEnd = 5, kMappingPath = 7 };
+enum : std::uint32_t { kMappingBuildId = 2, kMappingStart = 4, kMappingEnd = 5, kMappingPath = 7 };
 }  // namespace interned
 
 namespace stats {

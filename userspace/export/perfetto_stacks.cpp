@@ -14,8 +14,8 @@ namespace {
 using protozero::pbf_writer;
 namespace interned_field = perfetto::interned;
 
-constexpr std::uint64_t kUserMapping = 1;
-constexpr std::uint64_t kKernelMapping = 2;
+constexpr const char* kUser = "user";  // a file that is not known
+constexpr const char* kKernel = "kernel";
 constexpr std::uint64_t kKernelStart = 1ULL << 63U;
 
 std::size_t mix(std::size_t hash, std::uint64_t value) {
@@ -43,26 +43,33 @@ std::size_t PerfettoStacks::Hash::operator()(const std::vector<std::uint64_t>& f
 }
 
 void PerfettoStacks::forget() {
-  mappings_told_ = false;
+  mappings_.clear();
   names_.clear();
   frame_rows_.clear();
   callstacks_.clear();
 }
 
-void PerfettoStacks::tell_mappings(std::string& interned) {
-  if (std::exchange(mappings_told_, true)) {
-    return;
-  }
-  pbf_writer writer(interned);
-  for (const auto& [iid, start, end, name] : {std::tuple(kUserMapping, std::uint64_t{0}, kKernelStart, "user"),
-                                              std::tuple(kKernelMapping, kKernelStart, ~std::uint64_t{0}, "kernel")}) {
-    interned_string(writer, interned_field::kMappingPaths, iid, name);
+// One for each file. Only of the kernel and of what is not known the addresses are those of the frames.
+std::uint64_t PerfettoStacks::mapping_row(const std::string& module, const std::string& build_id,
+                                          std::string& interned) {
+  const auto [found, is_new] = mappings_.try_emplace(module + '\0' + build_id, mappings_.size() + 1);
+  if (is_new) {
+    const bool kernel = module == kKernel;
+    pbf_writer writer(interned);
+    interned_string(writer, interned_field::kMappingPaths, found->second, module);
+    if (!build_id.empty()) {
+      interned_string(writer, interned_field::kBuildIds, found->second, build_id);
+    }
     pbf_writer mapping(writer, interned_field::kMappings);
-    mapping.add_uint64(interned_field::kIid, iid);
-    mapping.add_uint64(interned_field::kMappingStart, start);
-    mapping.add_uint64(interned_field::kMappingEnd, end);
-    mapping.add_uint64(interned_field::kMappingPath, iid);
+    mapping.add_uint64(interned_field::kIid, found->second);
+    if (!build_id.empty()) {
+      mapping.add_uint64(interned_field::kMappingBuildId, found->second);
+    }
+    mapping.add_uint64(interned_field::kMappingStart, kernel ? kKernelStart : 0);
+    mapping.add_uint64(interned_field::kMappingEnd, kernel ? ~std::uint64_t{0} : kKernelStart);
+    mapping.add_uint64(interned_field::kMappingPath, found->second);
   }
+  return found->second;
 }
 
 std::uint64_t PerfettoStacks::name_row(std::string name, std::string& interned) {
@@ -79,13 +86,16 @@ std::uint64_t PerfettoStacks::frame(const ProcessKey& process, std::uint64_t add
   const auto [found, is_new] =
       frame_rows_.try_emplace({kernel ? ProcessKey{} : process, address}, frame_rows_.size() + 1);
   if (is_new) {
-    const std::uint64_t name = name_row(kernel ? frames_.kernel(address) : frames_.user(process, address), interned);
+    const Frame known = frames_.at(kernel ? nullptr : &process, address);
+    const std::uint64_t name = name_row(label_of(known, address), interned);
+    const std::string module = kernel ? kKernel : known.module.empty() ? kUser : known.module;
+    const std::uint64_t mapping = mapping_row(module, known.build_id, interned);
     pbf_writer writer(interned);
     pbf_writer inner(writer, interned_field::kFrames);
     inner.add_uint64(interned_field::kIid, found->second);
     inner.add_uint64(interned_field::kFrameName, name);
-    inner.add_uint64(interned_field::kFrameMapping, kernel ? kKernelMapping : kUserMapping);
-    inner.add_uint64(interned_field::kFramePc, address);
+    inner.add_uint64(interned_field::kFrameMapping, mapping);
+    inner.add_uint64(interned_field::kFramePc, known.offset != 0 ? known.offset : address);
   }
   return found->second;
 }
@@ -94,7 +104,6 @@ std::uint64_t PerfettoStacks::number_of(const StepEvent& step, std::string& inte
   if (step.user_stack.empty() && step.kernel_stack.empty()) {
     return 0;
   }
-  tell_mappings(interned);
   std::vector<std::uint64_t> frames;  // outermost first
   for (const auto& [stack, kernel] : {std::pair(&step.user_stack, false), std::pair(&step.kernel_stack, true)}) {
     for (auto address = stack->rbegin(); address != stack->rend(); ++address) {

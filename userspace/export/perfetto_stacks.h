@@ -38,14 +38,15 @@ class PerfettoStacks {
   };
   [[nodiscard]] std::uint64_t frame(const ProcessKey& process, std::uint64_t address, bool kernel,
                                     std::string& interned);
-  void tell_mappings(std::string& interned);
+  [[nodiscard]] std::uint64_t mapping_row(const std::string& module, const std::string& build_id,
+                                          std::string& interned);
   [[nodiscard]] std::uint64_t name_row(std::string name, std::string& interned);
 
   const FrameNames& frames_;
   std::size_t max_frames_;
   std::size_t max_stacks_;
-  bool mappings_told_ = false;
   std::unordered_map<std::string, std::uint64_t> names_;
+  std::unordered_map<std::string, std::uint64_t> mappings_;  // by module and build id
   std::unordered_map<Place, std::uint64_t, Hash> frame_rows_;
   std::unordered_map<std::vector<std::uint64_t>, std::uint64_t, Hash> callstacks_;  // by their frames
 };

@@ -41,17 +41,24 @@ namespace label {
 enum : protozero::pbf_tag_type { kKey = 1, kStr = 2, kNum = 3 };
 }  // namespace label
 namespace mapping {
-enum : protozero::pbf_tag_type { kId = 1, kMemoryStart = 2, kMemoryLimit = 3, kFilename = 5, kHasFunctions = 7 };
+enum : protozero::pbf_tag_type {
+  kId = 1,
+  kMemoryStart = 2,
+  kMemoryLimit = 3,
+  kFilename = 5,
+  kBuildId = 6,
+  kHasFunctions = 7
+};
 }  // namespace mapping
 namespace location {
 enum : protozero::pbf_tag_type { kId = 1, kMappingId = 2, kAddress = 3, kLine = 4 };
 }  // namespace location
 namespace function {
-enum : protozero::pbf_tag_type { kId = 1, kName = 2, kSystemName = 3 };
+enum : protozero::pbf_tag_type { kId = 1, kName = 2, kSystemName = 3, kFileName = 4 };
 }  // namespace function
 
-constexpr std::uint64_t kUserMapping = 1;
-constexpr std::uint64_t kKernelMapping = 2;
+constexpr const char* kUser = "[user]";  // a file that is not known
+constexpr const char* kKernel = "[kernel]";
 constexpr std::uint64_t kKernelStart = 1ULL << 63U;
 
 std::int64_t clamped(std::uint64_t value) {
@@ -86,9 +93,9 @@ class PprofExport::Profile {
   };
   [[nodiscard]] std::int64_t string(const std::string& raw);
   void value_type(protozero::pbf_tag_type field, const char* type, const char* unit);
-  void mapping(std::uint64_t id, std::uint64_t start, std::uint64_t limit, const char* name);
-  [[nodiscard]] std::uint64_t location(const std::string& name, std::uint64_t address, std::uint64_t mapping_id);
-  [[nodiscard]] std::string user_name(const TaskInfo& task, std::uint64_t address) const;
+  [[nodiscard]] std::uint64_t mapping(const std::string& file, const std::string& build_id);
+  [[nodiscard]] std::uint64_t location(const std::string& name, std::uint64_t address, const Frame& frame);
+  [[nodiscard]] std::uint64_t user_location(const TaskInfo& task, std::uint64_t address);
   [[nodiscard]] std::vector<std::uint64_t> locations_of(const StackTotal& total);
   void label(pbf_writer& sample, const char* key, const std::string& text);
   void put(const std::string& message);
@@ -97,6 +104,7 @@ class PprofExport::Profile {
   const FrameNames& frames_;
   std::unordered_map<std::string, std::int64_t> strings_;
   std::vector<const std::string*> in_order_;
+  std::unordered_map<std::string, std::uint64_t> mappings_;    // by file and build id
   std::unordered_map<std::int64_t, std::uint64_t> functions_;  // by name
   std::unordered_map<LocationKey, std::uint64_t, Hash> locations_;
 };
@@ -122,25 +130,34 @@ void PprofExport::Profile::value_type(protozero::pbf_tag_type field, const char*
   put(message);
 }
 
-void PprofExport::Profile::mapping(std::uint64_t id, std::uint64_t start, std::uint64_t limit, const char* name) {
+// One for each file; of many the rest is told as not known.
+std::uint64_t PprofExport::Profile::mapping(const std::string& file, const std::string& build_id) {
+  const auto [found, is_new] = mappings_.try_emplace(file + '\0' + build_id, mappings_.size() + 1);
+  if (!is_new) {
+    return found->second;
+  }
+  const bool kernel = file == kKernel;
   std::string message;
   {
     pbf_writer writer(message);
     pbf_writer inner(writer, profile::kMapping);
-    inner.add_uint64(mapping::kId, id);
-    inner.add_uint64(mapping::kMemoryStart, start);
-    inner.add_uint64(mapping::kMemoryLimit, limit);
-    inner.add_int64(mapping::kFilename, string(name));
+    inner.add_uint64(mapping::kId, found->second);
+    inner.add_uint64(mapping::kMemoryStart, kernel ? kKernelStart : 0);
+    inner.add_uint64(mapping::kMemoryLimit, kernel ? ~std::uint64_t{0} : kKernelStart);
+    inner.add_int64(mapping::kFilename, string(file));
+    if (!build_id.empty()) {
+      inner.add_int64(mapping::kBuildId, string(build_id));
+    }
     inner.add_bool(mapping::kHasFunctions, true);  // or pprof would look for files of these names
   }
   put(message);
+  return found->second;
 }
 
 void PprofExport::Profile::head(const ExportEnd& end, const std::vector<std::string>& left_out) {
   value_type(profile::kSampleType, "growth_bytes", "bytes");
   value_type(profile::kSampleType, "steps", "count");
-  mapping(kUserMapping, 0, kKernelStart, "[user]");
-  mapping(kKernelMapping, kKernelStart, ~std::uint64_t{0}, "[kernel]");
+  ignore_result(mapping(kUser, {}));  // the first: pprof takes it for the program
   std::string message;
   pbf_writer writer(message);
   writer.add_int64(profile::kDefaultSampleType, string("growth_bytes"));
@@ -151,7 +168,7 @@ void PprofExport::Profile::head(const ExportEnd& end, const std::vector<std::str
                             std::to_string(lost.bulk) + ", throttled " + std::to_string(lost.throttled) + ", invalid " +
                             std::to_string(lost.invalid) + ", untracked " + std::to_string(lost.untracked)));
   }
-  for (const auto* texts : {&end.gaps, &left_out}) {
+  for (const auto* texts : {&end.gaps, &end.notes, &left_out}) {
     for (const std::string& text : *texts) {
       writer.add_int64(profile::kComment, string(escape_terminal(text)));
     }
@@ -168,13 +185,16 @@ void PprofExport::Profile::times(const Moment& first, const Moment& last) {
 }
 
 // pprof adds up what has one name: the same address in two programs are two places.
-std::string PprofExport::Profile::user_name(const TaskInfo& task, std::uint64_t address) const {
-  std::string name = frames_.user(task.process, address);
-  return name == hex_address(address) ? task.comm + " " + name : name;
+std::uint64_t PprofExport::Profile::user_location(const TaskInfo& task, std::uint64_t address) {
+  const Frame frame = frames_.at(&task.process, address);
+  const std::string name = label_of(frame, address);
+  return location(frame.name.empty() && frame.module.empty() ? task.comm + " " + name : name,
+                  frame.offset != 0 ? frame.offset : address, frame);
 }
 
-std::uint64_t PprofExport::Profile::location(const std::string& name, std::uint64_t address, std::uint64_t mapping_id) {
+std::uint64_t PprofExport::Profile::location(const std::string& name, std::uint64_t address, const Frame& frame) {
   const std::int64_t name_row = string(name);
+  const std::uint64_t mapping_id = mapping(frame.module.empty() ? kUser : frame.module, frame.build_id);
   const auto [found, is_new] = locations_.try_emplace({name_row, address, mapping_id}, locations_.size() + 1);
   if (!is_new) {
     return found->second;
@@ -188,6 +208,9 @@ std::uint64_t PprofExport::Profile::location(const std::string& name, std::uint6
       inner.add_uint64(function::kId, function->second);
       inner.add_int64(function::kName, name_row);
       inner.add_int64(function::kSystemName, name_row);
+      if (!frame.file.empty()) {
+        inner.add_int64(function::kFileName, string(frame.file));
+      }
     }
     pbf_writer inner(writer, profile::kLocation);
     inner.add_uint64(location::kId, found->second);
@@ -195,6 +218,9 @@ std::uint64_t PprofExport::Profile::location(const std::string& name, std::uint6
     inner.add_uint64(location::kAddress, address);
     pbf_writer line(inner, location::kLine);
     line.add_uint64(1, function->second);
+    if (frame.line != 0) {
+      line.add_int64(2, frame.line);
+    }
   }
   put(message);
   return found->second;
@@ -203,17 +229,19 @@ std::uint64_t PprofExport::Profile::location(const std::string& name, std::uint6
 // Innermost first, as pprof has it.
 std::vector<std::uint64_t> PprofExport::Profile::locations_of(const StackTotal& total) {
   if (total.cut) {
-    return {location("[other stacks]", 0, kUserMapping)};
+    return {location("[other stacks]", 0, {})};
   }
   std::vector<std::uint64_t> out;
   for (auto at = total.kernel_stack.rbegin(); at != total.kernel_stack.rend(); ++at) {
-    out.push_back(location(frames_.kernel(*at), *at, kKernelMapping));
+    Frame frame = frames_.at(nullptr, *at);
+    frame.module = kKernel;
+    out.push_back(location(frame.name.empty() ? hex_address(*at) : frame.name, *at, frame));
   }
   for (auto at = total.user_stack.rbegin(); at != total.user_stack.rend(); ++at) {
-    out.push_back(location(user_name(*total.task, *at), *at, kUserMapping));
+    out.push_back(user_location(*total.task, *at));
   }
   if (out.empty()) {
-    out.push_back(location("[no stack]", 0, kUserMapping));
+    out.push_back(location("[no stack]", 0, {}));
   }
   return out;
 }
@@ -234,7 +262,10 @@ void PprofExport::Profile::add(const StackTotal& total) {
     inner.add_packed_uint64(sample::kLocationId, locations.begin(), locations.end());
     inner.add_packed_int64(sample::kValue, values.begin(), values.end());
     label(inner, "container", total.label);
-    label(inner, "kind", total.page_cache ? "page cache" : "other");
+    label(inner, "kind",
+          total.kind != MemoryKind::kUnknown ? to_string(total.kind)
+          : total.page_cache                 ? "page cache"
+                                             : "unknown");
     if (total.task != nullptr) {
       label(inner, "process", total.task->comm);
       pbf_writer pid(inner, sample::kLabel);

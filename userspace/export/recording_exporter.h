@@ -12,18 +12,13 @@
 #include "export/byte_sink.h"
 #include "export/exported_cgroups.h"
 #include "export/frame_names.h"
+#include "incident/growth_meter.h"
 #include "memcrest/event.h"
 #include "memcrest/event_source.h"
 #include "memcrest/incident.h"
 #include "memcrest/surroundings.h"
 
 namespace memcrest {
-
-// How much a cgroup grew at a step, and whether the step's task is who grew it.
-struct Growth {
-  std::uint64_t bytes = 0;
-  bool by_task = false;
-};
 
 struct ExportedStep {
   const StepEvent& event;
@@ -53,7 +48,8 @@ struct ExportedIncident {
 // What the reader of an export should know of the recording as a whole.
 struct ExportEnd {
   LossCount lost;
-  std::vector<std::string> gaps;  // why it is not whole, in words; empty: it is
+  std::vector<std::string> gaps;   // why it is not whole, in words; empty: it is
+  std::vector<std::string> notes;  // what it was meant to hold, where that is not everything, in words
 };
 
 class RecordingExporter {

@@ -9,7 +9,6 @@
 namespace memcrest {
 namespace {
 
-constexpr std::size_t kMaxCgroups = 65536;
 constexpr std::size_t kMaxWaiting = 16384;
 
 // The cgroup that an event happened in; 0: none.
@@ -44,22 +43,9 @@ bool any(const ContainerFilter& filter) {
 
 }  // namespace
 
-Growth GrowthMeter::add(const StepEvent& step) {
-  if (told_bytes_.size() >= kMaxCgroups) {
-    told_bytes_.clear();
-  }
-  const auto [told, is_new] = told_bytes_.try_emplace({step.cgroup_id, step.serial}, step.usage_bytes);
-  if (is_new || step.usage_bytes <= told->second) {
-    told->second = step.down || is_new ? step.usage_bytes : told->second;
-    return {};
-  }
-  const std::uint64_t grown = step.usage_bytes - told->second;
-  told->second = step.usage_bytes;
-  return {grown, !step.foreign && step.task.process.tgid != 0};
-}
-
-RecordingFeed::RecordingFeed(RecordingExporter& exporter, ExportedCgroups& cgroups, const ContainerFilter& filter)
-    : exporter_(exporter), cgroups_(cgroups), filter_(filter), filters_(any(filter)) {}
+RecordingFeed::RecordingFeed(RecordingExporter& exporter, ExportedCgroups& cgroups, const ContainerFilter& filter,
+                             const FrameNames& frames)
+    : exporter_(exporter), cgroups_(cgroups), filter_(filter), frames_(frames), filters_(any(filter)) {}
 
 // Unsigned, so that no clock of a damaged recording overflows.
 std::optional<std::int64_t> RecordingFeed::unix_of(std::uint64_t boot_ns) const {
@@ -88,8 +74,8 @@ void RecordingFeed::pass_or_wait(T item) {
 
 void RecordingFeed::pass_waiting() {
   flows_ = true;
-  for (const Waiting& item : std::exchange(waiting_, {})) {
-    std::visit([this](const auto& one) { pass(one); }, item);
+  for (Waiting& item : std::exchange(waiting_, {})) {
+    std::visit([this](auto& one) { pass(one); }, item);
   }
 }
 
@@ -106,15 +92,21 @@ void RecordingFeed::add(const Moment& moment) {
   last_ns_ = moment.boot_ns;
 }
 
-void RecordingFeed::pass(const Event& event) {
+void RecordingFeed::pass(Event& event) {
   last_ns_ = time_of(event);
-  if (const auto* step = std::get_if<StepEvent>(&event)) {
+  if (auto* step = std::get_if<StepEvent>(&event)) {
     const Growth growth = growth_.add(*step);
     const ExportedCgroup& cgroup = cgroups_.find(step->cgroup_id, step->serial);
     if (wanted(cgroup)) {
+      frames_.trim(*step);
       exporter_.add(ExportedStep{*step, cgroup, growth, unix_of(step->time_ns)});
     }
     return;
+  }
+  if (const auto* sample = std::get_if<SampleEvent>(&event)) {
+    growth_.add(*sample);
+  } else if (const auto* change = std::get_if<CgroupEvent>(&event)) {
+    growth_.add(*change);
   }
   const std::uint64_t cgroup_id = cgroup_of(event);
   const auto* made = std::get_if<CgroupEvent>(&event);
@@ -161,6 +153,9 @@ void RecordingFeed::finish(ExportEnd& end) {
   if (rewritten_ > 0) {
     end.gaps.push_back(std::to_string(rewritten_) +
                        " incidents were written by another version: fields that this one does not know are left out");
+  }
+  if (auto left_out = growth_.left_out(); !left_out.empty()) {
+    end.gaps.push_back(std::move(left_out));
   }
   exporter_.finish(end);
 }

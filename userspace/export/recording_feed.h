@@ -13,32 +13,15 @@
 
 #include "export/recording_exporter.h"
 #include "identity/container_filter.h"
+#include "incident/growth_meter.h"
 
 namespace memcrest {
 
-// Bytes that steps stand for: what a cgroup grew since the step before, again when it comes back after a fall that a
-// step told. Of a cgroup's first step nothing is known.
-class GrowthMeter {
- public:
-  [[nodiscard]] Growth add(const StepEvent& step);
-
- private:
-  struct Key {
-    std::uint64_t cgroup_id;
-    std::uint64_t serial;
-    bool operator==(const Key&) const = default;
-  };
-  struct Hash {
-    std::size_t operator()(const Key& key) const {
-      return std::hash<std::uint64_t>()(key.cgroup_id * 0x9e3779b97f4a7c15ULL ^ key.serial);
-    }
-  };
-  std::unordered_map<Key, std::uint64_t, Hash> told_bytes_;  // bounded
-};
-
 class RecordingFeed {
  public:
-  RecordingFeed(RecordingExporter& exporter, ExportedCgroups& cgroups, const ContainerFilter& filter);
+  // `frames` takes off of stacks what is no code.
+  RecordingFeed(RecordingExporter& exporter, ExportedCgroups& cgroups, const ContainerFilter& filter,
+                const FrameNames& frames);
 
   // The recording begins in the midst of another: the first loss that it tells was before it.
   void begin_with_loss() { loss_is_older_ = true; }
@@ -55,7 +38,7 @@ class RecordingFeed {
   };
   using Waiting = std::variant<Event, LossCount, IncidentText>;
 
-  void pass(const Event& event);
+  void pass(Event& event);
   void pass(const LossCount& so_far);
   void pass(const IncidentText& incident);
   void pass_waiting();
@@ -67,6 +50,7 @@ class RecordingFeed {
   RecordingExporter& exporter_;
   ExportedCgroups& cgroups_;
   const ContainerFilter& filter_;
+  const FrameNames& frames_;
   bool filters_ = false;
   GrowthMeter growth_;
   std::optional<Moment> moment_;

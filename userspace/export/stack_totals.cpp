@@ -28,7 +28,8 @@ std::size_t StackTotals::Hash::operator()(const Node& node) const {
 }
 
 std::size_t StackTotals::Hash::operator()(const Key& key) const {
-  return mix(mix(mix(key.page_cache ? 1 : 0, key.label), key.process), key.leaf);
+  return mix(mix(mix(static_cast<std::uint64_t>(key.kind) * 2 + (key.page_cache ? 1 : 0), key.label), key.process),
+             key.leaf);
 }
 
 std::size_t StackTotals::Hash::operator()(const Process& process) const {
@@ -84,7 +85,7 @@ void StackTotals::add(const ExportedStep& step) {
   if (step.growth.bytes == 0 || step.event.ancestor) {
     return;
   }
-  Key key{label_row(step.cgroup.label), kNone, kNone, step.event.page_cache};
+  Key key{label_row(step.cgroup.label), kNone, kNone, step.event.kind, step.event.page_cache};
   if (step.growth.by_task) {
     key.process = process_row(step.event.task);
     key.leaf = key.process == kNone ? kCut : stack_row(step.event);
@@ -95,7 +96,7 @@ void StackTotals::add(const ExportedStep& step) {
     found = total_rows_.find(key);
     // So many processes that there is no room for one total each.
     if (found == total_rows_.end() && totals_.size() >= bounds_.totals + bounds_.processes) {
-      key = {0, kNone, kCut, false};
+      key = {0, kNone, kCut, MemoryKind::kUnknown, false};
       found = total_rows_.find(key);
     }
   }
@@ -113,6 +114,7 @@ StackTotal StackTotals::total(std::size_t index) const {
   const Sums& sums = totals_[index];
   StackTotal out{.label = labels_[sums.key.label],
                  .task = sums.key.process == kNone ? nullptr : &processes_[sums.key.process],
+                 .kind = sums.key.kind,
                  .page_cache = sums.key.page_cache,
                  .cut = sums.key.leaf == kCut,
                  .user_stack = {},

@@ -17,6 +17,7 @@ namespace memcrest {
 struct StackTotal {
   const std::string& label;  // of the cgroup
   const TaskInfo* task;      // nullptr: nobody can be blamed
+  MemoryKind kind = MemoryKind::kUnknown;
   bool page_cache = false;
   bool cut = false;                       // its stack was left out
   std::vector<std::uint64_t> user_stack;  // outermost first, as the next
@@ -60,6 +61,7 @@ class StackTotals {
     std::uint32_t label;
     std::uint32_t process;
     std::uint32_t leaf;
+    MemoryKind kind;
     bool page_cache;
     bool operator==(const Key&) const = default;
   };

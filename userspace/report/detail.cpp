@@ -2,10 +2,13 @@
 #include "report/detail.h"
 
 #include <algorithm>
+#include <memory>
 #include <string_view>
 #include <unordered_map>
 
+#include "incident/growth_meter.h"
 #include "incident/saturating.h"
+#include "report/recorded_names.h"
 
 namespace memcrest {
 namespace {
@@ -39,7 +42,8 @@ void choose_times(ReportedIncident& one) {
 
 class Pass {
  public:
-  Pass(RecordingReader& reader, Report& report) : reader_(reader), report_(report) {}
+  Pass(RecordingReader& reader, Report& report)
+      : reader_(reader), report_(report), names_(std::make_shared<RecordedNames>(reader)) {}
   [[nodiscard]] Result<void> run();
 
  private:
@@ -50,8 +54,13 @@ class Pass {
   template <typename Do>
   void each_at(std::uint64_t cgroup_id, std::uint64_t time_ns, Do act);
   void take(const RecordingReader::Item& item);
-  void on(const StepEvent& step);
+  void on(StepEvent step);
   void on(const SampleEvent& sample);
+  void on(const CgroupEvent& event) {
+    if (about_.contains(event.cgroup_id)) {
+      growth_.add(event);
+    }
+  }
   void on(const VictimEvent& victim);
   void on(const LogOomEvent& log);
   template <typename T>
@@ -60,12 +69,13 @@ class Pass {
 
   RecordingReader& reader_;
   Report& report_;
+  std::shared_ptr<const FrameNames> names_;
+  GrowthMeter growth_;
   std::unordered_map<std::uint64_t, std::size_t> tracks_;
-  // The incidents of one cgroup by the beginning of what is looked at, and how far its growth is told.
+  // The incidents of one cgroup by the beginning of what is looked at.
   struct About {
     std::vector<ReportedIncident*> incidents;
     std::size_t first = 0;  // those before it are over
-    GrowthGauge gauge;
   };
   std::unordered_map<std::uint64_t, About> about_;
   std::unordered_map<std::uint32_t, std::vector<ReportedIncident*>> killed_;  // by their victims' pids
@@ -145,7 +155,7 @@ Result<void> Pass::choose_tracks() {
   const std::size_t window = std::min(kMaxPoints, kAllPoints / std::max<std::size_t>(1, report_.incidents.size()));
   for (ReportedIncident& one : report_.incidents) {
     one.detail.window.emplace(window);
-    one.detail.growth = GrowthTree(nodes);
+    one.detail.growth = GrowthTree(nodes, names_);
   }
   return {};
 }
@@ -182,7 +192,7 @@ void Pass::point(std::uint64_t cgroup_id, std::uint64_t time_ns, std::uint64_t u
   each_at(cgroup_id, time_ns, [&](IncidentDetail& detail) { detail.window->add(time_ns, usage_bytes); });
 }
 
-void Pass::on(const StepEvent& step) {
+void Pass::on(StepEvent step) {
   point(step.cgroup_id, step.time_ns, step.usage_bytes);
   if (const auto track = tracks_.find(step.cgroup_id); track != tracks_.end()) {
     auto& limits = report_.tracks[track->second].limits;
@@ -190,8 +200,9 @@ void Pass::on(const StepEvent& step) {
       limits.emplace_back(step.time_ns, step.limit_bytes);
     }
   }
-  if (const auto about = about_.find(step.cgroup_id); about != about_.end()) {
-    const GrowthGauge::Grown grown = about->second.gauge.step(step);
+  if (about_.contains(step.cgroup_id)) {
+    const Growth grown = growth_.add(step);
+    names_->trim(step);
     each_at(step.cgroup_id, step.time_ns, [&](IncidentDetail& detail) {
       if (step.time_ns >= detail.growth_from_ns && step.time_ns <= detail.growth_to_ns) {
         detail.growth.add(step, grown);
@@ -202,9 +213,7 @@ void Pass::on(const StepEvent& step) {
 
 void Pass::on(const SampleEvent& sample) {
   point(sample.cgroup_id, sample.time_ns, sample.usage_bytes);
-  if (const auto about = about_.find(sample.cgroup_id); about != about_.end()) {
-    about->second.gauge.sample(sample.usage_bytes);
-  }
+  growth_.add(sample);
 }
 
 void Pass::on(const VictimEvent& victim) {
@@ -276,6 +285,13 @@ Result<void> Pass::run() {
     take(**item);
   }
   finish();
+  if (auto left_out = growth_.left_out(); !left_out.empty()) {
+    report_.recording.gaps.push_back(std::move(left_out));
+  }
+  // The reader may not outlive this.
+  for (ReportedIncident& one : report_.incidents) {
+    one.detail.growth.forget_names();
+  }
   return out;
 }
 

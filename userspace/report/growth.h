@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "export/frame_names.h"
+#include "incident/growth_meter.h"
 #include "memcrest/event.h"
 
 namespace memcrest {
@@ -21,7 +22,9 @@ enum class FrameKind { kAll, kProcess, kUser, kKernel, kRest };
 struct StackNode {
   FrameKind kind = FrameKind::kAll;
   std::string name;
-  std::uint64_t bytes = 0;  // with all that it called
+  std::string module;                                       // file of its code; empty: not known
+  std::uint64_t bytes = 0;                                  // with all that it called
+  std::vector<std::pair<MemoryKind, std::uint64_t>> kinds;  // of these bytes
   std::vector<std::uint32_t> children;
 };
 
@@ -34,22 +37,6 @@ struct GrownProcess {
   std::uint64_t steps = 0;
 };
 
-// By how much each step of one cgroup tells that it grew: as incident/burst_track.cpp counts it.
-class GrowthGauge {
- public:
-  struct Grown {
-    std::uint64_t own = 0;    // by the step's task
-    std::uint64_t other = 0;  // since the step before, by others
-  };
-  [[nodiscard]] Grown step(const StepEvent& step);
-  // Its usage was read, and may have fallen.
-  void sample(std::uint64_t usage_bytes) { told_bytes_ = std::min(told_bytes_, usage_bytes); }
-
- private:
-  std::uint64_t told_bytes_ = 0;
-  bool first_ = true;
-};
-
 // By whom and from where.
 class GrowthTree {
  public:
@@ -57,21 +44,26 @@ class GrowthTree {
                       std::shared_ptr<const FrameNames> names = std::make_shared<AddressNames>())
       : max_nodes_(max_nodes), names_(std::move(names)), nodes_(1) {}
 
-  void add(const StepEvent& step, const GrowthGauge::Grown& grown);
+  void add(const StepEvent& step, const Growth& grown);
 
+  // They are not needed any more.
+  void forget_names() { names_.reset(); }
   [[nodiscard]] std::uint64_t total_bytes() const { return nodes_.front().bytes; }
   // Heaviest first.
   [[nodiscard]] std::vector<GrownProcess> processes() const;
   // The first is the root; children come after their parents.
   [[nodiscard]] const std::vector<StackNode>& nodes() const { return nodes_; }
   [[nodiscard]] bool has_stacks() const { return has_stacks_; }
+  [[nodiscard]] bool has_names() const { return has_names_; }
 
  private:
-  using Key = std::pair<std::uint32_t, std::pair<FrameKind, std::uint64_t>>;
-  void blame(const StepEvent* step, std::uint64_t bytes, bool page_cache, const TaskInfo& task);
+  // What makes two frames under one caller the same: the function and its file, or the address.
+  using Key = std::pair<std::uint32_t, std::pair<FrameKind, std::string>>;
+  void blame(const StepEvent& step, std::uint64_t bytes, bool by_task);
+  void count(std::uint32_t node, std::uint64_t bytes, MemoryKind kind);
   // The child of `parent`; the node for the rest where there is no room.
-  template <typename Name>
-  std::uint32_t child(std::uint32_t parent, FrameKind kind, std::uint64_t key, Name name);
+  std::uint32_t child(std::uint32_t parent, FrameKind kind, const std::string& key, std::string name,
+                      std::string module);
 
   std::size_t max_nodes_;
   std::shared_ptr<const FrameNames> names_;
@@ -79,6 +71,7 @@ class GrowthTree {
   std::map<Key, std::uint32_t> index_;
   std::map<ProcessKey, GrownProcess> processes_;
   bool has_stacks_ = false;
+  bool has_names_ = false;
 };
 
 }  // namespace memcrest

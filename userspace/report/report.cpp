@@ -8,6 +8,7 @@
 
 #include "export/incident_reader.h"
 #include "report/detail.h"
+#include "report/recorded_names.h"
 #include "util/text.h"
 #include "util/units.h"
 #include "view/loss_text.h"
@@ -65,6 +66,9 @@ RecordingFacts facts_of(const std::string& path, const RecordingReader& reader, 
     out.ended = value_of(meta, "ended");
   }
   add_notes(out, meta);
+  if (auto words = words_of_missing_names(reader); !words.empty()) {
+    out.notes.push_back(std::move(words));
+  }
   if (!out.ended) {
     out.gaps.emplace_back("the recording has no end: its writer was killed, or still writes");
   } else if (*out.ended != "whole") {
@@ -194,7 +198,7 @@ Result<void> Incidents::finish() const {
 }  // namespace
 
 Result<Report> read_report(const ReportRequest& request) {
-  auto reader = RecordingReader::open(request.path);
+  auto reader = RecordingReader::open(request.path, request.more);
   if (!reader) {
     return std::unexpected(reader.error());
   }
@@ -203,7 +207,7 @@ Result<Report> read_report(const ReportRequest& request) {
     return std::unexpected(summary.error());
   }
   Report report;
-  report.recording = facts_of(request.path, *reader, *summary);
+  report.recording = facts_of(reader->path(), *reader, *summary);
   Incidents incidents(request, report);
   const auto damage = [&](const Error& error) {
     report.recording.damaged = true;

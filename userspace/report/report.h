@@ -19,8 +19,9 @@
 namespace memcrest {
 
 struct ReportRequest {
-  std::string path;
-  std::string incident;  // an incident's id, or its start if only one has it; empty: all
+  std::string path;               // a recording, or a directory that holds one in several files
+  std::vector<std::string> more;  // files that continue it
+  std::string incident;           // an incident's id, or its start if only one has it; empty: all
   ContainerFilter filter;
   bool details = false;  // with what takes a pass over all that was recorded
 };

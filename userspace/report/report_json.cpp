@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/report_json.h"
 
-#include <unordered_map>
+#include <algorithm>
 
 #include "export/json.h"
 #include "export/json_value.h"
@@ -58,7 +58,12 @@ Json stack_json(const std::vector<StackNode>& nodes, std::uint32_t at) {
   Json json;
   json["name"] = at == 0 ? "all growth" : text(node.name);
   json["kind"] = to_string(node.kind);
+  json["module"] = text_or_null(node.module);
   json["bytes"] = node.bytes;
+  json["memory"] = Json::object();
+  for (const auto& [kind, bytes] : node.kinds) {
+    json["memory"][to_string(kind)] = bytes;
+  }
   json["children"] = array_json(node.children, [&](std::uint32_t child) { return stack_json(nodes, child); });
   return json;
 }
@@ -83,6 +88,7 @@ Json growth_json(const IncidentDetail& detail) {
     return process;
   });
   json["has_stacks"] = growth.has_stacks();
+  json["has_names"] = growth.has_names();
   json["stacks"] = growth.has_stacks() ? stack_json(growth.nodes(), 0) : Json(nullptr);
   return json;
 }
@@ -136,6 +142,15 @@ Json detail_json(const ReportedIncident& one) {
 
 enum class Incidents { kAsRecorded, kAsRead };
 
+// A browser's numbers hold 53 bits: what has more digits is shown from the text itself.
+bool has_long_number(const std::string& json) {
+  std::size_t digits = 0;
+  return std::ranges::any_of(json, [&](char c) {
+    digits = c >= '0' && c <= '9' ? digits + 1 : 0;
+    return digits > 15;
+  });
+}
+
 std::string incident_json(const ReportedIncident& one, Incidents how) {
   Json json;
   json["id"] = text(one.id);
@@ -144,7 +159,12 @@ std::string incident_json(const ReportedIncident& one, Incidents how) {
   std::string out = to_line(json);
   out.pop_back();
   const bool readable = one.unreadable.empty() && !one.json.empty();
-  out += ",\"incident\":" + (!readable ? "null" : how == Incidents::kAsRead ? to_json(one.incident) : one.json);
+  const std::string read = readable && how == Incidents::kAsRead ? to_json(one.incident) : std::string();
+  out += ",\"incident\":" + (!readable ? "null" : how == Incidents::kAsRead ? read : one.json);
+  if (readable && how == Incidents::kAsRead) {
+    const bool same = read == one.json && !has_long_number(one.json);
+    out += ",\"raw\":" + (same ? "null" : to_line(text(one.json)));
+  }
   out += ",\"detail\":" + (readable ? to_line(detail_json(one)) : "null");
   return out + "}";
 }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kLongest = 300;  // columns of one piece of text
 constexpr std::size_t kMaxRows = 50;
+constexpr std::size_t kMaxGrown = 10;
 
 std::size_t longest_run(std::string_view text, char what) {
   std::size_t longest = 0;
@@ -92,6 +93,11 @@ void put_list(std::string& out, const Report& report) {
   }
 }
 
+// Below a table that was cut.
+std::string words_of_more(std::size_t all, std::size_t shown) {
+  return all > shown ? "\n… and " + std::to_string(all - shown) + " more\n" : "";
+}
+
 void put_victims(std::string& out, const Incident& incident) {
   if (incident.victims.empty()) {
     return;
@@ -105,6 +111,7 @@ void put_victims(std::string& out, const Incident& incident) {
            format_size(victim.swap_bytes) + " | " + format_size(victim.pagetable_bytes) + " | " +
            std::to_string(victim.oom_score_adj) + " |\n";
   }
+  out += words_of_more(incident.victims.size(), kMaxRows);
 }
 
 void put_growth(std::string& out, const ReportedIncident& one) {
@@ -113,11 +120,12 @@ void put_growth(std::string& out, const ReportedIncident& one) {
     return;
   }
   out += "\n| who grew it | growth | share |\n|---|--:|--:|\n";
-  for (std::size_t i = 0; i < std::min<std::size_t>(processes.size(), 10); ++i) {
+  for (std::size_t i = 0; i < std::min(processes.size(), kMaxGrown); ++i) {
     const GrownProcess& grown = processes[i];
     out += "| " + (grown.process.tgid == 0 ? "nobody that a step names" : process(grown.comm, grown.process.tgid)) +
            " | " + format_size(grown.bytes) + " | " + percent_of(grown.bytes, one.detail.growth.total_bytes()) + " |\n";
   }
+  out += words_of_more(processes.size(), kMaxGrown);
 }
 
 void put_samplers(std::string& out, const Incident& incident) {

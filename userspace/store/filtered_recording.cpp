@@ -50,7 +50,7 @@ void FilteredRecording::add(const Incident& incident, std::string json) {
   }
 }
 
-void FilteredRecording::add(const CgroupRef& cgroup, const Container& container) {
+bool FilteredRecording::add(const CgroupRef& cgroup, const Container& container) {
   if (known_.size() >= kMaxKnown) {
     known_.clear();
   }
@@ -63,7 +63,7 @@ void FilteredRecording::add(const CgroupRef& cgroup, const Container& container)
     }
   }
   // What was recorded of it before keeps its path.
-  inner_->add(cgroup, keeps(cgroup.id) ? container : Container{});
+  return inner_->add(cgroup, keeps(cgroup.id) ? container : Container{});
 }
 
 }  // namespace memcrest

@@ -21,13 +21,17 @@ class FilteredRecording final : public RecordingSink {
       : inner_(std::move(inner)), wanted_(std::move(wanted)) {}
 
   void add(std::span<const Event> events) override;
-  void add(Answer answer) override { inner_->add(std::move(answer)); }
+  bool add(Answer answer) override { return inner_->add(std::move(answer)); }
   void add(Moment moment) override { inner_->add(moment); }
   void add(std::span<const SampleEvent> samples) override;
   void add(const Incident& incident, std::string json) override;
   void add(const LossCount& loss) override { inner_->add(loss); }
-  void add(const CgroupRef& cgroup, const Container& container) override;
+  bool add(const CgroupRef& cgroup, const Container& container) override;
+  void add(std::vector<CodeName> names) override { inner_->add(std::move(names)); }
   [[nodiscard]] bool wants_answers() const override { return inner_->wants_answers(); }
+  [[nodiscard]] bool wants_code_names(std::uint64_t cgroup_id) const override {
+    return keeps(cgroup_id) && inner_->wants_code_names(cgroup_id);
+  }
   [[nodiscard]] bool begin_turn() override { return inner_->begin_turn(); }
   Result<void> finish() override { return inner_->finish(); }
   [[nodiscard]] Status status() const override { return inner_->status(); }

@@ -13,6 +13,8 @@ constexpr std::uint64_t kTidyNs = 3'600'000'000'000;
 constexpr std::uint64_t kMaxAfters = 10;  // incidents without end must not make a file without end
 constexpr std::size_t kMaxNames = 65536;
 constexpr std::size_t kMaxRings = 65536;
+constexpr std::size_t kMaxCodeNames = 2048;
+constexpr std::size_t kMaxWaiting = 64;
 
 std::uint64_t heap_of(const StepEvent& step) {
   return (step.user_stack.capacity() + step.kernel_stack.capacity()) * sizeof(std::uint64_t) +
@@ -63,6 +65,7 @@ void FlightRecorder::add(std::span<const Event> events) {
     const std::uint64_t cgroup = subject_of(event).cgroup_id.value_or(0);
     if (passes(cgroup)) {
       writer_->add(std::span(&event, 1));
+      written_[cgroup].order = order_ + 1;
     }
     if (const auto* gone = std::get_if<CgroupEvent>(&event); gone != nullptr && !gone->created) {
       if (const auto name = names_.find(cgroup); name != names_.end()) {
@@ -82,6 +85,7 @@ void FlightRecorder::add(std::span<const SampleEvent> samples) {
   for (const SampleEvent& sample : samples) {
     if (passes(sample.cgroup_id)) {
       writer_->add(std::span(&sample, 1));
+      written_[sample.cgroup_id].order = order_ + 1;
     }
     keep(sample.cgroup_id, {order_++, sample.time_ns, sizeof(Kept), sample});
   }
@@ -108,7 +112,9 @@ void FlightRecorder::make_room() {
 
 void FlightRecorder::drop_what_is_old() {
   const auto before = static_cast<std::uint64_t>(settings_.before.count());
-  const std::uint64_t from = now_.boot_ns - std::min(now_.boot_ns, before);
+  // What a file that is being begun is to hold stays.
+  const std::uint64_t now = waiting_.empty() ? now_.boot_ns : waiting_.front().boot_ns;
+  const std::uint64_t from = now - std::min(now, before);
   for (auto ring = rings_.begin(); ring != rings_.end();) {
     while (!ring->second.kept.empty() && ring->second.kept.front().boot_ns < from) {
       drop_oldest(ring->second);
@@ -123,6 +129,7 @@ void FlightRecorder::drop_what_is_old() {
 
 void FlightRecorder::add(Moment moment) {
   now_ = moment;
+  take_file(std::chrono::milliseconds(0));
   if (writer_ != nullptr && now_.boot_ns > until_ns_) {
     end_file();
   } else if (writer_ != nullptr) {
@@ -146,18 +153,30 @@ void FlightRecorder::add(const LossCount& loss) {
   }
 }
 
-void FlightRecorder::add(const CgroupRef& cgroup, const Container& container) {
+bool FlightRecorder::add(const CgroupRef& cgroup, const Container& container) {
   if (names_.size() >= kMaxNames) {
     names_.clear();
   }
   names_.insert_or_assign(cgroup.id, Name{cgroup, container});
-  if (writer_ != nullptr && written_.contains(cgroup.id)) {
-    writer_->add(cgroup, container);
+  return writer_ == nullptr || !written_.contains(cgroup.id) || writer_->add(cgroup, container);
+}
+
+void FlightRecorder::add(std::vector<CodeName> names) {
+  code_names_.insert(code_names_.end(), names.begin(), names.end());
+  while (code_names_.size() > kMaxCodeNames) {
+    code_names_.pop_front();
+  }
+  if (writer_ != nullptr) {
+    writer_->add(std::move(names));
   }
 }
 
 bool FlightRecorder::passes(std::uint64_t cgroup_id) const {
-  return writer_ != nullptr && (cgroup_id == 0 || written_.contains(cgroup_id));
+  if (writer_ == nullptr) {
+    return false;
+  }
+  const auto found = written_.find(cgroup_id);
+  return cgroup_id == 0 || (found != written_.end() && found->second.until_ns >= now_.boot_ns);
 }
 
 // The cgroup itself, those above it, those that share the limit that was hit, and of the host's OOM the heaviest.
@@ -192,14 +211,17 @@ void FlightRecorder::tell_cut(std::uint64_t until_ns) {
   }
 }
 
-void FlightRecorder::write_kept(const std::unordered_set<std::uint64_t>& cgroups) {
+void FlightRecorder::write_kept(const std::unordered_set<std::uint64_t>& cgroups, std::uint64_t until_ns) {
   tell_cut(unkept_ns_);
   std::vector<const Kept*> wanted;
   for (const std::uint64_t id : cgroups) {
     if (const auto ring = rings_.find(id); ring != rings_.end()) {
       tell_cut(ring->second.cut_until_ns);
+      const auto written = written_.find(id);
       for (const Kept& one : ring->second.kept) {
-        wanted.push_back(&one);
+        if (one.boot_ns <= until_ns && (written == written_.end() || one.order >= written->second.order)) {
+          wanted.push_back(&one);
+        }
       }
     }
     if (const auto name = names_.find(id); name != names_.end()) {
@@ -219,29 +241,46 @@ void FlightRecorder::write_kept(const std::unordered_set<std::uint64_t>& cgroups
   }
 }
 
-bool FlightRecorder::begin_file() {
+void FlightRecorder::begin_file() {
   auto meta = meta_;
   meta["excerpt_before_ns"] = std::to_string(settings_.before.count());
   meta["excerpt_after_ns"] = std::to_string(settings_.after.count());
-  auto writer = directory_->begin(now_.unix_ns, settings_.file, meta);
-  const std::lock_guard lock(mutex_);
-  if (!writer) {
-    status_.stopped = writer.error().message();
-    ++status_.unrecorded;
-    return false;
+  next_.start(*directory_, now_.unix_ns, settings_.file, std::move(meta));
+}
+
+// When it is there: what waited for it.
+void FlightRecorder::take_file(std::chrono::milliseconds patience) {
+  auto begun = next_.take(patience);
+  if (!begun) {
+    return;
   }
-  writer_ = std::move(*writer);
-  begun_ns_ = now_.boot_ns;
-  told_cut_until_ns_ = 0;
-  ++status_.files;
-  status_.path = writer_->status().path;
-  status_.stopped.clear();
+  const auto waiting = std::exchange(waiting_, {});
+  if (!*begun) {
+    const std::lock_guard lock(mutex_);
+    status_.stopped = begun->error().message();
+    status_.unrecorded += waiting.size();
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    writer_ = std::move(**begun);
+    begun_ns_ = waiting.front().boot_ns;
+    told_cut_until_ns_ = 0;
+    ++status_.files;
+    status_.path = writer_->status().path;
+    status_.stopped.clear();
+  }
   for (const Moment& moment : moments_) {
     writer_->add(moment);
   }
   writer_->add(loss_);
   writer_->add(now_);
-  return true;
+  if (!code_names_.empty()) {
+    writer_->add(std::vector<CodeName>(code_names_.begin(), code_names_.end()));
+  }
+  for (const Waiting& told : waiting) {
+    record(told);
+  }
 }
 
 void FlightRecorder::end_file() {
@@ -250,36 +289,55 @@ void FlightRecorder::end_file() {
     directory_->end(std::move(writer_), now_.unix_ns);
   }
   written_.clear();
+  until_ns_ = 0;
 }
 
 void FlightRecorder::add(const Incident& incident, std::string json) {
-  auto cgroups = related(incident);
   const bool begins = settings_.bursts || incident.kind != IncidentKind::kBurst;
-  if (!begins && !(writer_ != nullptr && written_.contains(incident.cgroup.id))) {
-    return;
-  }
   if (begins && writer_ != nullptr &&
       now_.boot_ns - begun_ns_ > kMaxAfters * static_cast<std::uint64_t>(settings_.after.count())) {
     end_file();
-    cgroups = related(incident);
   }
-  const bool is_new = writer_ == nullptr;
-  if (is_new && !begin_file()) {
+  if (writer_ != nullptr) {
+    record({incident, std::move(json), now_.boot_ns});
     return;
   }
-  std::erase_if(cgroups, [&](std::uint64_t id) { return written_.contains(id); });
-  if (is_new) {
-    cgroups.insert(0);
+  if (!begins && waiting_.empty()) {
+    return;
   }
-  write_kept(cgroups);
-  written_.insert(cgroups.begin(), cgroups.end());
-  writer_->add(incident, std::move(json));
-  if (begins) {
-    until_ns_ = now_.boot_ns + static_cast<std::uint64_t>(settings_.after.count());
+  if (waiting_.size() >= kMaxWaiting) {
+    const std::lock_guard lock(mutex_);
+    ++status_.unrecorded;
+    return;
+  }
+  waiting_.push_back({incident, std::move(json), now_.boot_ns});
+  if (!next_.under_way()) {
+    begin_file();
+    take_file(settings_.patience);
   }
 }
 
+void FlightRecorder::record(const Waiting& told) {
+  const bool begins = settings_.bursts || told.incident.kind != IncidentKind::kBurst;
+  if (!begins && !written_.contains(told.incident.cgroup.id)) {
+    return;
+  }
+  if (begins) {
+    until_ns_ = std::max(until_ns_, told.boot_ns + static_cast<std::uint64_t>(settings_.after.count()));
+  }
+  auto cgroups = related(told.incident);
+  if (written_.empty()) {
+    cgroups.insert(0);
+  }
+  write_kept(cgroups, until_ns_);
+  for (const std::uint64_t id : cgroups) {
+    written_[id] = {until_ns_, order_};
+  }
+  writer_->add(told.incident, told.json);
+}
+
 Result<void> FlightRecorder::finish() {
+  take_file(std::chrono::hours(24));
   end_file();
   return directory_->wait();
 }

@@ -24,6 +24,8 @@ struct FlightSettings {
   std::chrono::nanoseconds after{10'000'000'000};
   std::uint64_t max_bytes = 8U << 20U;  // of memory; the cgroup with the most gives way first
   bool bursts = false;                  // a burst begins a recording too; otherwise it only joins one
+  // With the disk, so that a file begins at once where it is well.
+  std::chrono::milliseconds patience{100};
   RecordingSettings file;
 };
 
@@ -33,13 +35,15 @@ class FlightRecorder final : public RecordingSink {
                  std::map<std::string, std::string> meta);
 
   void add(std::span<const Event> events) override;
-  void add(Answer /*answer*/) override {}  // nobody replays an excerpt
+  bool add(Answer /*answer*/) override { return true; }  // nobody replays an excerpt
   void add(Moment moment) override;
   void add(std::span<const SampleEvent> samples) override;
   void add(const Incident& incident, std::string json) override;
   void add(const LossCount& loss) override;
-  void add(const CgroupRef& cgroup, const Container& container) override;
+  bool add(const CgroupRef& cgroup, const Container& container) override;
+  void add(std::vector<CodeName> names) override;
   [[nodiscard]] bool wants_answers() const override { return false; }
+  [[nodiscard]] bool wants_code_names(std::uint64_t /*cgroup_id*/) const override { return false; }
   Result<void> finish() override;
   [[nodiscard]] Status status() const override;
 
@@ -70,11 +74,24 @@ class FlightRecorder final : public RecordingSink {
   void drop_what_is_old();
   void make_room();
   [[nodiscard]] bool passes(std::uint64_t cgroup_id) const;
-  [[nodiscard]] bool begin_file();
+  // A recording's incident that waits for the file to be begun.
+  struct Waiting {
+    Incident incident;
+    std::string json;
+    std::uint64_t boot_ns;
+  };
+  // How much of a cgroup is in the file.
+  struct Written {
+    std::uint64_t until_ns = 0;  // what comes later is not wanted
+    std::uint64_t order = 0;     // of what is kept, from here on it is not in it
+  };
+  void begin_file();
+  void take_file(std::chrono::milliseconds patience);
+  void record(const Waiting& told);
   void end_file();
   [[nodiscard]] std::unordered_set<std::uint64_t> related(const Incident& incident) const;
   void tell_cut(std::uint64_t until_ns);
-  void write_kept(const std::unordered_set<std::uint64_t>& cgroups);
+  void write_kept(const std::unordered_set<std::uint64_t>& cgroups, std::uint64_t until_ns);
 
   std::unique_ptr<RecordingDirectory> directory_;
   FlightSettings settings_;
@@ -85,17 +102,20 @@ class FlightRecorder final : public RecordingSink {
   std::uint64_t unkept_ns_ = 0;  // when a cgroup found no room at all
   std::unordered_map<std::uint64_t, Name> names_;
   std::deque<Moment> moments_;
+  std::deque<CodeName> code_names_;  // of the last incidents, which come after them; bounded
   Moment now_;
   std::uint64_t swept_ns_ = 0;
   std::uint64_t tidied_ns_ = 0;
   LossCount loss_;
 
-  std::unique_ptr<RecordingWriter> writer_;    // while a recording is open
-  std::unordered_set<std::uint64_t> written_;  // cgroups that it is about
+  std::unique_ptr<RecordingWriter> writer_;             // while a recording is open
+  std::unordered_map<std::uint64_t, Written> written_;  // cgroups that it is about
+  std::deque<Waiting> waiting_;                         // while it is being begun; bounded
   std::uint64_t until_ns_ = 0;
   std::uint64_t begun_ns_ = 0;           // the recording
   std::uint64_t told_cut_until_ns_ = 0;  // in it
 
+  BeginningRecording next_;
   mutable std::mutex mutex_;  // of what status() reads: writer_ and this
   Status status_;
 };

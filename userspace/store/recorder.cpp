@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/recorder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "store/event_subject.h"
@@ -12,6 +13,40 @@ namespace {
 constexpr std::size_t kMaxCgroups = 65536;  // remembered as named, and waiting for a name
 constexpr std::uint64_t kAskAgainNs = 200'000'000;
 constexpr std::uint64_t kGiveUpNs = 30'000'000'000;
+constexpr std::size_t kMaxCode = 131'072;
+constexpr std::size_t kMaxUnnamedStacks = 1024;  // more have to come again
+constexpr std::uint64_t kNameCodeNs = 1'000'000'000;
+constexpr std::chrono::milliseconds kLastNames{2000};
+
+std::uint64_t hash_of(const ProcessKey& process, std::uint64_t address) {
+  std::uint64_t hash = process.start_ns * 0x9e3779b97f4a7c15ULL ^ process.tgid;
+  hash = (hash ^ (hash >> 29U)) * 0xbf58476d1ce4e5b9ULL ^ address;
+  return (hash ^ (hash >> 32U)) * 0x94d049bb133111ebULL;
+}
+
+// Which address each name is that of: names of the kernel, which are not all of its functions, come first, then those
+// of user space in the order of the stack. Where names end before the stack does, the next address is none of code.
+std::vector<CodeName> code_names(const std::vector<StackGrowth>& stacks, const StackNames& names) {
+  std::vector<CodeName> out;
+  for (std::size_t i = 0; i < std::min(stacks.size(), names.stacks.size()); ++i) {
+    const auto& addresses = stacks[i].user_stack;
+    const auto& frames = names.stacks[i].frames;
+    auto frame = std::ranges::find_if(frames, [](const Frame& one) { return one.module != "[kernel]"; });
+    if (frame == frames.end()) {
+      continue;  // its process was gone
+    }
+    std::size_t at = 0;
+    for (; frame != frames.end() && at < addresses.size(); ++frame) {
+      if (!frame->inlined) {
+        out.push_back({stacks[i].process, addresses[at++], *frame});
+      }
+    }
+    if (at < addresses.size()) {
+      out.push_back({stacks[i].process, addresses[at], {.module = kNoCode}});
+    }
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -45,7 +80,9 @@ bool RecordingSurroundings::keep(std::string question, const T& answer) {
     return false;
   }
   found->second = text;
-  sink_.add(Answer{std::move(question), std::move(text)});
+  if (!sink_.add(Answer{question, std::move(text)})) {
+    told_.erase(question);
+  }
   return true;
 }
 
@@ -61,6 +98,8 @@ void RecordingSurroundings::end() {
     unnamed = {};  // now or never
   }
   name_cgroups();
+  name_code(kLastNames);  // those that are under way, and the rest
+  name_code(kLastNames);
   sink_.add(Answer{question::kEnd, {}});
 }
 
@@ -69,6 +108,7 @@ Moment RecordingSurroundings::now() {
     told_.clear();
     unnamed_.clear();
     named_.clear();
+    code_seen_.clear();
   }
   moment_ = inner_.now();
   sink_.add(moment_);
@@ -77,6 +117,9 @@ Moment RecordingSurroundings::now() {
 
 void RecordingSurroundings::note(const Event& event) {
   inner_.note(event);
+  if (const auto* step = std::get_if<StepEvent>(&event)) {
+    follow_code(*step);
+  }
   const auto cgroup = subject_of(event).cgroup_id;
   if (!cgroup || *cgroup == 0 || named_.contains(*cgroup) || unnamed_.size() >= kMaxCgroups) {
     return;
@@ -87,7 +130,44 @@ void RecordingSurroundings::note(const Event& event) {
 void RecordingSurroundings::tend() {
   inner_.tend();
   name_cgroups();
+  name_code(std::chrono::milliseconds(0));
   turn_over_ = true;
+}
+
+void RecordingSurroundings::follow_code(const StepEvent& step) {
+  if (step.user_stack.empty() || unnamed_code_.size() >= kMaxUnnamedStacks || !sink_.wants_code_names(step.cgroup_id)) {
+    return;
+  }
+  if (code_seen_.size() >= kMaxCode) {
+    code_seen_.clear();
+  }
+  bool some = false;
+  for (const std::uint64_t address : step.user_stack) {
+    some = code_seen_.insert(hash_of(step.task.process, address)).second || some;
+  }
+  if (some) {
+    unnamed_code_.push_back({.process = step.task.process, .comm = step.task.comm, .user_stack = step.user_stack});
+  }
+}
+
+// The threads that name things are asked now and then, and never waited for while watching.
+void RecordingSurroundings::name_code(std::chrono::milliseconds patience) {
+  if (asked_code_.empty()) {
+    if (unnamed_code_.empty() || (patience.count() == 0 && moment_.boot_ns < code_ask_ns_)) {
+      return;
+    }
+    asked_code_ = std::exchange(unnamed_code_, {});
+    code_ask_ns_ = moment_.boot_ns + kNameCodeNs;
+    ++code_asked_;
+  }
+  const StackNames names = inner_.name_stacks("recording " + std::to_string(code_asked_), asked_code_, patience);
+  if (names.pending) {
+    return;
+  }
+  if (auto told = code_names(asked_code_, names); !told.empty()) {
+    sink_.add(std::move(told));
+  }
+  asked_code_.clear();
 }
 
 // The collector asks for names when it tells of something; a recording names all that it holds.
@@ -101,10 +181,9 @@ void RecordingSurroundings::name_cgroups() {
     const Identity identity = inner_.find(one->first);
     const bool last = now >= one->second.give_up_ns;
     // A name that may still come decides what a filter keeps: half of it is not told.
-    if (identity.known && (last || !identity.pending)) {
-      sink_.add(identity.cgroup, identity.container);
-    }
-    if (last || (identity.known && !identity.pending && !identity.more_coming)) {
+    const bool tell = identity.known && (last || !identity.pending);
+    const bool told = !tell || sink_.add(identity.cgroup, identity.container);
+    if (last || (told && identity.known && !identity.pending && !identity.more_coming)) {
       if (named_.size() >= kMaxCgroups) {
         named_.clear();
       }
@@ -183,6 +262,9 @@ StackNames RecordingSurroundings::name_stacks(const std::string& incident_id, co
   if (names.pending) {
     keep(question::name_stacks(incident_id), names);
     return names;
+  }
+  if (auto code = code_names(stacks, names); !code.empty()) {
+    sink_.add(std::move(code));
   }
   told_.erase(question::name_stacks(incident_id));
   sink_.add(Answer{question::name_stacks(incident_id), FieldsWriter::json_of(names).dump()});

@@ -59,6 +59,8 @@ class RecordingSurroundings final : public Surroundings {
   bool keep(std::string question, const T& answer);
   Identity keep_name(std::string question, Identity answer);
   void name_cgroups();
+  void follow_code(const StepEvent& step);
+  void name_code(std::chrono::milliseconds patience);
 
   Surroundings& inner_;
   RecordingSink& sink_;
@@ -71,6 +73,12 @@ class RecordingSurroundings final : public Surroundings {
   std::unordered_set<std::uint64_t> named_;
   Moment moment_;
   bool turn_over_ = true;
+  // Stacks whose addresses have no names in the recording yet, and those that are being named.
+  std::unordered_set<std::uint64_t> code_seen_;  // hashes of process and address
+  std::vector<StackGrowth> unnamed_code_;
+  std::vector<StackGrowth> asked_code_;
+  std::uint64_t code_ask_ns_ = 0;                      // not before
+  std::uint64_t code_asked_ = 0;                       // times
   std::unordered_map<std::string, std::string> told_;  // an answer is recorded when it is another than before
 };
 

@@ -63,15 +63,21 @@ struct RecordingDirectory::State {
   std::string path;
   Retention retention;
   Fd lock;
-  mutable std::mutex mutex;
+  std::mutex pruning;            // held while the disk is waited for, before `mutex`
+  mutable std::mutex mutex;      // never
   std::set<std::string> in_use;  // names
   Ended ended;
   Result<void> first_error;
   std::vector<std::future<void>> ending;
 
-  // With the mutex held.
   void prune(std::int64_t unix_ns) {
-    std::vector<Kept> kept = kept_in(path, in_use);
+    const std::lock_guard one_at_a_time(pruning);
+    std::vector<Kept> kept = kept_in(path, {});
+    {
+      // Afterwards: the name of a file is in use before the file is there.
+      const std::lock_guard held(mutex);
+      std::erase_if(kept, [this](const Kept& one) { return in_use.contains(one.name); });
+    }
     std::uint64_t bytes = 0;
     for (const Kept& one : kept) {
       bytes += one.bytes;
@@ -129,12 +135,20 @@ Result<std::unique_ptr<RecordingWriter>> RecordingDirectory::begin(std::int64_t 
   }
   for (int i = 0; i < kMaxTries; ++i) {
     const std::string name = name_at(unix_ns + i);
+    bool is_new = false;
+    {
+      const std::lock_guard lock(state_->mutex);
+      is_new = state_->in_use.insert(name).second;
+    }
+    if (!is_new) {
+      continue;
+    }
     auto writer = RecordingWriter::create(state_->path + "/" + name, settings, meta);
     if (writer) {
-      const std::lock_guard lock(state_->mutex);
-      state_->in_use.insert(name);
       return writer;
     }
+    const std::lock_guard lock(state_->mutex);
+    state_->in_use.erase(name);
     if (writer.error().code != EEXIST) {
       return writer;
     }
@@ -142,38 +156,57 @@ Result<std::unique_ptr<RecordingWriter>> RecordingDirectory::begin(std::int64_t 
   return fail("make a recording in", state_->path, EEXIST);
 }
 
-void RecordingDirectory::tidy(std::int64_t unix_ns) {
-  const std::lock_guard lock(state_->mutex);
-  state_->prune(unix_ns);
-}
-
-void RecordingDirectory::end(std::unique_ptr<RecordingWriter> writer, std::int64_t unix_ns) {
+void RecordingDirectory::spawn(std::function<void()> work) {
   const std::lock_guard lock(state_->mutex);
   std::erase_if(state_->ending, [](const std::future<void>& one) {
     return one.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   });
-  state_->ending.push_back(
-      std::async(std::launch::async, [state = state_.get(), unix_ns, writer = std::move(writer)]() mutable {
-        const auto done = writer->finish();
-        const auto status = writer->status();
-        writer.reset();
-        const std::lock_guard inner(state->mutex);
-        state->ended.unrecorded += status.unrecorded;
-        state->ended.written += status.written;
-        if (status.written == 0) {  // nothing fitted: it would only push out one that holds something
-          std::error_code ignored;
-          std::filesystem::remove(status.path, ignored);
-        }
-        state->ended.bytes += status.bytes;
-        if (!status.stopped.empty()) {
-          state->ended.stopped = status.stopped;
-        }
-        if (!done && state->first_error) {
-          state->first_error = done;
-        }
-        state->in_use.erase(std::filesystem::path(status.path).filename());
-        state->prune(unix_ns);
-      }));
+  state_->ending.push_back(std::async(std::launch::async, std::move(work)));
+}
+
+void RecordingDirectory::tidy(std::int64_t unix_ns) {
+  spawn([state = state_.get(), unix_ns] { state->prune(unix_ns); });
+}
+
+void RecordingDirectory::end(std::unique_ptr<RecordingWriter> writer, std::int64_t unix_ns) {
+  spawn([state = state_.get(), unix_ns, shared = std::shared_ptr<RecordingWriter>(std::move(writer))]() mutable {
+    const auto done = shared->finish();
+    const auto status = shared->status();
+    shared.reset();
+    if (status.written == 0) {  // nothing fitted: it would only push out one that holds something
+      std::error_code ignored;
+      std::filesystem::remove(status.path, ignored);
+    }
+    {
+      const std::lock_guard inner(state->mutex);
+      state->ended.unrecorded += status.unrecorded;
+      state->ended.written += status.written;
+      state->ended.bytes += status.bytes;
+      if (!status.stopped.empty()) {
+        state->ended.stopped = status.stopped;
+      }
+      if (!done && state->first_error) {
+        state->first_error = done;
+      }
+      state->in_use.erase(std::filesystem::path(status.path).filename());
+    }
+    state->prune(unix_ns);
+  });
+}
+
+void BeginningRecording::start(RecordingDirectory& directory, std::int64_t unix_ns, RecordingSettings settings,
+                               std::map<std::string, std::string> meta) {
+  begun_ =
+      std::async(std::launch::async, [&directory, unix_ns, settings = std::move(settings), meta = std::move(meta)] {
+        return directory.begin(unix_ns, settings, meta);
+      });
+}
+
+std::optional<BeginningRecording::Begun> BeginningRecording::take(std::chrono::milliseconds patience) {
+  if (!begun_.valid() || begun_.wait_for(patience) != std::future_status::ready) {
+    return std::nullopt;
+  }
+  return begun_.get();
 }
 
 Result<void> RecordingDirectory::wait() {

@@ -5,7 +5,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <future>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,12 +36,13 @@ class RecordingDirectory {
   RecordingDirectory(const RecordingDirectory&) = delete;
   RecordingDirectory& operator=(const RecordingDirectory&) = delete;
 
-  // Starts "memcrest-20261126T211313.123456789Z.db". An error where the disk has no room for it.
+  // Starts "memcrest-20261126T211313.123456789Z.db". An error where the disk has no room for it. Waits for the disk:
+  // any thread but the collector's, once it watches.
   [[nodiscard]] Result<std::unique_ptr<RecordingWriter>> begin(std::int64_t unix_ns, const RecordingSettings& settings,
                                                                const std::map<std::string, std::string>& meta);
   // Finishes it on a thread of its own, and removes what is too much afterwards.
   void end(std::unique_ptr<RecordingWriter> writer, std::int64_t unix_ns);
-  // Removes what is too much.
+  // Removes what is too much, on a thread of its own.
   void tidy(std::int64_t unix_ns);
   // Until all that was to be ended has; the first error since begin.
   Result<void> wait();
@@ -53,9 +58,26 @@ class RecordingDirectory {
 
  private:
   struct State;
+  void spawn(std::function<void()> work);
   explicit RecordingDirectory(std::unique_ptr<State> state);
 
   std::unique_ptr<State> state_;
+};
+
+// A recording that is being begun on a thread of its own, so that a disk that hangs holds up nobody.
+class BeginningRecording {
+ public:
+  using Begun = Result<std::unique_ptr<RecordingWriter>>;
+
+  // The directory outlives it. Not while one is under way.
+  void start(RecordingDirectory& directory, std::int64_t unix_ns, RecordingSettings settings,
+             std::map<std::string, std::string> meta);
+  [[nodiscard]] bool under_way() const { return begun_.valid(); }
+  // What became of it, once; nullopt: nothing yet.
+  [[nodiscard]] std::optional<Begun> take(std::chrono::milliseconds patience);
+
+ private:
+  std::future<Begun> begun_;
 };
 
 }  // namespace memcrest

@@ -98,7 +98,7 @@ Result<void> RecordingReader::check_schema() const {
     return damaged(database_, "it has views, triggers or virtual tables, which no recording has");
   }
   for (const char* table : {"meta", "clock", "cgroups", "containers", "tasks", "stacks", "steps", "samples", "events",
-                            "answers", "incidents", "loss"}) {
+                            "answers", "incidents", "loss", "frames", "code"}) {
     auto columns = database_.prepare("PRAGMA table_xinfo(" + std::string(table) + ")");
     if (!columns) {
       return std::unexpected(columns.error());
@@ -158,7 +158,34 @@ Result<void> RecordingReader::open_cursors() {
     }
     *statement = std::move(*prepared);
   }
+  // Not in recordings of early versions.
+  if (auto prepared = database_.prepare(
+          "SELECT name, module, build_id, \"offset\", file, line FROM code JOIN frames ON frames.id = code.frame "
+          "WHERE pid = ? AND start_ns = ? AND address = ?")) {
+    code_ = std::move(*prepared);
+  }
   return {};
+}
+
+std::optional<Frame> RecordingReader::own_frame_at(const ProcessKey* process, std::uint64_t address) const {
+  if (!code_) {
+    return std::nullopt;
+  }
+  const ProcessKey key = process == nullptr ? ProcessKey{} : *process;
+  const auto row = code_->bind(key.tgid).bind(key.start_ns).bind(address).step();
+  if (!row || !*row) {
+    code_->reset();
+    return std::nullopt;
+  }
+  Frame out;
+  out.name = code_->text(0);
+  out.module = code_->text(1);
+  out.build_id = code_->text(2);
+  out.offset = number(*code_, 3);
+  out.file = code_->text(4);
+  out.line = static_cast<std::uint32_t>(code_->integer(5));
+  code_->reset();
+  return out;
 }
 
 template <typename Row, typename Take>
@@ -178,7 +205,7 @@ Result<std::vector<Row>> RecordingReader::list(const char* sql, Take take) const
   return row ? Result<std::vector<Row>>(std::move(out)) : std::unexpected(row.error());
 }
 
-Result<std::vector<RecordedCgroup>> RecordingReader::cgroups() const {
+Result<std::vector<RecordedCgroup>> RecordingReader::own_cgroups() const {
   return list<RecordedCgroup>(
       "SELECT id, cgroup_id, serial, path, created_ns, removed_ns, container FROM cgroups", [](const Statement& row) {
         const auto time = [&](int column) {
@@ -189,12 +216,12 @@ Result<std::vector<RecordedCgroup>> RecordingReader::cgroups() const {
       });
 }
 
-Result<std::vector<std::string>> RecordingReader::incident_keys() const {
+Result<std::vector<std::string>> RecordingReader::own_incident_keys() const {
   return list<std::string>("SELECT id || ' ' || coalesce(\"update\", '') FROM incidents",
                            [](const Statement& row) { return row.text(0); });
 }
 
-Result<std::vector<RecordedContainer>> RecordingReader::containers() const {
+Result<std::vector<RecordedContainer>> RecordingReader::own_containers() const {
   return list<RecordedContainer>("SELECT id, runtime, container_id, name, image, pod, namespace, json FROM containers",
                                  [](const Statement& row) {
                                    return RecordedContainer{row.integer(0), row.text(1), row.text(2), row.text(3),
@@ -214,8 +241,8 @@ Result<void> RecordingReader::advance(Cursor& cursor) {
 Result<std::optional<RecordingReader::Item>> RecordingReader::next() {
   const auto earliest = std::ranges::min_element(
       cursors_, {}, [](const Cursor& one) { return one.seq.value_or(std::numeric_limits<std::int64_t>::max()); });
-  if (!earliest->seq) {
-    return std::optional<Item>();
+  if (!earliest->seq || at_ > 0) {
+    return next_of_following();
   }
   auto item = take(static_cast<std::size_t>(earliest - cursors_.begin()));
   if (!item) {

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "memcrest/event.h"
 #include "memcrest/event_source.h"
 #include "memcrest/incident.h"
+#include "memcrest/stack.h"
 #include "memcrest/surroundings.h"
 #include "util/result.h"
 
@@ -39,16 +41,21 @@ class RecordingSink {
 
   // In the order in which it came about.
   virtual void add(std::span<const Event> events) = 0;
-  virtual void add(Answer answer) = 0;
+  // False, here and for names: there was no room, and it has to be told again.
+  virtual bool add(Answer answer) = 0;
   virtual void add(Moment moment) = 0;
   virtual void add(std::span<const SampleEvent> samples) = 0;  // usage that the collector asked for
   virtual void add(const Incident& incident, std::string json) = 0;
   virtual void add(const LossCount& loss) = 0;
   // Whose cgroup it is, as far as it is known now.
-  virtual void add(const CgroupRef& cgroup, const Container& container) = 0;
+  virtual bool add(const CgroupRef& cgroup, const Container& container) = 0;
+  // What lies at addresses of stacks.
+  virtual void add(std::vector<CodeName> names) = 0;
 
   // False: answers would only be thrown away.
   [[nodiscard]] virtual bool wants_answers() const { return true; }
+  // False: only the stacks of incidents need names in this cgroup.
+  [[nodiscard]] virtual bool wants_code_names(std::uint64_t /*cgroup_id*/) const { return true; }
 
   // Between two turns of the collector. True: a new file begins, which knows no answer and no name yet.
   [[nodiscard]] virtual bool begin_turn() { return false; }

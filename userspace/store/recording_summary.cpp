@@ -26,7 +26,7 @@ Result<void> first_row(const Database& database, const char* sql, Take take) {
 
 }  // namespace
 
-Result<RecordingSummary> RecordingReader::summary() const {
+Result<RecordingSummary> RecordingReader::own_summary() const {
   RecordingSummary out;
   const auto moment = [](std::optional<Moment>& to) {
     return [&to](const Statement& row) { to = Moment{number(row, 0), row.integer(1)}; };
@@ -57,8 +57,8 @@ Result<RecordingSummary> RecordingReader::summary() const {
   return done ? Result<RecordingSummary>(out) : std::unexpected(done.error());
 }
 
-Result<void> RecordingReader::each_incident(std::size_t most_bytes,
-                                            const std::function<void(RecordedIncident)>& take) const {
+Result<void> RecordingReader::each_own_incident(std::size_t most_bytes,
+                                                const std::function<void(RecordedIncident)>& take) const {
   auto rows = database_.prepare(
       "SELECT id, coalesce(\"update\", ''), CASE WHEN length(CAST(json AS BLOB)) <= ?1 THEN json ELSE '' END "
       "FROM incidents ORDER BY seq");

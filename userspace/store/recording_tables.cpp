@@ -19,6 +19,8 @@ constexpr std::size_t kMaxCgroups = 65536;
 constexpr std::size_t kMaxTasks = 65536;
 constexpr std::size_t kMaxStackNodes = 262'144;
 constexpr std::size_t kMaxContainers = 16384;
+constexpr std::size_t kMaxFrameRows = 16384;
+constexpr std::size_t kMaxKernelAddresses = 16384;
 
 std::uint64_t size_of(const std::string& path) {
   struct stat status{};
@@ -81,7 +83,7 @@ Result<void> RecordingWriter::Tables::begin_file(const std::map<std::string, std
 }
 
 Result<void> RecordingWriter::Tables::prepare() {
-  const std::array<std::pair<std::optional<Statement>*, const char*>, 16> wanted{{
+  const std::array<std::pair<std::optional<Statement>*, const char*>, 18> wanted{{
       {&step_, "INSERT INTO steps VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
       {&event_, "INSERT INTO events VALUES (?,?,?,?,?,?)"},
       {&answer_, "INSERT INTO answers VALUES (?,?,?)"},
@@ -98,6 +100,9 @@ Result<void> RecordingWriter::Tables::prepare() {
       {&container_update_, "UPDATE containers SET name = ?, image = ?, pod = ?, namespace = ?, json = ? WHERE id = ?"},
       {&task_, "INSERT INTO tasks VALUES (?,?,?,?,?,?,?,?,?)"},
       {&stack_, "INSERT INTO stacks VALUES (?,?,?)"},
+      {&frame_, "INSERT INTO frames VALUES (?,?,?,?,?,?,?)"},
+      // What is told later knows no more.
+      {&code_, "INSERT OR IGNORE INTO code VALUES (?,?,?,?)"},
   }};
   for (const auto& [statement, sql] : wanted) {
     auto prepared = database_.prepare(sql);
@@ -117,6 +122,7 @@ void RecordingWriter::Tables::roll_back() {
   stacks_.clear();
   names_.clear();
   containers_.clear();
+  frames_.clear();
 }
 
 Result<void> RecordingWriter::Tables::set_meta(const std::string& key, const std::string& value) {
@@ -199,6 +205,11 @@ Result<void> RecordingWriter::Tables::insert_step(const StepEvent& step) {
   if (!kernel) {
     return std::unexpected(kernel.error());
   }
+  for (const std::uint64_t address : step.kernel_stack) {
+    if (kernel_seen_.size() < kMaxKernelAddresses && kernel_seen_.insert(address).second) {
+      kernel_unnamed_.push_back(address);
+    }
+  }
   return step_->bind(seq_++)
       .bind(step.time_ns)
       .bind(*cgroup)
@@ -219,6 +230,43 @@ Result<void> RecordingWriter::Tables::insert_step(const StepEvent& step) {
       .bind(step.throttle_ns)
       .bind(std::string(EnumNames<MemoryKind>::kNames[static_cast<std::size_t>(step.kind)]))
       .run();
+}
+
+std::vector<std::uint64_t> RecordingWriter::Tables::unnamed_kernel() { return std::exchange(kernel_unnamed_, {}); }
+
+Result<std::int64_t> RecordingWriter::Tables::frame_row(const Frame& frame) {
+  if (frames_.size() >= kMaxFrameRows) {
+    frames_.clear();
+  }
+  const auto [found, is_new] = frames_.try_emplace(frame, next_row_);
+  if (is_new) {
+    auto done = frame_->bind(next_row_++)
+                    .bind(known(frame.name))
+                    .bind(known(frame.module))
+                    .bind(known(frame.build_id))
+                    .bind(frame.offset)
+                    .bind(known(frame.file))
+                    .bind(frame.line)
+                    .run();
+    if (!done) {
+      return std::unexpected(done.error());
+    }
+  }
+  return found->second;
+}
+
+Result<void> RecordingWriter::Tables::insert(const std::vector<CodeName>& names) {
+  for (const CodeName& name : names) {
+    const auto frame = frame_row(name.frame);
+    if (!frame) {
+      return std::unexpected(frame.error());
+    }
+    if (auto done = code_->bind(name.process.tgid).bind(name.process.start_ns).bind(name.address).bind(*frame).run();
+        !done) {
+      return done;
+    }
+  }
+  return {};
 }
 
 Result<void> RecordingWriter::Tables::follow_cgroup(const CgroupEvent& event) {
@@ -349,7 +397,7 @@ Result<void> RecordingWriter::Tables::insert(const LossCount& loss, std::uint64_
 Result<void> RecordingWriter::Tables::make_one_file() {
   for (auto* statement :
        {&step_, &event_, &answer_, &clock_, &sample_, &incident_, &loss_, &meta_, &cgroup_, &cgroup_path_,
-        &cgroup_removed_, &cgroup_name_, &container_, &container_update_, &task_, &stack_}) {
+        &cgroup_removed_, &cgroup_name_, &container_, &container_update_, &task_, &stack_, &frame_, &code_}) {
     statement->reset();
   }
   if (auto moved = database_.run("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE"); !moved) {

@@ -8,12 +8,14 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "memcrest/event.h"
 #include "memcrest/event_source.h"
 #include "memcrest/incident.h"
+#include "memcrest/stack.h"
 #include "store/database.h"
 #include "store/recording_writer.h"
 #include "util/result.h"
@@ -35,6 +37,9 @@ class RecordingWriter::Tables {
   [[nodiscard]] Result<void> insert(const Incident& incident, const std::string& json);
   [[nodiscard]] Result<void> insert(const CgroupRef& cgroup, const Container& container);
   [[nodiscard]] Result<void> insert(const LossCount& loss, std::uint64_t unrecorded);
+  [[nodiscard]] Result<void> insert(const std::vector<CodeName>& names);
+  // Addresses of the kernel in stacks since the last call, each once.
+  [[nodiscard]] std::vector<std::uint64_t> unnamed_kernel();
   [[nodiscard]] Result<void> set_meta(const std::string& key, const std::string& value);
   [[nodiscard]] Result<void> make_one_file();
   [[nodiscard]] std::uint64_t bytes() const;
@@ -48,6 +53,7 @@ class RecordingWriter::Tables {
   [[nodiscard]] Result<std::int64_t> cgroup_row(std::uint64_t cgroup_id, std::uint64_t serial);
   [[nodiscard]] Result<std::int64_t> task_row(const TaskInfo& task);
   [[nodiscard]] Result<std::optional<std::int64_t>> stack_row(const std::vector<std::uint64_t>& addresses);
+  [[nodiscard]] Result<std::int64_t> frame_row(const Frame& frame);
   [[nodiscard]] Result<void> follow_cgroup(const CgroupEvent& event);
   [[nodiscard]] Result<std::optional<std::int64_t>> container_row(const Container& container);
 
@@ -65,7 +71,7 @@ class RecordingWriter::Tables {
 
   Database database_;
   std::optional<Statement> step_, event_, answer_, clock_, sample_, incident_, loss_, meta_, cgroup_, cgroup_path_,
-      cgroup_removed_, cgroup_name_, container_, container_update_, task_, stack_;
+      cgroup_removed_, cgroup_name_, container_, container_update_, task_, stack_, frame_, code_;
   std::int64_t seq_ = 0;
   std::uint64_t boot_ns_ = 0;  // of the last moment
   std::int64_t next_row_ = 1;  // one count for cgroups, containers, tasks and stacks
@@ -75,6 +81,9 @@ class RecordingWriter::Tables {
   std::map<std::pair<std::int64_t, std::uint64_t>, std::int64_t> stacks_;  // caller and address
   std::unordered_map<std::uint64_t, CgroupName> names_;                    // by cgroup id
   std::unordered_map<std::string, ContainerRow> containers_;               // by container id
+  std::map<Frame, std::int64_t> frames_;
+  std::unordered_set<std::uint64_t> kernel_seen_;
+  std::vector<std::uint64_t> kernel_unnamed_;
 };
 
 }  // namespace memcrest

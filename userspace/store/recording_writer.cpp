@@ -14,6 +14,8 @@ namespace {
 
 // One transaction: what a crash can cost stays small, and a reader waits no longer than it takes.
 constexpr std::size_t kMaxBatch = 16384;
+// The kernel takes 50 ms to list its functions; new addresses become rare soon.
+constexpr std::chrono::seconds kNameKernelEvery{10};
 
 template <typename... F>
 struct Overloaded : F... {
@@ -41,22 +43,24 @@ RecordingWriter::RecordingWriter(std::unique_ptr<Tables> tables, const Recording
 
 RecordingWriter::~RecordingWriter() { ignore_result(finish()); }
 
-void RecordingWriter::push(Item item) {
+bool RecordingWriter::push(Item item) {
   const std::lock_guard lock(mutex_);
-  push_locked(std::move(item));
+  return push_locked(std::move(item));
 }
 
-void RecordingWriter::push_locked(Item item) {
+// False: there is no room now. When recording has ended nothing is worth telling again.
+bool RecordingWriter::push_locked(Item item) {
   // Few, and what it is all about.
   const bool must = std::holds_alternative<IncidentItem>(item) || std::holds_alternative<MetaItem>(item);
   if (!status_.recording || (queue_.size() >= settings_.max_queued && !must)) {
     ++status_.unrecorded;
-    return;
+    return !status_.recording;
   }
   queue_.push_back(std::move(item));
   if (queue_.size() == kMaxBatch) {
     wake_.notify_one();
   }
+  return true;
 }
 
 void RecordingWriter::add(std::span<const Event> events) {
@@ -65,7 +69,7 @@ void RecordingWriter::add(std::span<const Event> events) {
     push_locked(event);
   }
 }
-void RecordingWriter::add(Answer answer) { push(std::move(answer)); }
+bool RecordingWriter::add(Answer answer) { return push(std::move(answer)); }
 void RecordingWriter::add(Moment moment) { push(moment); }
 void RecordingWriter::add(std::span<const SampleEvent> samples) {
   const std::lock_guard lock(mutex_);
@@ -76,7 +80,11 @@ void RecordingWriter::add(std::span<const SampleEvent> samples) {
 void RecordingWriter::add(const Incident& incident, std::string json) { push(IncidentItem{incident, std::move(json)}); }
 void RecordingWriter::add(const LossCount& loss) { push(loss); }
 
-void RecordingWriter::add(const CgroupRef& cgroup, const Container& container) { push(NameItem{cgroup, container}); }
+bool RecordingWriter::add(const CgroupRef& cgroup, const Container& container) {
+  return push(NameItem{cgroup, container});
+}
+
+void RecordingWriter::add(std::vector<CodeName> names) { push(std::move(names)); }
 
 void RecordingWriter::add_meta(std::string key, std::string value) { push(MetaItem{std::move(key), std::move(value)}); }
 
@@ -158,11 +166,30 @@ Result<void> RecordingWriter::write(std::deque<Item>& batch) {
       break;
     }
   }
+  if (done && std::chrono::steady_clock::now() - kernel_named_ >= kNameKernelEvery) {
+    done = name_kernel();
+  }
   done = done ? tables_->commit() : done;
   if (!done) {
     tables_->roll_back();
   }
   return done;
+}
+
+Result<void> RecordingWriter::name_kernel() {
+  const auto addresses = tables_->unnamed_kernel();
+  if (!settings_.kernel_functions || addresses.empty()) {
+    return {};
+  }
+  kernel_named_ = std::chrono::steady_clock::now();
+  const auto functions = settings_.kernel_functions(addresses);
+  std::vector<CodeName> names;
+  for (std::size_t i = 0; i < std::min(addresses.size(), functions.size()); ++i) {
+    if (!functions[i].empty()) {
+      names.push_back({{}, addresses[i], {.name = functions[i], .module = "[kernel]"}});
+    }
+  }
+  return tables_->insert(names);
 }
 
 Result<void> RecordingWriter::finish() {
@@ -176,7 +203,9 @@ Result<void> RecordingWriter::finish() {
   wake_.notify_one();
   thread_.join();
   const Status last = status();
-  Result<void> done = tables_->set_meta("ended", last.stopped.empty() ? "whole" : last.stopped);
+  Result<void> done = last.stopped.empty() ? name_kernel() : Result<void>{};
+  const auto ended = tables_->set_meta("ended", last.stopped.empty() ? "whole" : last.stopped);
+  done = done ? ended : done;
   if (done && last.unrecorded > 0) {
     done = tables_->set_meta("unrecorded", std::to_string(last.unrecorded));
   }

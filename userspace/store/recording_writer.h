@@ -8,12 +8,14 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <variant>
+#include <vector>
 
 #include "store/recording_sink.h"
 
@@ -24,6 +26,9 @@ struct RecordingSettings {
   std::uint64_t max_bytes = 0;                 // of the file with its log; 0: as the disk allows
   std::uint64_t min_free_bytes = 256U << 20U;  // of the file system: recording ends before it is full
   std::size_t max_queued = 65536;              // items that wait for the disk; more are counted and left out
+  // Names of the kernel's functions at these addresses, "" where not known; called on the writer's thread. Empty: the
+  // kernel's stacks stay addresses.
+  std::function<std::vector<std::string>(const std::vector<std::uint64_t>&)> kernel_functions;
 };
 
 class RecordingWriter final : public RecordingSink {
@@ -39,12 +44,13 @@ class RecordingWriter final : public RecordingSink {
   RecordingWriter& operator=(const RecordingWriter&) = delete;
 
   void add(std::span<const Event> events) override;
-  void add(Answer answer) override;
+  bool add(Answer answer) override;
   void add(Moment moment) override;
   void add(std::span<const SampleEvent> samples) override;
   void add(const Incident& incident, std::string json) override;
   void add(const LossCount& loss) override;
-  void add(const CgroupRef& cgroup, const Container& container) override;
+  bool add(const CgroupRef& cgroup, const Container& container) override;
+  void add(std::vector<CodeName> names) override;
 
   // A fact about the recording, for the table `meta`.
   void add_meta(std::string key, std::string value);
@@ -66,14 +72,16 @@ class RecordingWriter final : public RecordingSink {
     std::string key;
     std::string value;
   };
-  using Item = std::variant<Event, Moment, Answer, SampleEvent, IncidentItem, LossCount, NameItem, MetaItem>;
+  using Item = std::variant<Event, Moment, Answer, SampleEvent, IncidentItem, LossCount, NameItem, MetaItem,
+                            std::vector<CodeName>>;
   class Tables;
 
   RecordingWriter(std::unique_ptr<Tables> tables, const RecordingSettings& settings);
-  void push(Item item);
-  void push_locked(Item item);
+  bool push(Item item);
+  bool push_locked(Item item);
   void work();
   [[nodiscard]] Result<void> write(std::deque<Item>& batch);
+  [[nodiscard]] Result<void> name_kernel();
   [[nodiscard]] Result<void> check_size() const;
   void stop(const Error& error);
 
@@ -83,7 +91,7 @@ class RecordingWriter final : public RecordingSink {
   std::condition_variable wake_;
   std::deque<Item> queue_;
   Status status_;
-  std::uint64_t unrecorded_told_ = 0;
+  std::chrono::steady_clock::time_point kernel_named_{};  // of the thread, then of finish()
   bool ending_ = false;
   std::thread thread_;
 };

@@ -17,26 +17,26 @@ Result<std::unique_ptr<RotatingRecording>> RotatingRecording::create(std::unique
                                                                      Moment now) {
   std::unique_ptr<RotatingRecording> out(new RotatingRecording(std::move(directory), settings, std::move(meta)));
   out->now_ = now;
-  if (auto begun = out->begin_file(); !begun) {
-    return std::unexpected(begun.error());
+  auto first = out->directory_->begin(now.unix_ns, settings.file, out->meta_);
+  if (!first) {
+    return std::unexpected(first.error());
   }
+  out->adopt(std::move(*first));
   return out;
 }
 
-Result<void> RotatingRecording::begin_file() {
+std::map<std::string, std::string> RotatingRecording::next_meta() const {
   auto meta = meta_;
-  if (writer_) {
-    meta["continues"] = std::filesystem::path(writer_->status().path).filename();
-  }
-  auto writer = directory_->begin(now_.unix_ns, settings_.file, meta);
-  if (!writer) {
-    return std::unexpected(writer.error());
-  }
-  const std::string path = (*writer)->status().path;
+  meta["continues"] = std::filesystem::path(writer_->status().path).filename();
+  return meta;
+}
+
+void RotatingRecording::adopt(std::unique_ptr<RecordingWriter> next) {
+  const std::string path = next->status().path;
   std::unique_ptr<RecordingWriter> before;
   {
     const std::lock_guard lock(mutex_);
-    before = std::exchange(writer_, std::move(*writer));
+    before = std::exchange(writer_, std::move(next));
     ++status_.files;
     status_.path = path;
     status_.stopped.clear();
@@ -47,7 +47,6 @@ Result<void> RotatingRecording::begin_file() {
     before->add_meta("continued_by", std::filesystem::path(path).filename());
     directory_->end(std::move(before), now_.unix_ns);
   }
-  return {};
 }
 
 bool RotatingRecording::is_full() const {
@@ -59,17 +58,27 @@ bool RotatingRecording::is_full() const {
   return old || (settings_.max_bytes != 0 && writer_->status().bytes >= settings_.max_bytes);
 }
 
+// The file before goes on until the next one is there, however long the disk takes.
 bool RotatingRecording::begin_turn() {
-  if (!is_full() || (refused_ns_ != 0 && now_.boot_ns - refused_ns_ < kRetryNs)) {
+  const bool under_way = next_.under_way();
+  if (!under_way) {
+    if (!is_full() || (refused_ns_ != 0 && now_.boot_ns - refused_ns_ < kRetryNs)) {
+      return false;
+    }
+    next_.start(*directory_, now_.unix_ns, settings_.file, next_meta());
+  }
+  auto begun = next_.take(under_way ? std::chrono::milliseconds(0) : settings_.patience);
+  if (!begun) {
     return false;
   }
-  const auto begun = begin_file();
-  refused_ns_ = begun ? 0 : now_.boot_ns;
-  if (!begun) {
+  refused_ns_ = *begun ? 0 : now_.boot_ns;
+  if (!*begun) {
     const std::lock_guard lock(mutex_);
-    status_.stopped = begun.error().message();  // the file before goes on
+    status_.stopped = begun->error().message();
+    return false;
   }
-  return begun.has_value();
+  adopt(std::move(**begun));
+  return true;
 }
 
 void RotatingRecording::add(Moment moment) {
@@ -91,6 +100,11 @@ Result<void> RotatingRecording::finish() {
   {
     const std::lock_guard lock(mutex_);
     last = std::exchange(writer_, nullptr);
+  }
+  if (next_.under_way()) {
+    if (auto unused = next_.take(std::chrono::hours(24)); unused && *unused) {
+      directory_->end(std::move(**unused), now_.unix_ns);  // it holds nothing, and goes
+    }
   }
   if (last) {
     directory_->end(std::move(last), now_.unix_ns);

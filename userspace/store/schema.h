@@ -26,6 +26,11 @@ CREATE TABLE tasks (
   uid INTEGER NOT NULL, cgroup_id INTEGER NOT NULL, comm, thread_comm);
 CREATE TABLE stacks (
   id INTEGER PRIMARY KEY, caller INTEGER REFERENCES stacks (id), address INTEGER NOT NULL);
+CREATE TABLE frames (
+  id INTEGER PRIMARY KEY, name, module, build_id TEXT, "offset" INTEGER NOT NULL, file, line INTEGER NOT NULL);
+CREATE TABLE code (
+  pid INTEGER NOT NULL, start_ns INTEGER NOT NULL, address INTEGER NOT NULL,
+  frame INTEGER NOT NULL REFERENCES frames (id), PRIMARY KEY (pid, start_ns, address)) WITHOUT ROWID;
 CREATE TABLE steps (
   seq INTEGER PRIMARY KEY, boot_ns INTEGER NOT NULL, cgroup INTEGER NOT NULL REFERENCES cgroups (id),
   usage_bytes INTEGER NOT NULL, direction INTEGER NOT NULL, task INTEGER NOT NULL REFERENCES tasks (id),

@@ -24,7 +24,9 @@ function linesOf({ incident, own, around, moment }) {
   if (own.limits.x.length > 0) {
     lines.push({ key: 'limit', label: 'Limit', ...own.limits, colour: '--alarm', width: 1.5, dash: [6, 4], on: true });
   } else if (incident.limit?.bytes != null && incident.scope === 'memcg') {
-    lines.push({ key: 'limit', label: 'Limit', ...constant(incident.limit.bytes), colour: '--alarm', width: 1.5, dash: [6, 4], on: true });
+    // Where steps tell that there was none until then it is new.
+    const limit = own.limits.told ? { x: [moment, Math.max(moment, span[1])], y: [incident.limit.bytes, incident.limit.bytes] } : constant(incident.limit.bytes);
+    lines.push({ key: 'limit', label: 'Limit', ...limit, colour: '--alarm', width: 1.5, dash: [6, 4], on: true });
   }
   around.forEach((one, i) => {
     const on = one.path === incident.limit?.cgroup_path;
@@ -224,7 +226,7 @@ export function usageChart(model) {
       },
       axes: [{ ...axis(), space: 78, size: 32, splits: timeSplits, values: timeTicks }, { ...axis(), size: 74, splits: sizeSplits, values: (_u, values) => values.map(size) }],
       series: [{}, ...lines.map((line) => ({
-        label: line.label, show: line.on, stroke: () => css(line.colour), width: line.width, dash: line.dash, spanGaps: true, paths: line.x.length > 5000 ? steps : held,
+        label: line.label, show: line.on, stroke: () => css(line.colour), width: line.width, dash: line.dash, spanGaps: false, paths: line.x.length > 5000 ? steps : held,
         fill: line.fill ? () => css('--usage-fill') : undefined,
         points: { show: Boolean(line.points), size: 7, fill: () => css('--paper'), stroke: () => css(line.colour), width: 2 },
       }))],

@@ -5,16 +5,28 @@ import flamegraph from 'd3-flame-graph';
 import { select } from 'd3-selection';
 
 import { css, el } from './dom.js';
-import { percent, size } from './words.js';
+import { memoryKind, percent, size } from './words.js';
 
 const COLOURS = { all: '--flame-all', process: '--flame-process', user: '--flame-user', kernel: '--flame-kernel', rest: '--flame-all' };
-const convert = (node) => ({ name: node.name, kind: node.kind, value: node.bytes, children: (node.children ?? []).map(convert) });
+// By the kind of memory that most of a frame's bytes are, where the picture is coloured so.
+const MEMORY = { anon: '--kind-anon', thp: '--kind-anon', file: '--kind-file', shmem: '--kind-shmem', unknown: '--flame-all' };
+const mostly = (memory) => Object.entries(memory ?? {}).reduce((most, one) => (one[1] > most[1] ? one : most), ['unknown', 0])[0];
+// `only`: a kind of memory; frames that have none of it are left out.
+function convert(node, only) {
+  const value = only ? node.memory?.[only] ?? 0 : node.bytes;
+  const children = (node.children ?? []).map((child) => convert(child, only)).filter((child) => child.value > 0);
+  return { name: node.name, kind: node.kind, module: node.module, memory: mostly(node.memory), value, children };
+}
 
 export function flame(root, label) {
-  const total = root.bytes || 1;
+  let shown = null;  // one kind of memory
+  let byKind = false;
+  const amount = () => (shown ? root.memory[shown] : root.bytes) || 1;
   const place = el('div', { class: 'flame' });
   const said = el('output', { class: 'readout', 'aria-live': 'polite' }, 'Choose a frame to see its share.');
-  const words = (d) => `${d.data.name}: ${size(d.data.value)}, ${percent(d.data.value / total)} of the growth`;
+  const words = (d) => `${d.data.name}${d.data.module ? ` in ${d.data.module}` : ''}: ${size(d.data.value)}, ${percent(d.data.value / amount())} of the growth`
+    + (d.data.memory === 'unknown' ? '' : `, ${shown || d.data.memory === undefined ? '' : 'mostly '}${memoryKind(shown ?? d.data.memory)}`);
+  const colour = (d) => (byKind ? MEMORY[d.data.memory] ?? '--kind-other' : COLOURS[d.data.kind] ?? '--flame-all');
   let graph;
   let height = 0;
 
@@ -66,19 +78,22 @@ export function flame(root, label) {
     if (g) said.textContent = words(select(g).datum());
   });
 
-  function build() {
+  function draw() {
     const width = Math.max(200, place.clientWidth);
     graph = flamegraph().width(width).cellHeight(20).minFrameSize(1).transitionDuration(0).tooltip(false).sort(true)
-      .setLabelHandler(words).setColorMapper((d) => (d.highlight ? css('--accent') : css(COLOURS[d.data.kind] ?? '--flame-all')))
+      .setLabelHandler(words).setColorMapper((d) => (d.highlight ? css('--accent') : css(colour(d))))
       .onClick((d) => {
         prepare(d);
         said.textContent = words(d);
       }).onHover((d) => {
         said.textContent = words(d);
       });
-    select(place).datum(convert(root)).call(graph);
+    select(place).datum(convert(root, shown)).call(graph);
     prepare();
     height = width;
+  }
+  function build() {
+    draw();
     new ResizeObserver(() => {
       const now = Math.max(200, place.clientWidth);
       if (Math.abs(now - height) > 1) {
@@ -88,7 +103,17 @@ export function flame(root, label) {
       }
     }).observe(place);
   }
+  function anew() {
+    place.replaceChildren();
+    draw();
+  }
+  const kinds = Object.entries(root.memory ?? {}).filter(([kind, bytes]) => kind !== 'unknown' && bytes > 0).sort((a, b) => b[1] - a[1]);
+  const filter = kinds.length === 0 ? [] : [
+    el('label', null, 'Memory ', el('select', { onchange: (event) => { shown = event.target.value || null; anew(); } },
+      el('option', { value: '' }, 'of all kinds'), kinds.map(([kind, bytes]) => el('option', { value: kind }, `${memoryKind(kind)}, ${size(bytes)}`)))),
+    el('label', null, el('input', { type: 'checkbox', onchange: (event) => { byKind = event.target.checked; anew(); } }), ' Colours by kind'),
+  ];
   const node = el('div', { class: 'flamebox' }, place,
-    el('div', { class: 'tools' }, el('button', { type: 'button', onclick: () => { graph.resetZoom(); prepare(); } }, 'Show all frames')), said);
+    el('div', { class: 'tools' }, filter, el('button', { type: 'button', onclick: () => { graph.resetZoom(); prepare(); } }, 'Show all frames')), said);
   return { node, build, redraw: () => { graph?.update(); prepare(); } };
 }

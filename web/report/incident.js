@@ -4,7 +4,7 @@ import { usageChart } from './chart.js';
 import { el, newId, table } from './dom.js';
 import { facts } from './facts.js';
 import { flame } from './flame.js';
-import { dated, kindOf, nameOf, percent, process, setting, size, span } from './words.js';
+import { dated, indented, kindOf, nameOf, percent, process, setting, size, span } from './words.js';
 
 const KIND_NAMES = [['anon', 'anon_bytes', 'Anonymous'], ['file', 'file_bytes', 'Files'], ['shmem', 'shmem_bytes', 'Shared memory, tmpfs'],
   ['swap', 'swap_bytes', 'Swap'], ['tables', 'pagetable_bytes', 'Page tables']];
@@ -80,7 +80,7 @@ function whoGrew(incident, growth, later) {
       { head: 'Page cache', number: true, cell: (p) => size(p.page_cache_bytes) }, { head: 'Steps', number: true, cell: (p) => p.steps },
     ], growth.processes),
     graph ? [el('h4', null, 'Growth by stack'), graph.node,
-      el('p', { class: 'hint' }, 'Wide is much. Below the process, above it what it called; kernel frames have their own colour. Frames are addresses. Keys: arrows move, Enter zooms, Escape shows all.'),
+      el('p', { class: 'hint' }, 'Wide is much. Below the process, above it what it called; kernel frames have their own colour.', growth.has_names ? '' : ' Frames are addresses: the recording has no names.', ' Keys: arrows move, Enter zooms, Escape shows all.'),
       el('details', null, el('summary', null, 'The stacks as a table'), stackTable(growth))] : el('p', null, 'No stacks were recorded.'));
 }
 
@@ -88,7 +88,7 @@ function stackTable(growth) {
   const rows = [];
   const walk = (node, path) => {
     const own = node.bytes - (node.children ?? []).reduce((sum, child) => sum + child.bytes, 0);
-    const here = node.kind === 'all' ? path : [...path, node.name];
+    const here = node.kind === 'all' ? path : [...path, node.module && node.kind === 'user' ? `${node.name} (${node.module.split('/').pop()})` : node.name];
     if (own > 0) rows.push({ path: here, bytes: own });
     for (const child of node.children ?? []) walk(child, here);
   };
@@ -148,7 +148,7 @@ function processes(incident, detail) {
 }
 
 function raw(one) {
-  const text = JSON.stringify(one.incident, null, 2);
+  const text = one.raw ? indented(one.raw) : JSON.stringify(one.incident, null, 2);
   return el('details', { class: 'raw' }, el('summary', null, 'The incident as JSON'), el('pre', { tabindex: 0 }, text));
 }
 

@@ -2,6 +2,7 @@
 // The report's page: reads the document that it holds, and shows it. Nothing is loaded and nothing is sent.
 import { el, table } from './dom.js';
 import { body, facts, heading } from './incident.js';
+import { limitsOf } from './limits.js';
 import { decode, before } from './series.js';
 import { counted, dated, kindOf, nameOf, span } from './words.js';
 
@@ -15,26 +16,12 @@ const seriesOf = (key, packed) => {
   if (!decoded.has(key)) decoded.set(key, decode(packed));
   return decoded.get(key);
 };
-// Limits hold until the next one; the last until the end.
-function limitsOf(track, series) {
-  const told = track.limits.filter(([, bytes]) => bytes !== null);
-  if (!told.length || !series.x.length) return { x: [], y: [] };
-  const x = track.limits.map(([ns]) => ns / 1e9);
-  const y = track.limits.map(([, bytes]) => bytes);
-  x[0] = Math.min(x[0], series.x[0]);
-  const end = series.x[series.x.length - 1];
-  if (end > x[x.length - 1]) {
-    x.push(end);
-    y.push(y[y.length - 1]);
-  }
-  return { x, y };
-}
 function trackOf(index, window, key) {
   const track = charts.tracks[index];
   const whole = seriesOf(`track-${index}`, track);
   // Where the whole had to leave points out, the time around the incident has them all.
   const series = window ? spliced(whole, seriesOf(key, window)) : whole;
-  return { path: track.path || 'cgroup', series, limits: limitsOf(track, whole), stride: track.stride, seen: track.seen };
+  return { path: track.path || 'cgroup', series, limits: limitsOf(track.limits, whole), stride: track.stride, seen: track.seen };
 }
 function spliced(whole, part) {
   if (!part.x.length) return whole;

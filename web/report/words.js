@@ -23,9 +23,12 @@ export function span(seconds) {
   if (value < 1e-6) return `${digits(value * 1e9)} ns`;
   if (value < 1e-3) return `${digits(value * 1e6)} µs`;
   if (value < 1) return `${digits(value * 1e3)} ms`;
-  if (value < 60) return `${digits(value)} s`;
-  if (value < 3600) return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
-  return `${Math.floor(value / 3600)} h ${Math.round((value % 3600) / 60)} min`;
+  // What is rounded first cannot become 60 of the smaller unit.
+  if (value < 59.95) return `${digits(value)} s`;
+  const whole = Math.round(value);
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const minutes = Math.round(value / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 export function percent(part) {
@@ -56,4 +59,26 @@ export const kindOf = (incident) =>
   incident.kind === 'oom' && incident.stuck && incident.victims.length === 0 ? 'Stuck under OOM' : KINDS[incident.kind] ?? 'Incident';
 export const nameOf = (incident) =>
   incident.container?.name || incident.container?.id?.slice(0, 12) || incident.cgroup?.path || `cgroup id ${incident.cgroup?.id}`;
+const MEMORY_KINDS = { anon: 'anonymous memory', thp: 'huge pages', file: 'files', shmem: 'shared memory, tmpfs', slab: 'slab', kernel_stack: 'kernel stacks',
+  page_tables: 'page tables', sockets: 'sockets', pipes: 'pipes', percpu: 'per-CPU memory', vmalloc: 'vmalloc', bpf: 'BPF', hugetlb: 'hugetlb', unknown: 'memory of unknown kind' };
+export const memoryKind = (kind) => MEMORY_KINDS[kind] ?? kind;
 export const process = (comm, pid) => `${comm}[${pid}]`;
+
+/** JSON text over several lines, every token as it is: numbers keep digits that a double has no room for. */
+export function indented(text) {
+  let depth = 0;
+  let out = '';
+  const line = () => `\n${'  '.repeat(depth)}`;
+  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? [];
+  tokens.forEach((token, i) => {
+    if (token === '}' || token === ']') {
+      depth -= 1;
+      out += tokens[i - 1] === '{' || tokens[i - 1] === '[' ? token : line() + token;
+      return;
+    }
+    if (tokens[i - 1] === '{' || tokens[i - 1] === '[' || tokens[i - 1] === ',') out += line();
+    out += token === ':' ? ': ' : token;
+    if (token === '{' || token === '[') depth += 1;
+  });
+  return out;
+}

@@ -61,6 +61,16 @@ Incident full_incident() {
   out.burst->stacks = {{{inlined, {}}, MemoryKind::kAnon, 5, 0.5, "callers may be missing"}};
   out.burst->hints = {"-X perf"};
   out.burst->end_uncertainty_ms = 0.25;
+  out.burst->kinds = {{MemoryKind::kHugetlb, 6, 0.75}, {MemoryKind::kUnknown, 2, 0.25}};
+  out.burst->programs = {{.comm = "hog", .cmdline = "hog anon", .processes = 3, .bytes = 7, .share = 0.5}};
+  out.burst->stacks = {
+      {.frames = {{.name = "f", .module = "/m", .file = "f.c", .line = 7, .build_id = "c0", .offset = 9},
+                  {.name = "g", .inlined = true}},
+       .kind = MemoryKind::kAnon,
+       .bytes = 8,
+       .share = 0.5,
+       .gap = "callers are missing"}};
+  out.burst->hints = {"-X perf"};
   return out;
 }
 

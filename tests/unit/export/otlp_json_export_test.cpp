@@ -133,7 +133,7 @@ TEST(OtlpJsonExport, LossIsALogToo) {
 TEST(OtlpJsonExport, StepsWithoutWallTimeAreSaid) {
   ExportFixture fixture;
   OtlpJsonExport otlp(fixture.context(), {});
-  RecordingFeed feed(otlp, fixture.cgroups, fixture.filter);
+  RecordingFeed feed(otlp, fixture.cgroups, fixture.filter, fixture.frames);
   feed.add(Event(base(1, 1)));
   ExportEnd end;
   feed.finish(end);

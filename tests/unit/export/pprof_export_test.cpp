@@ -153,15 +153,17 @@ TEST(PprofExport, SamplesWithTheirStacksAndLabels) {
   EXPECT_THAT(first.frames,
               ElementsAre("0xffffffff81000003 [k]", "0xffffffff81000002 [k]", "hog 0x3000", "hog 0x2000"));
   EXPECT_THAT(first.values, ElementsAre(3_MiB, 2));
-  EXPECT_THAT(first.labels, ElementsAre(testing::Pair("container", "web"), testing::Pair("kind", "other"),
+  EXPECT_THAT(first.labels, ElementsAre(testing::Pair("container", "web"), testing::Pair("kind", "unknown"),
                                         testing::Pair("pid", "10"), testing::Pair("process", "hog")));
   EXPECT_EQ(profile.samples[1].frames[2], "other 0x3000") << "the same address in another program";
 }
 
 TEST(PprofExport, NamesThatAreKnownStay) {
   class Names final : public FrameNames {
-    std::string user(const ProcessKey&, std::uint64_t) const override { return "main"; }
-    std::string kernel(std::uint64_t) const override { return "do_fault"; }
+    Frame at(const ProcessKey* process, std::uint64_t) const override {
+      return process == nullptr ? Frame{.name = "do_fault", .module = "[kernel]"}
+                                : Frame{.name = "main", .module = "/bin/hog", .build_id = "c0ffee", .offset = 0x1234};
+    }
   };
   ExportFixture fixture;
   const Names names;

@@ -35,44 +35,10 @@ class Log final : public RecordingExporter {
   std::vector<std::string> gaps;
 };
 
-TEST(GrowthMeter, CountsWhatIsNew) {
-  GrowthMeter meter;
-  StepBuilder steps;
-  EXPECT_EQ(meter.add(steps.first(1, 10_MiB)).bytes, 0U) << "of the first nothing is known";
-  EXPECT_EQ(meter.add(steps.up(2, 12_MiB)).bytes, 2_MiB);
-  EXPECT_EQ(meter.add(steps.down(3, 8_MiB)).bytes, 0U);
-  EXPECT_EQ(meter.add(steps.up(4, 9_MiB)).bytes, 1_MiB) << "after a fall it grows anew";
-  EXPECT_EQ(meter.add(steps.up(3, 8_MiB)).bytes, 0U) << "one that was overtaken";
-  EXPECT_EQ(meter.add(steps.up(5, 10_MiB)).bytes, 1_MiB);
-}
-
-TEST(GrowthMeter, BlamesNobodyForWhatIsForeign) {
-  GrowthMeter meter;
-  StepBuilder steps;
-  ignore_result(meter.add(steps.first(1, 0)));
-  StepEvent step = steps.up(2, 1_MiB);
-  EXPECT_TRUE(meter.add(step).by_task);
-  step = steps.up(3, 2_MiB);
-  step.foreign = true;
-  EXPECT_FALSE(meter.add(step).by_task);
-  step = steps.up(4, 3_MiB);
-  step.task.process.tgid = 0;
-  EXPECT_FALSE(meter.add(step).by_task);
-}
-
-TEST(GrowthMeter, ACgroupWithTheSameIdIsAnother) {
-  GrowthMeter meter;
-  StepEvent step = StepBuilder().first(1, 5_MiB);
-  ignore_result(meter.add(step));
-  step.serial += 1;
-  step.usage_bytes = 50_MiB;
-  EXPECT_EQ(meter.add(step).bytes, 0U);
-}
-
 TEST(RecordingFeed, DatesWhatCameBeforeTheFirstClock) {
   ExportFixture fixture;
   Log log;
-  RecordingFeed feed(log, fixture.cgroups, fixture.filter);
+  RecordingFeed feed(log, fixture.cgroups, fixture.filter, fixture.frames);
   feed.add(Event(base(1'000'000'000, 1_MiB)));
   feed.add(Event(grown(2'000'000'000, 3_MiB)));
   EXPECT_THAT(log.lines, IsEmpty());
@@ -83,7 +49,7 @@ TEST(RecordingFeed, DatesWhatCameBeforeTheFirstClock) {
 TEST(RecordingFeed, WithoutClocksThereIsNoWallTime) {
   ExportFixture fixture;
   Log log;
-  RecordingFeed feed(log, fixture.cgroups, fixture.filter);
+  RecordingFeed feed(log, fixture.cgroups, fixture.filter, fixture.frames);
   for (int i = 0; i < 20'000; ++i) {
     feed.add(Event(base(1, 1_MiB)));
   }
@@ -97,7 +63,7 @@ TEST(RecordingFeed, WithoutClocksThereIsNoWallTime) {
 TEST(RecordingFeed, ClocksAtTheirEndsAreNoTrap) {
   ExportFixture fixture;
   Log log;
-  RecordingFeed feed(log, fixture.cgroups, fixture.filter);
+  RecordingFeed feed(log, fixture.cgroups, fixture.filter, fixture.frames);
   feed.add(Moment{~0ULL, std::numeric_limits<std::int64_t>::min()});
   feed.add(Event(base(0, 1)));
   feed.add(Moment{0, std::numeric_limits<std::int64_t>::max()});
@@ -122,7 +88,7 @@ TEST(RecordingFeed, FiltersAllButLosses) {
 TEST(RecordingFeed, WhatWasLostBeforeTheRecordingIsNotItsLoss) {
   ExportFixture fixture;
   Log log;
-  RecordingFeed feed(log, fixture.cgroups, fixture.filter);
+  RecordingFeed feed(log, fixture.cgroups, fixture.filter, fixture.frames);
   feed.begin_with_loss();
   feed.add(Moment{1, 1});
   feed.add(LossCount{5, 7, 0, 0, 0});
@@ -148,7 +114,7 @@ TEST(RecordingFeed, AnEventIsOfTheCgroupThatHasItsIdNow) {
 TEST(RecordingFeed, IncidentsThatAreNoneAreTold) {
   ExportFixture fixture;
   Log log;
-  RecordingFeed feed(log, fixture.cgroups, fixture.filter);
+  RecordingFeed feed(log, fixture.cgroups, fixture.filter, fixture.frames);
   feed.add(Moment{1, 1});
   feed.add_incident("{");
   feed.add_incident("[]");

@@ -13,9 +13,9 @@ using namespace testing_support;  // NOLINT(google-build-using-namespace): liter
 
 class GrowthTest : public testing::Test {
  protected:
-  void take(const StepEvent& step) { growth_.add(step, gauge_.step(step)); }
+  void take(const StepEvent& step) { growth_.add(step, meter_.add(step)); }
   StepBuilder steps_;
-  GrowthGauge gauge_;
+  GrowthMeter meter_;
   GrowthTree growth_;
 };
 
@@ -39,13 +39,6 @@ TEST_F(GrowthTest, CountsWhatEachStepAddsByProcess) {
   EXPECT_EQ(processes[0].comm, "hog");
   EXPECT_EQ(processes[0].bytes, 2_MiB);
   EXPECT_EQ(processes[1].bytes, 1_MiB);
-}
-
-TEST_F(GrowthTest, AFallThatWasOnlySampledCountsToo) {
-  take(steps_.first(0, 10_MiB));
-  gauge_.sample(2_MiB);
-  take(steps_.up(1, 11_MiB));
-  EXPECT_EQ(growth_.total_bytes(), 9_MiB);
 }
 
 TEST_F(GrowthTest, OfAnAncestorOnlyAQuantumIsTheTasks) {
@@ -117,17 +110,31 @@ TEST_F(GrowthTest, AFloodOfStacksAndProcessesStaysBoundedAndLosesNoByte) {
 
 TEST_F(GrowthTest, NamesComeFromWhoeverKnowsThem) {
   struct Names final : FrameNames {
-    std::string user(const ProcessKey& process, std::uint64_t address) const override {
-      return std::to_string(process.tgid) + "!" + std::to_string(address);
+    Frame at(const ProcessKey* process, std::uint64_t address) const override {
+      return process == nullptr ? Frame{.name = "fault", .module = "[kernel]"}
+                                : Frame{.name = address < 10 ? "grow" : "", .module = "/bin/hog", .offset = 16};
     }
-    std::string kernel(std::uint64_t address) const override { return "k!" + std::to_string(address); }
   };
   growth_ = GrowthTree(100, std::make_shared<Names>());
   take(steps_.first(0, 0));
   StepEvent step = steps_.up(1, 1_MiB);
-  step.user_stack = {7};
+  step.user_stack = {7, 99};
+  step.kernel_stack = {5};
+  step.kind = MemoryKind::kAnon;
   take(step);
-  EXPECT_EQ(growth_.nodes().back().name, "10!7");
+  step = steps_.up(2, 3_MiB);
+  step.user_stack = {8, 99};
+  step.kind = MemoryKind::kFile;
+  take(step);
+  ASSERT_EQ(growth_.nodes().size(), 5U) << "two calls of one function are one frame";
+  EXPECT_EQ(growth_.nodes()[2].name, "hog+0x10");
+  EXPECT_EQ(growth_.nodes()[3].name, "grow");
+  EXPECT_EQ(growth_.nodes()[3].module, "/bin/hog");
+  EXPECT_EQ(growth_.nodes()[3].bytes, 3_MiB);
+  EXPECT_THAT(growth_.nodes()[3].kinds, testing::UnorderedElementsAre(testing::Pair(MemoryKind::kAnon, 1_MiB),
+                                                                      testing::Pair(MemoryKind::kFile, 2_MiB)));
+  EXPECT_EQ(growth_.nodes()[4].name, "fault");
+  EXPECT_TRUE(growth_.has_names());
 }
 
 }  // namespace

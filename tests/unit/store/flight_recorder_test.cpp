@@ -24,6 +24,7 @@ class FlightRecorderTest : public RecordingDirectoryFixture {
     settings_.before = 10s;
     settings_.after = 5s;
     settings_.file.min_free_bytes = 0;
+    settings_.patience = 60s;
   }
   FlightRecorder& flight() {
     if (!flight_) {
@@ -138,6 +139,32 @@ TEST_F(FlightRecorderTest, ASecondIncidentJoins) {
   const Contents found = end();
   EXPECT_THAT(found.incidents, ElementsAre("i-1", "i-2"));
   EXPECT_THAT(seconds(found), ElementsAre(1, 1, 3, 8)) << "nothing twice";
+}
+
+TEST_F(FlightRecorderTest, EachCgroupIsFollowedAfterItsOwnIncident) {
+  step(7, 1, 5_MiB);
+  tell(oom(7, "/a", "i-1"));
+  step(7, 4, 6_MiB);
+  step(8, 4, 6_MiB);
+  tell(oom(8, "/b", "i-2"));
+  step(7, 8, 7_MiB);  // 7 s after its incident
+  step(8, 8, 7_MiB);
+  tell(oom(8, "/b", "i-3"));
+  step(7, 9, 8_MiB);
+  const Contents found = end();
+  EXPECT_THAT(found.incidents, ElementsAre("i-1", "i-2", "i-3"));
+  EXPECT_THAT(seconds(found), ElementsAre(1, 4, 4, 8));
+}
+
+TEST_F(FlightRecorderTest, WhatComesWhileTheDiskHangsIsThereAfterwards) {
+  settings_.patience = 0ms;
+  step(7, 1, 5_MiB);
+  tell(oom(7, "/a", "i-1"));
+  step(7, 3, 6_MiB);
+  tell(oom(7, "/a", "i-2"));
+  const Contents found = end();
+  EXPECT_THAT(found.incidents, ElementsAre("i-1", "i-2"));
+  EXPECT_THAT(seconds(found), ElementsAre(1, 3)) << "nothing twice";
 }
 
 TEST_F(FlightRecorderTest, EachInAFileOfItsOwnWhenTheyLieApart) {

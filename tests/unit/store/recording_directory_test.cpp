@@ -133,6 +133,7 @@ TEST_F(RecordingDirectoryTest, TidiesWhatIsThere) {
   std::filesystem::last_write_time(old, std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
   const auto directory = open({.max_age = std::chrono::hours(1)});
   directory->tidy(std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
+  EXPECT_TRUE(directory->wait());
   EXPECT_THAT(files(), IsEmpty());
 }
 

@@ -20,6 +20,7 @@ class RotatingRecordingTest : public RecordingDirectoryFixture {
   RotatingRecording& recording() {
     if (!recording_) {
       settings_.file = file_;
+      settings_.patience = 60s;
       auto made = RotatingRecording::create(open(), settings_, {{"host_name", "node1"}}, {kSecond, kNow});
       EXPECT_TRUE(made) << made.error().message();
       recording_ = std::move(*made);
