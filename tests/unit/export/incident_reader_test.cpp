@@ -54,12 +54,7 @@ Incident full_incident() {
   out.update = "runtime_state";
   out.burst->end = BurstEnd::kLevelled;
   out.burst->page_cache_bytes = 5;
-  out.burst->kinds = {{MemoryKind::kHugetlb, 7, 0.5}, {MemoryKind::kUnknown, 6, 0.25}};
-  out.burst->programs = {{"gunicorn", "gunicorn: worker", 24, 9, 0.75}};
   out.burst->threads = {{"java", "exec-#", 200, 8, 0.5}};
-  const Frame inlined{"fill", "/app", "a.cpp", 7, "ab12", 0x40, true};
-  out.burst->stacks = {{{inlined, {}}, MemoryKind::kAnon, 5, 0.5, "callers may be missing"}};
-  out.burst->hints = {"-X perf"};
   out.burst->end_uncertainty_ms = 0.25;
   out.burst->kinds = {{MemoryKind::kHugetlb, 6, 0.75}, {MemoryKind::kUnknown, 2, 0.25}};
   out.burst->programs = {{.comm = "hog", .cmdline = "hog anon", .processes = 3, .bytes = 7, .share = 0.5}};
