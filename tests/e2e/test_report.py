@@ -328,7 +328,7 @@ class PageTest(ReportTest):
             seq = max(database.execute(f'SELECT max(seq) FROM {table}').fetchone()[0] or 0 for table in ('steps', 'events', 'clock', 'answers', 'loss', 'incidents', 'samples'))
             database.executemany(
                 'INSERT INTO steps SELECT ?, ?, ?, ?, ?, ?, user_stack, kernel_stack, watermark_bytes, limit_bytes, quantum_bytes, ancestor, '
-                '"foreign", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns FROM (SELECT * FROM steps WHERE cgroup = ? LIMIT 1)',
+                '"foreign", page_cache, suppressed, oom_events, reclaim_ns, throttle_ns, kind FROM (SELECT * FROM steps WHERE cgroup = ? LIMIT 1)',
                 ((seq + i + 1, first + i * 1_000_000, row, (40 + i % 60) * MIB + i % 7 * 4096, 1, task, row) for i in range(100_000)))
         seen = self.page('--incident', self.recording.incident['id'], path=self.changed(many), name='many')
         print(f'100,000 steps: {seen["html_bytes"]} bytes, shown {seen["painted_ms"]:.0f} ms after its begin', file=sys.stderr)

@@ -111,7 +111,7 @@ export function flame(root, label) {
   const filter = kinds.length === 0 ? [] : [
     el('label', null, 'Memory ', el('select', { onchange: (event) => { shown = event.target.value || null; anew(); } },
       el('option', { value: '' }, 'of all kinds'), kinds.map(([kind, bytes]) => el('option', { value: kind }, `${memoryKind(kind)}, ${size(bytes)}`)))),
-    el('label', null, el('input', { type: 'checkbox', onchange: (event) => { byKind = event.target.checked; anew(); } }), ' Colours by kind'),
+    el('label', null, el('input', { type: 'checkbox', onchange: (event) => { byKind = event.target.checked; anew(); } }), ' Tinted by kind'),
   ];
   const node = el('div', { class: 'flamebox' }, place,
     el('div', { class: 'tools' }, filter, el('button', { type: 'button', onclick: () => { graph.resetZoom(); prepare(); } }, 'Show all frames')), said);
