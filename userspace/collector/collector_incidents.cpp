@@ -31,7 +31,7 @@ void add_tasks(Incident& incident, const LogOomEvent& log) {
     if (seen.insert(task.tgid).second) {
       ++out.count;
       out.largest_bytes = std::max(out.largest_bytes, task.rss_bytes);
-      out.total_bytes += std::min(task.rss_bytes, ~0ULL - out.total_bytes);
+      out.total_bytes += std::min(task.rss_bytes, UINT64_MAX - out.total_bytes);
     }
   }
   if (out.count > 0) {
