@@ -10,6 +10,7 @@
 #include "incident/advice.h"
 #include "incident/composition.h"
 #include "incident/runtime_settings.h"
+#include "incident/saturating.h"
 #include "util/units.h"
 
 namespace memcrest {
@@ -257,7 +258,7 @@ void Judge::weigh_evidence() {
     doubt(0.2, "contradiction: only " + format_size(*incident_.usage_bytes) + " were in use, below the limit");
   }
   if (!incident_.victims.empty() && incident_.usage_bytes && limit_of_its_own() &&
-      incident_.victims.front().anon_bytes > *incident_.usage_bytes + *incident_.usage_bytes / 8) {
+      saturating_sub(incident_.victims.front().anon_bytes, *incident_.usage_bytes) > *incident_.usage_bytes / 8) {
     doubt(0.2, "contradiction: the victim held more than was in use");
   }
   const bool of_a_kind = incident_.composition.has_value();
