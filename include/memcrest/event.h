@@ -230,6 +230,7 @@ struct LogVictim {
   std::uint64_t file_bytes = 0;
   std::uint64_t shmem_bytes = 0;
   std::optional<std::uint64_t> pagetable_bytes;
+  std::optional<std::uint64_t> mapped_bytes;  // its address space, used or not ("total-vm")
 };
 
 // One row of the log's task dump.

@@ -12,6 +12,7 @@
 #include "memcrest/container.h"
 #include "memcrest/event.h"
 #include "memcrest/stack.h"
+#include "memcrest/verdict.h"
 
 namespace memcrest {
 
@@ -248,6 +249,14 @@ struct Incident {
   std::optional<ChargeFailure> charge_failure;
   // memory.stat as the kernel log printed it at the kill; empty: it did not.
   std::vector<std::pair<std::string, std::uint64_t>> memory_stat;
+  // What the verdict needs beside: see memcrest/verdict.h.
+  std::optional<ProcessCount> processes;
+  std::optional<std::uint64_t> mapped_bytes;  // address space of the first victim (the log's total-vm), used or not
+  std::optional<FloorTrend> trend;
+  std::vector<RuntimeSetting> settings;
+  std::optional<Composition> composition;
+  std::optional<Verdict> verdict;
+  std::optional<Advice> advice;
   Evidence evidence;
 };
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "incident/verdict.h"
+
 namespace memcrest {
 namespace {
 
@@ -128,11 +130,15 @@ void Collector::handle(const Event& event) {
 void Collector::on(const StepEvent& event) {
   ++totals_.steps;
   bursts_.step(event);
+  floors_.add(event.cgroup_id, event.time_ns, event.usage_bytes);
   ooms_.note(event.serial, event.oom_events);
   stalls_.note(event.cgroup_id, event.time_ns, event.reclaim_ns, event.throttle_ns);
 }
 
-void Collector::on(const SampleEvent& event) { bursts_.sample(event); }
+void Collector::on(const SampleEvent& event) {
+  bursts_.sample(event);
+  floors_.add(event.cgroup_id, event.time_ns, event.usage_bytes);
+}
 void Collector::on(const ExecEvent& /*event*/) {}
 void Collector::on(const ThrottleEvent& event) { bursts_.missing(event.cgroup_id, event.time_ns); }
 void Collector::on(const ExitEvent& event) { ooms_.feed(event); }
@@ -193,8 +199,10 @@ std::optional<BurstFinding> Collector::take_back(std::uint64_t cgroup_id, std::u
 void Collector::on(const CgroupEvent& event) {
   if (event.created) {
     bursts_.created(event.cgroup_id, event.time_ns);
+    floors_.created(event.cgroup_id, event.time_ns);
   } else {
     bursts_.removed(event.cgroup_id, event.time_ns);
+    floors_.removed(event.cgroup_id);
   }
 }
 
@@ -212,6 +220,7 @@ void Collector::sample_active() {
   }
   for (const SampleEvent& sample : around_.sample(active)) {
     bursts_.sample(sample);
+    floors_.add(sample.cgroup_id, sample.time_ns, sample.usage_bytes);
   }
 }
 
@@ -321,6 +330,7 @@ void Collector::release(std::uint64_t now_ns, bool all) {
       around_.complete_names(*one.incident.ranking);
     }
     add_evidence(one.incident, one.evidence_from_ns);
+    conclude(one.incident);
     sink_(one.incident);
     aftermath_.follow(one.incident, now_ns);
   }
@@ -341,6 +351,13 @@ void Collector::note_loss(std::uint64_t now_ns) {
   while (loss_history_.size() > 4096) {
     loss_history_.pop_front();
   }
+}
+
+// The floors of the cgroup that was full, up to the rise that is this incident's.
+void Collector::look_back(Incident& incident, std::uint64_t cgroup_id) {
+  const bool rise = incident.burst && incident.burst->start_boot_ns != 0;
+  const std::uint64_t until_ns = rise ? incident.burst->start_boot_ns : incident.boot_ns;
+  incident.trend = floors_.trend(cgroup_id, until_ns, incident.limit.bytes);
 }
 
 void Collector::add_evidence(Incident& incident, std::uint64_t from_ns) const {

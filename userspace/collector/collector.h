@@ -15,6 +15,7 @@
 #include "collector/aftermath.h"
 #include "incident/burst_detector.h"
 #include "incident/charge_failures.h"
+#include "incident/floor_history.h"
 #include "incident/oom_assembler.h"
 #include "incident/stall_history.h"
 #include "memcrest/event_source.h"
@@ -138,6 +139,7 @@ class Collector {
   void judge_roles(Incident& incident, const std::vector<Place>& places);
   void release(std::uint64_t now_ns, bool all);
   void note_loss(std::uint64_t now_ns);
+  void look_back(Incident& incident, std::uint64_t cgroup_id);
   void add_evidence(Incident& incident, std::uint64_t from_ns) const;
   [[nodiscard]] std::chrono::milliseconds wait_time(std::chrono::milliseconds longest) const;
 
@@ -149,6 +151,7 @@ class Collector {
   OomAssembler ooms_;
   ChargeFailures failures_;
   StallHistory stalls_;
+  FloorHistory floors_;
   Aftermath aftermath_;
   Moment now_;  // of this turn: before events are read, then after it
   std::vector<Event> batch_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <set>
 
 #include "collector/collector.h"
 #include "incident/growth_stacks.h"
@@ -20,6 +21,25 @@ std::string incident_id(const Host& host, std::uint64_t boot_ns, std::uint64_t c
   std::snprintf(text, sizeof(text), "%.8s-%llx-%llx-%x", host.boot_id.c_str(), static_cast<unsigned long long>(boot_ns),
                 static_cast<unsigned long long>(cgroup_id), pid);
   return text;
+}
+
+// The log lists threads on some kernels: each process counts once.
+void add_tasks(Incident& incident, const LogOomEvent& log) {
+  std::set<std::uint32_t> seen;
+  ProcessCount out;
+  for (const LogTask& task : log.tasks) {
+    if (seen.insert(task.tgid).second) {
+      ++out.count;
+      out.largest_bytes = std::max(out.largest_bytes, task.rss_bytes);
+      out.total_bytes += std::min(task.rss_bytes, UINT64_MAX - out.total_bytes);
+    }
+  }
+  if (out.count > 0) {
+    incident.processes = out;
+  }
+  if (!log.victims.empty()) {
+    incident.mapped_bytes = log.victims.front().mapped_bytes;
+  }
 }
 
 }  // namespace
@@ -93,6 +113,7 @@ void Collector::tell_oom(const OomFinding& finding) {
                                : finding.limit_path.empty()               ? 0
                                                             : around_.find_path(finding.limit_path).cgroup.id;
   Origin origin = take_rise(incident, first, {hit_id, incident.cgroup.id}, from_ns);
+  look_back(incident, hit_id != 0 ? hit_id : incident.cgroup.id);
   incident.evidence.gaps.insert(incident.evidence.gaps.end(), finding.gaps.begin(), finding.gaps.end());
   ++totals_.ooms;
   totals_.victims += incident.victims.size();
@@ -163,6 +184,7 @@ void Collector::add_detail(Incident& incident, const OomFinding& finding) {
   }
   if (finding.log) {
     incident.memory_stat = finding.log->stats;
+    add_tasks(incident, *finding.log);
   }
 }
 
@@ -208,6 +230,7 @@ void Collector::on(const OomCountEvent& event) {
   std::uint64_t from_ns = event.time_ns - std::min(event.time_ns, event.window_ns);
   cut_rise({}, event.cgroup_id, from_ns, std::nullopt);
   Origin origin = take_rise(incident, {}, {event.cgroup_id}, from_ns);
+  look_back(incident, event.cgroup_id);
   ++totals_.ooms;
   totals_.victims += event.kills;
   hold(std::move(incident), from_ns, {}, std::move(origin));
@@ -309,6 +332,7 @@ void Collector::tell_burst(const BurstFinding& finding) {
   if (finding.steps_missing) {
     incident.evidence.gaps.emplace_back("steps of this cgroup were left out by the rate limit");
   }
+  look_back(incident, finding.cgroup_id);
   ++totals_.bursts;
   const std::uint64_t from_ns = finding.burst.start_boot_ns;
   Origin origin = take_origin(incident, finding);

@@ -3,6 +3,7 @@
 
 #include "export/json_reader.h"
 #include "export/json_reader_container.h"
+#include "export/json_verdict.h"
 
 namespace memcrest {
 namespace {
@@ -227,6 +228,7 @@ void read_parts(const JsonReader& json, Incident& out) {
   json.object("stuck", out.stuck, read_stuck);
   json.object("charge_failure", out.charge_failure, read_charge_failure);
   json.numbers("memory_stat", out.memory_stat);
+  read_verdict(json, out);
   json.object("evidence", out.evidence, read_evidence);
 }
 

@@ -8,6 +8,7 @@
 #include "export/container_json.h"
 #include "export/json_detail.h"
 #include "export/json_value.h"
+#include "export/json_verdict.h"
 #include "util/units.h"
 
 namespace memcrest {
@@ -175,6 +176,7 @@ Json incident_json(const Incident& incident) {
   json["burst"] = object_or_null(incident.burst, burst_json);
   json["samplers"] = array_json(incident.samplers, sampler_json);
   add_detail(json, incident);
+  add_verdict(json, incident);
   json["evidence"] = evidence_json(incident.evidence);
   return json;
 }

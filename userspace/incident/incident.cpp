@@ -100,6 +100,56 @@ const char* to_string(CgroupKind kind) {
   return "cgroup";
 }
 
+const char* to_string(Cause cause) {
+  switch (cause) {
+    case Cause::kUnknown:
+      return "unknown";
+    case Cause::kLimitTooSmallForBurst:
+      return "limit-too-small-for-burst";
+    case Cause::kLeak:
+      return "leak";
+    case Cause::kGrowthToPlateau:
+      return "growth-to-plateau";
+    case Cause::kPageCache:
+      return "page-cache";
+    case Cause::kTmpfs:
+      return "tmpfs";
+    case Cause::kKernelMemory:
+      return "kernel-memory";
+    case Cause::kManyProcesses:
+      return "many-processes";
+    case Cause::kRuntimeHeapVsLimit:
+      return "runtime-heap-vs-limit";
+    case Cause::kAncestorLimit:
+      return "ancestor-limit";
+    case Cause::kHostExhausted:
+      return "host-exhausted";
+    case Cause::kSwapFull:
+      return "swap-full";
+    case Cause::kCpuset:
+      return "cpuset";
+    case Cause::kMempolicy:
+      return "mempolicy";
+    case Cause::kLimitLowered:
+      return "limit-lowered";
+    case Cause::kAskedFor:
+      return "asked-for";
+  }
+  return "unknown";
+}
+
+const char* to_string(CompositionSource source) {
+  switch (source) {
+    case CompositionSource::kKernelLog:
+      return "kernel_log";
+    case CompositionSource::kVictims:
+      return "victims";
+    case CompositionSource::kGrowth:
+      return "growth";
+  }
+  return "victims";
+}
+
 bool ended_after(const RuntimeState& state, std::int64_t kill_unix_ns) {
   constexpr std::int64_t kSlackNs = 100'000'000;
   return state.finished_unix_ns && *state.finished_unix_ns >= kill_unix_ns - kSlackNs;

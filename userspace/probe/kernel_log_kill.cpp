@@ -197,6 +197,10 @@ std::optional<Killed> parse_killed(std::string_view line) {
     const auto value = value_of<std::uint64_t>(line, key);
     return value ? std::optional(times(*value, 1024)) : std::nullopt;
   };
+  std::string_view mapped = line;
+  if (const auto kib = take_number<std::uint64_t>(mapped); kib && mapped.starts_with("kB")) {
+    out.victim.mapped_bytes = times(*kib, 1024);
+  }
   const auto anon = bytes(" anon-rss:");
   out.sizes = anon.has_value();
   out.victim.anon_bytes = anon.value_or(0);

@@ -228,6 +228,7 @@ void fields(V& v, E& e) {
   v("file_bytes", e.file_bytes);
   v("shmem_bytes", e.shmem_bytes);
   v("pagetable_bytes", e.pagetable_bytes);
+  v("mapped_bytes", e.mapped_bytes);
 }
 
 template <typename V, Some<LogTask> E>

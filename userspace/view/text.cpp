@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Last stage of the path for people: incident -> lines for a terminal. States what was measured and what is not known;
-// judges nothing. Here the frame: whom it is about, and how far to trust it; the rows between are in text_parts.h.
+// Last stage of the path for people: incident -> lines for a terminal. States what was measured, what is not known, and
+// the verdict that others judged. Here the frame: whom it is about, and how far to trust it; the rows between are in
+// text_parts.h.
 #include "view/text.h"
 
 #include <algorithm>
@@ -215,6 +216,8 @@ std::string to_text(const Incident& incident, const TextStyle& style) {
   if (state_is_of_this_end(incident)) {
     put_state(page, incident);
   }
+  put_why(page, incident);
+  put_do(page, incident);
   put_evidence(page, incident.evidence);
   return page.finish() + "\n";
 }

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "incident/advice.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "incident/saturating.h"
+#include "util/units.h"
+
+namespace memcrest {
+namespace {
+
+constexpr std::uint64_t kMebi = 1ULL << 20U;
+constexpr std::uint32_t kMargin = 15;
+
+std::string span(double ms) {
+  const double ns = std::isfinite(ms) ? std::clamp(ms * 1e6, 0.0, 9e18) : 0;
+  return format_duration(std::chrono::nanoseconds(static_cast<std::int64_t>(ns)));
+}
+
+std::uint64_t whole(double value) {
+  return std::isfinite(value) && value > 0 ? static_cast<std::uint64_t>(std::min(value, 1e18)) : 0;
+}
+
+std::string limit_words(const Incident& incident) {
+  return incident.limit.bytes ? "the limit of " + format_size(*incident.limit.bytes) : "the limit";
+}
+
+std::string kind_sentence(const Incident& incident) {
+  if (!incident.composition || incident.composition->parts.empty()) {
+    return "";
+  }
+  std::string out;
+  const auto& parts = incident.composition->parts;
+  for (std::size_t i = 0; i < std::min<std::size_t>(3, parts.size()); ++i) {
+    out += (i == 0 ? "" : ", ") + parts[i].name + " " + format_size(parts[i].bytes);
+  }
+  switch (incident.composition->source) {
+    case CompositionSource::kKernelLog:
+      return " By the kernel's own list it was " + out + ".";
+    case CompositionSource::kVictims:
+      return " The victim held " + out.substr(0, out.find(", other")) + ".";
+    case CompositionSource::kGrowth:
+      return " What grew was " + out + ".";
+  }
+  return "";
+}
+
+std::string leak_rate(const FloorTrend& trend) {
+  const double per_hour = trend.slope_bytes_per_s * 3600;
+  // Nobody extrapolates seconds to an hour.
+  return trend.window_ms < 600'000 ? format_size(whole(trend.slope_bytes_per_s * 60)) + " per minute"
+                                   : format_size(whole(per_hour)) + " per hour";
+}
+
+std::string holder(const Incident& incident) {
+  if (!incident.ranking || incident.ranking->by_usage.empty()) {
+    return "";
+  }
+  const RankedCgroup& top = incident.ranking->by_usage.front();
+  const std::string name = top.container_name.empty() ? top.cgroup.path : top.container_name;
+  return " Most was held by " + name + ", " + format_size(top.usage_bytes) + ".";
+}
+
+std::string cause_sentence(const Incident& incident, const JudgedCause& top) {
+  const auto& burst = incident.burst;
+  const auto& trend = incident.trend;
+  const std::string reason = top.reasons_for.empty() ? "" : top.reasons_for.front();
+  switch (top.cause) {
+    case Cause::kLimitTooSmallForBurst: {
+      std::string out =
+          incident.limit.bytes ? "The limit of " + format_size(*incident.limit.bytes) + " is" : "The limit is";
+      out += " too small for this burst";
+      if (burst) {
+        out += " of " + format_size(burst->growth_bytes) + " in " + span(burst->duration_ms);
+      }
+      out += ".";
+      return trend && !trend->rising
+                 ? out + " The floor before it was flat for " + span(trend->window_ms) + ": no leak."
+                 : out;
+    }
+    case Cause::kLeak:
+      return trend ? "It leaks: between peaks it gave back less each time, and its floor rose by " + leak_rate(*trend) +
+                         " over " + span(trend->window_ms) + "."
+                   : "It leaks.";
+    case Cause::kGrowthToPlateau:
+      return "It grew to what it needs, and " + limit_words(incident) + " is below or just at that.";
+    case Cause::kPageCache:
+      return "Page cache filled " + limit_words(incident) +
+             " and could not be dropped: it was dirty, locked or in use.";
+    case Cause::kTmpfs:
+      return "Shared memory (tmpfs, memfd, System V) filled " + limit_words(incident) +
+             ": it stays until it is deleted, and killing a process frees none of it.";
+    case Cause::kKernelMemory:
+      return "The kernel's own memory for this container filled " + limit_words(incident) +
+             ": slab, sockets, pipes, page tables, not a program's heap.";
+    case Cause::kManyProcesses:
+      return "Many processes together filled " + limit_words(incident) + ", none of them alone: " + reason + ".";
+    case Cause::kRuntimeHeapVsLimit:
+      return "The runtime's heap was allowed to grow past " + limit_words(incident) + ": " + reason + ".";
+    case Cause::kAncestorLimit:
+      return "Its own limit was not the problem: " + limit_words(incident) +
+             " of a cgroup above was full, which others fill too.";
+    case Cause::kHostExhausted:
+      return "The machine ran out of memory; no container's limit was hit." + holder(incident);
+    case Cause::kSwapFull:
+      return "Memory and swap were both full.";
+    case Cause::kCpuset:
+      return "The memory nodes that its cpuset allows were exhausted, while others may have had room.";
+    case Cause::kMempolicy:
+      return "The memory nodes that its memory policy allows were exhausted, while others may have had room.";
+    case Cause::kLimitLowered:
+      return "Somebody set the limit below what was in use.";
+    case Cause::kAskedFor:
+      return "A person asked for this kill (sysrq-f): nothing was exhausted.";
+    case Cause::kUnknown:
+      return "What was recorded does not tell why.";
+  }
+  return "";
+}
+
+bool limit_helps(Cause cause) {
+  switch (cause) {
+    case Cause::kLimitTooSmallForBurst:
+    case Cause::kGrowthToPlateau:
+    case Cause::kTmpfs:
+    case Cause::kKernelMemory:
+    case Cause::kManyProcesses:
+    case Cause::kRuntimeHeapVsLimit:
+    case Cause::kPageCache:
+    case Cause::kSwapFull:
+    case Cause::kUnknown:
+      return true;
+    case Cause::kLeak:
+    case Cause::kAncestorLimit:
+    case Cause::kHostExhausted:
+    case Cause::kCpuset:
+    case Cause::kMempolicy:
+    case Cause::kLimitLowered:
+    case Cause::kAskedFor:
+      return false;
+  }
+  return false;
+}
+
+// What the limit has to hold at least, as far as that can be told of a program that was killed while it asked for more.
+void estimate_need(const Incident& incident, Advice& out) {
+  const std::uint64_t limit = incident.limit.bytes.value_or(0);
+  if (incident.kind == IncidentKind::kBurst) {  // it survived: this is all it needed
+    out.needed_bytes = incident.burst->peak_bytes;
+    out.text += "It needed " + format_size(*out.needed_bytes) + (incident.burst->peak_exact ? "" : " or a little more");
+    return;
+  }
+  out.needed_estimated = true;
+  if (incident.mapped_bytes && incident.usage_bytes && !incident.victims.empty()) {
+    const Victim& victim = incident.victims.front();
+    const std::uint64_t resident =
+        saturating_add(saturating_add(victim.anon_bytes, victim.file_bytes), victim.shmem_bytes);
+    const std::uint64_t all = saturating_add(saturating_sub(*incident.usage_bytes, resident), *incident.mapped_bytes);
+    // Many programs map far more than they ever use: then it tells nothing.
+    if (all > limit && all / 6 <= limit) {
+      out.needed_bytes = all;
+      out.text += "It had asked for about " + format_size(all) + " (estimated: what the victim had mapped)";
+      return;
+    }
+  }
+  out.needed_bytes = limit / 2 * 3;
+  out.text += "How much more it needs than " + format_size(limit) + " was never seen: try " +
+              format_size(limit / 2 * 3) + ", and look at the peak then";
+}
+
+const char* remedy(Cause cause) {
+  switch (cause) {
+    case Cause::kLeak:
+      return "No limit helps, it only takes longer: find what is kept, and restart it before it is full meanwhile.";
+    case Cause::kTmpfs:
+      return "Delete what lies there, or bound it with tmpfs size= (docker run --tmpfs /tmp:size=64m, emptyDir "
+             "sizeLimit).";
+    case Cause::kManyProcesses:
+      return "Fewer workers, or a limit for all of them.";
+    case Cause::kKernelMemory:
+      return "Look at what makes sockets, pipes, files or mappings; a higher limit helps only if their number is "
+             "bounded.";
+    case Cause::kPageCache:
+      return "Write less before it reaches the disk, or lock less memory.";
+    case Cause::kAncestorLimit:
+      return "Raise the limit of the cgroup above, or let its other members use less.";
+    case Cause::kHostExhausted:
+      return "Give each container a limit, and let their sum stay below the machine's memory.";
+    case Cause::kCpuset:
+    case Cause::kMempolicy:
+      return "Allow more memory nodes.";
+    case Cause::kLimitLowered:
+      return "Lower a limit only below what can be reclaimed, or restart with the new one.";
+    case Cause::kUnknown:
+      return "Keep memcrest watch --flight-recorder running, and look at the next one.";
+    case Cause::kLimitTooSmallForBurst:
+    case Cause::kGrowthToPlateau:
+    case Cause::kRuntimeHeapVsLimit:
+    case Cause::kSwapFull:
+    case Cause::kAskedFor:
+      return "";
+  }
+  return "";
+}
+
+std::string heap_words(const Incident& incident) {
+  const std::uint64_t heap = incident.limit.bytes.value_or(0) / 10 * 7 / kMebi;
+  for (const RuntimeSetting& setting : incident.settings) {
+    if (setting.name == "-Xmx" || setting.name == "-XX:MaxHeapSize") {
+      return "Set -Xmx" + std::to_string(heap) + "m (70 % of the limit), or raise the limit.";
+    }
+    if (setting.name == "--max-old-space-size") {
+      return "Set --max-old-space-size=" + std::to_string(heap) + " (70 % of the limit), or raise the limit.";
+    }
+  }
+  return "Let the heap take at most 70 % of the limit, or raise the limit.";
+}
+
+void add_limit(const Incident& incident, Advice& out) {
+  if (!incident.limit.bytes || *incident.limit.bytes < kMebi || *incident.limit.bytes > (1ULL << 50U)) {
+    return;
+  }
+  out.text += out.text.empty() ? "" : " ";
+  estimate_need(incident, out);
+  out.margin_percent = kMargin;
+  out.limit_bytes = round_limit(*out.needed_bytes, kMargin);
+  out.text += "; with a margin of " + std::to_string(kMargin) + " % that is " + format_size(*out.limit_bytes) + ".";
+  out.lines = limit_lines(incident.container, *out.limit_bytes);
+}
+
+}  // namespace
+
+std::string verdict_text(const Incident& incident, const Verdict& verdict) {
+  if (verdict.causes.empty()) {
+    return "";
+  }
+  const JudgedCause& top = verdict.causes.front();
+  std::string out =
+      (top.confidence < 0.6 && top.cause != Cause::kUnknown ? "Probably: " : "") + cause_sentence(incident, top);
+  if (top.cause == Cause::kLimitTooSmallForBurst || top.cause == Cause::kTmpfs || top.cause == Cause::kKernelMemory ||
+      top.cause == Cause::kPageCache || top.cause == Cause::kUnknown) {
+    out += kind_sentence(incident);
+  }
+  return out;
+}
+
+std::uint64_t round_limit(std::uint64_t needed_bytes, std::uint32_t margin_percent) {
+  const std::uint64_t wanted = saturating_add(needed_bytes, needed_bytes / 100 * margin_percent);
+  const std::uint64_t grain = wanted > 1024 * kMebi ? 64 * kMebi : wanted > 256 * kMebi ? 16 * kMebi : 4 * kMebi;
+  return saturating_add(wanted, grain - 1) / grain * grain;
+}
+
+std::optional<Advice> advise(const Incident& incident, const Verdict& verdict) {
+  if (verdict.causes.empty()) {
+    return std::nullopt;
+  }
+  const Cause cause = verdict.causes.front().cause;
+  Advice out;
+  out.text = cause == Cause::kRuntimeHeapVsLimit ? heap_words(incident) : remedy(cause);
+  if (limit_helps(cause)) {
+    add_limit(incident, out);
+  }
+  return out.text.empty() ? std::nullopt : std::optional(out);
+}
+
+}  // namespace memcrest

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "incident/verdict.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "incident/advice.h"
+#include "incident/composition.h"
+#include "incident/runtime_settings.h"
+#include "incident/saturating.h"
+#include "util/units.h"
+
+namespace memcrest {
+namespace {
+
+constexpr double kSurest = 0.95;
+constexpr double kMostly = 0.5;  // of the memory: a kind that holds so much is what filled it
+
+std::string span(double ms) {
+  const double ns = std::isfinite(ms) ? std::clamp(ms * 1e6, 0.0, 9e18) : 0;
+  return format_duration(std::chrono::nanoseconds(static_cast<std::int64_t>(ns)));
+}
+
+std::string percent(double part) {
+  return std::to_string(static_cast<int>(std::round(std::clamp(part, 0.0, 1.0) * 100))) + " %";
+}
+
+double kernel_share(const Composition& of) {
+  double out = 0;
+  for (const char* name : {"kernel", "slab", "kernel_stack", "pagetables", "page_tables", "sock", "sockets", "percpu",
+                           "vmalloc", "pipes", "bpf"}) {
+    out += share_of(of, name);
+  }
+  return out;
+}
+
+class Judge {
+ public:
+  explicit Judge(const Incident& incident) : incident_(incident) {}
+  std::optional<Verdict> run();
+
+ private:
+  JudgedCause& add(Cause cause, double confidence, std::string reason) {
+    causes_.push_back({cause, confidence, {std::move(reason)}, {}});
+    return causes_.back();
+  }
+  void by_order();
+  void by_scope();
+  void by_kind();
+  void by_processes();
+  void by_settings();
+  void by_time();
+  void by_burst();
+  void by_trend();
+  void weigh_evidence();
+  [[nodiscard]] bool limit_of_its_own() const;
+
+  const Incident& incident_;
+  std::vector<JudgedCause> causes_;
+};
+
+// A container's inner cgroups are below its limit: that is its own all the same.
+bool Judge::limit_of_its_own() const {
+  return incident_.scope == Scope::kMemcg ||
+         (incident_.scope == Scope::kAncestor && !incident_.container.id.empty() &&
+          incident_.limit.cgroup_path.find(incident_.container.id) != std::string::npos);
+}
+
+// Somebody's deed: no other cause is looked for.
+void Judge::by_order() {
+  if (incident_.oom && incident_.oom->sysrq) {
+    add(Cause::kAskedFor, 0.95, "the kill was asked for by sysrq-f: no memory was exhausted");
+  } else if (incident_.oom && incident_.oom->limit_lowered) {
+    add(Cause::kLimitLowered, 0.9, "the limit was set below what was in use");
+  }
+}
+
+void Judge::by_scope() {
+  switch (incident_.scope) {
+    case Scope::kMemcg:
+      return;
+    case Scope::kAncestor:
+      if (!limit_of_its_own()) {
+        add(Cause::kAncestorLimit, 0.9,
+            "the limit that was hit is that of " +
+                (incident_.limit.cgroup_path.empty() ? std::string("a cgroup above") : incident_.limit.cgroup_path) +
+                ", not its own");
+      }
+      return;
+    case Scope::kHost: {
+      JudgedCause& out = add(Cause::kHostExhausted, 0.9, "no cgroup's limit was hit: the machine had no memory left");
+      if (!incident_.ranking || incident_.ranking->by_usage.empty()) {
+        out.confidence = 0.75;
+        out.reasons_against.emplace_back("who held the machine's memory is not known");
+      } else if (!incident_.ranking->incomplete.empty()) {
+        out.reasons_against.push_back("the ranking of holders may be wrong: " + incident_.ranking->incomplete);
+      }
+      return;
+    }
+    case Scope::kCpuset:
+      add(Cause::kCpuset, 0.9, "the memory nodes that the cpuset allows were exhausted");
+      return;
+    case Scope::kMempolicy:
+      add(Cause::kMempolicy, 0.9, "the memory nodes that the memory policy allows were exhausted");
+      return;
+  }
+}
+
+void Judge::by_kind() {
+  if (!incident_.composition) {
+    return;
+  }
+  const Composition& of = *incident_.composition;
+  // Shares of growth alone, and what is left by difference, tell less than the kernel's own list.
+  const double sure = of.source == CompositionSource::kKernelLog ? 0.9 : 0.7;
+  const auto told = [&](double share, const char* what) {
+    return percent(share) + (of.source == CompositionSource::kGrowth ? " of the growth was " : " of the memory was ") +
+           what;
+  };
+  if (const double share = share_of(of, "shmem"); share >= kMostly) {
+    add(Cause::kTmpfs, sure,
+        told(share,
+             "shared memory: files in a tmpfs, memfd or System V segments, which only a "
+             "deletion frees"));
+  }
+  if (const double share = kernel_share(of); share >= kMostly) {
+    add(Cause::kKernelMemory, sure, told(share, "the kernel's own: slab, sockets, pipes, page tables, stacks"));
+  }
+  if (const double share = share_of(of, "file"); share >= kMostly) {
+    JudgedCause& out = add(Cause::kPageCache, sure - 0.15, told(share, "page cache"));
+    out.reasons_against.emplace_back("page cache is dropped before anybody is killed, unless it is dirty or locked");
+  }
+}
+
+void Judge::by_processes() {
+  std::uint64_t count = 0;
+  double largest = 1;
+  if (const auto& processes = incident_.processes; processes && processes->total_bytes > 0) {
+    count = processes->count;
+    largest = static_cast<double>(processes->largest_bytes) / static_cast<double>(processes->total_bytes);
+  } else if (incident_.burst && !incident_.burst->programs.empty()) {
+    count = incident_.burst->programs.front().processes;
+    largest = count > 0 ? 1.0 / static_cast<double>(count) : 1;
+  }
+  if (count >= 6 && largest <= 0.35) {
+    add(Cause::kManyProcesses, incident_.processes ? 0.85 : 0.7,
+        std::to_string(count) + " processes shared the memory, the largest held " + percent(largest));
+  }
+}
+
+void Judge::by_settings() {
+  if (!incident_.limit.bytes) {
+    return;
+  }
+  for (const RuntimeSetting& setting : incident_.settings) {
+    const bool heap = setting.name == "-Xmx" || setting.name == "-XX:MaxHeapSize" ||
+                      setting.name == "--max-old-space-size" || setting.name == "shared_buffers";
+    if (heap && setting.bytes && *setting.bytes >= *incident_.limit.bytes / 10 * 9) {
+      add(Cause::kRuntimeHeapVsLimit, 0.9,
+          setting.name + " lets the heap grow to " + format_size(*setting.bytes) + ", the limit is " +
+              format_size(*incident_.limit.bytes) + ", and there is more than the heap");
+      return;
+    }
+  }
+}
+
+void Judge::by_burst() {
+  const auto& burst = incident_.burst;
+  const auto& limit = incident_.limit.bytes;
+  if (!burst || !limit || *limit == 0 || burst->growth_bytes < *limit / 5) {
+    return;
+  }
+  JudgedCause& out = add(Cause::kLimitTooSmallForBurst, 0.7,
+                         "usage grew from " + format_size(burst->base_bytes) + " to " + format_size(burst->peak_bytes) +
+                             " in " + span(burst->duration_ms));
+  const auto& trend = incident_.trend;
+  if (!trend) {
+    out.reasons_against.emplace_back("what went before the burst was too short to tell whether the floor was rising");
+  } else if (trend->rising) {
+    const double risen = static_cast<double>(trend->last_bytes - std::min(trend->first_bytes, trend->last_bytes));
+    const double part = risen / static_cast<double>(*limit);
+    out.confidence -= std::min(0.4, part);
+    out.reasons_against.push_back("the floor before it had been rising, by " + percent(part) + " of the limit in " +
+                                  span(trend->window_ms));
+  } else {
+    out.confidence += trend->window_ms >= 5000 ? 0.2 : 0.1;
+    out.reasons_for.push_back("the floor before it was flat for " + span(trend->window_ms) + ": no leak");
+  }
+}
+
+void Judge::by_trend() {
+  const auto& trend = incident_.trend;
+  const auto& limit = incident_.limit.bytes;
+  if (!trend || !limit || *limit == 0 || (!trend->rising && !trend->levelling)) {
+    return;
+  }
+  const double part = static_cast<double>(trend->last_bytes - std::min(trend->first_bytes, trend->last_bytes)) /
+                      static_cast<double>(*limit);
+  if (part < 0.15) {
+    return;
+  }
+  const std::string figures =
+      format_size(trend->first_bytes) + " → " + format_size(trend->last_bytes) + " in " + span(trend->window_ms);
+  if (trend->levelling) {
+    JudgedCause& out = add(Cause::kGrowthToPlateau, 0.7, "the floor rose and then levelled off: " + figures);
+    out.reasons_against.emplace_back("a plateau below the limit leaves open what was needed at last");
+    return;
+  }
+  JudgedCause& leak =
+      add(Cause::kLeak, 0.55 + std::min(0.2, part / 4),
+          "the floor rose steadily: " + figures + ", p = " + (trend->p_value < 0.001 ? "under 0.001" : "under 0.01"));
+  if (trend->falls >= 3) {
+    leak.confidence += 0.15;
+    leak.reasons_for.push_back("usage fell " + std::to_string(trend->falls) +
+                               " times meanwhile, each time to a higher floor");
+  } else {
+    leak.reasons_against.emplace_back(
+        "usage never fell back meanwhile: a program that still fills what it needs looks the same");
+  }
+  if (trend->window_ms < 60'000) {
+    leak.confidence = std::min(leak.confidence, 0.75);
+    leak.reasons_against.push_back("only " + span(trend->window_ms) + " of history");
+  }
+  add(Cause::kGrowthToPlateau, 0.35, "what is needed after the start may still have been growing")
+      .reasons_against.emplace_back("the rise did not slow down");
+}
+
+void Judge::by_time() {
+  by_burst();
+  by_trend();
+  const auto& swap = incident_.swap;
+  if (swap && swap->limit_bytes && swap->usage_bytes && *swap->limit_bytes > 0 && swap->kind == "memory.swap.max" &&
+      *swap->usage_bytes >= *swap->limit_bytes / 50 * 49) {
+    add(Cause::kSwapFull, 0.4, "its swap of " + format_size(*swap->limit_bytes) + " was full as well");
+  }
+}
+
+// What is missing or contradicts itself makes everything less sure.
+void Judge::weigh_evidence() {
+  double penalty = 0;
+  std::vector<std::string> doubts;
+  const Evidence& evidence = incident_.evidence;
+  const auto doubt = [&](double cost, std::string words) {
+    penalty += cost;
+    doubts.push_back(std::move(words));
+  };
+  if (evidence.lost_critical + evidence.lost_bulk > 0) {
+    doubt(0.1, std::to_string(evidence.lost_critical + evidence.lost_bulk) + " records were lost");
+  }
+  if (evidence.charge_tier == "sampled") {
+    doubt(0.1, "usage was sampled, not seen at each charge");
+  }
+  if (incident_.kind == IncidentKind::kOom && limit_of_its_own() && incident_.limit.bytes && incident_.usage_bytes &&
+      *incident_.usage_bytes < *incident_.limit.bytes / 10 * 9) {
+    doubt(0.2, "contradiction: only " + format_size(*incident_.usage_bytes) + " were in use, below the limit");
+  }
+  if (!incident_.victims.empty() && incident_.usage_bytes && limit_of_its_own() &&
+      saturating_sub(incident_.victims.front().anon_bytes, *incident_.usage_bytes) > *incident_.usage_bytes / 8) {
+    doubt(0.2, "contradiction: the victim held more than was in use");
+  }
+  const bool of_a_kind = incident_.composition.has_value();
+  for (JudgedCause& one : causes_) {
+    one.confidence = std::clamp(one.confidence - penalty, 0.05, kSurest);
+    one.reasons_against.insert(one.reasons_against.end(), doubts.begin(), doubts.end());
+    if (!of_a_kind && limit_of_its_own() && one.cause != Cause::kAskedFor && one.cause != Cause::kLimitLowered) {
+      one.confidence = std::min(one.confidence, 0.7);
+      one.reasons_against.emplace_back("what kind of memory it was is not known");
+    }
+  }
+}
+
+std::optional<Verdict> Judge::run() {
+  if (incident_.kind == IncidentKind::kBurst) {
+    const auto& limit = incident_.limit.bytes;
+    if (!incident_.burst || !limit || incident_.burst->peak_bytes < *limit / 10 * 9) {
+      return std::nullopt;
+    }
+  } else if (incident_.kind != IncidentKind::kOom || incident_.stuck) {
+    return std::nullopt;
+  }
+  by_order();
+  if (causes_.empty()) {
+    by_scope();
+    by_kind();
+    by_processes();
+    by_settings();
+    by_time();
+  }
+  weigh_evidence();
+  if (causes_.empty()) {
+    JudgedCause& out = add(Cause::kUnknown, 0.2, "nothing that was recorded tells how it came about");
+    out.reasons_against.emplace_back(incident_.burst ? "no history before the rise" : "no rise was seen before it");
+  }
+  std::ranges::stable_sort(causes_, std::ranges::greater{}, &JudgedCause::confidence);
+  Verdict out{causes_, {}};
+  out.text = verdict_text(incident_, out);
+  return out;
+}
+
+void collect_settings(Incident& incident) {
+  const auto take = [&](std::uint32_t pid, const std::string& comm, const std::string& cmdline) {
+    for (RuntimeSetting& setting : settings_of(cmdline)) {
+      const bool there = std::ranges::any_of(incident.settings, [&](const RuntimeSetting& one) {
+        return one.name == setting.name && one.value == setting.value && one.comm == comm;
+      });
+      if (!there && incident.settings.size() < 16) {
+        setting.pid = pid;
+        setting.comm = comm;
+        incident.settings.push_back(std::move(setting));
+      }
+    }
+  };
+  incident.settings.clear();
+  for (const Victim& victim : incident.victims) {
+    take(victim.pid, victim.comm, victim.cmdline);
+  }
+  if (incident.burst) {
+    for (const Program& program : incident.burst->programs) {
+      take(0, program.comm, program.cmdline);
+    }
+  }
+}
+
+}  // namespace
+
+std::optional<Verdict> judge(const Incident& incident) { return Judge(incident).run(); }
+
+void conclude(Incident& incident) {
+  collect_settings(incident);
+  incident.composition = incident.kind == IncidentKind::kOom ? composition_of(incident) : std::nullopt;
+  incident.verdict = judge(incident);
+  incident.advice = incident.verdict ? advise(incident, *incident.verdict) : std::nullopt;
+}
+
+}  // namespace memcrest
