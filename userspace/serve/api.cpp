@@ -126,7 +126,7 @@ void write_delivery(MetricsText& out, const IncidentSpool::Status& spool, const 
   one(metric::kSpoolWaiting, spool.waiting);
   one(metric::kSpoolFailures, spool.failures);
   one(metric::kSpoolLost, spool.lost);
-  const auto each = [&](const MetricInfo& info, std::uint64_t TargetStatus::*member) {
+  const auto each = [&](const MetricInfo& info, std::uint64_t TargetStatus::* member) {
     out.family(info);
     for (const TargetStatus& target : status.targets) {
       out.sample(MetricLabels().add("target", target.name).text(), target.*member);

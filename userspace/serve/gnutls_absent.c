@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Debian's archive of libmicrohttpd is built with GnuTLS, of which no whole archive exists. The agent's TLS is OpenSSL's
-// (tls_front.cpp) and the daemon is never started with MHD_USE_TLS, so that none of these is ever called but
+// Debian's archive of libmicrohttpd is built with GnuTLS, of which no whole archive exists. The agent's TLS is
+// OpenSSL's (tls_front.cpp) and the daemon is never started with MHD_USE_TLS, so that none of these is ever called but
 // gnutls_global_init, for every start. They are here for the linker (adr/0017).
 #include <stdlib.h>
 

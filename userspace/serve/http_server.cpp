@@ -184,10 +184,9 @@ MHD_Result HttpServer::State::send(MHD_Connection* connection, HttpResponse resp
   }
   ++answered[response.status];
   lock.unlock();
-  MHD_Response* out = response.stream
-                          ? stream_response(connection, std::move(response.body))
-                          : MHD_create_response_from_buffer(response.body.size(), response.body.data(),
-                                                            MHD_RESPMEM_MUST_COPY);
+  MHD_Response* out = response.stream ? stream_response(connection, std::move(response.body))
+                                      : MHD_create_response_from_buffer(response.body.size(), response.body.data(),
+                                                                        MHD_RESPMEM_MUST_COPY);
   if (out == nullptr) {
     return MHD_NO;
   }
@@ -309,19 +308,18 @@ Result<void> HttpServer::State::open() {
     options.push_back({MHD_OPTION_LISTEN_SOCKET, listener->release(), nullptr});  // the daemon closes it
   }
   options.push_back({MHD_OPTION_END, 0, nullptr});
-  daemon = MHD_start_daemon(flags, 0, nullptr, nullptr, on_request, this, MHD_OPTION_ARRAY, options.data(),
-                            MHD_OPTION_END);
+  daemon =
+      MHD_start_daemon(flags, 0, nullptr, nullptr, on_request, this, MHD_OPTION_ARRAY, options.data(), MHD_OPTION_END);
   if (daemon == nullptr) {
     return fail("start the HTTP server on", settings.listen, errno == 0 ? EIO : errno);
   }
   heart = std::thread([this] { beat(); });
   if (with_tls) {
-    auto front = TlsFront::start(std::move(*listener), settings.tls_certificate, settings.tls_key,
-                                 std::min(settings.max_connections, 128U),
-                                 [this](Fd plain, const sockaddr_storage& peer, socklen_t size) {
-                                   MHD_add_connection(daemon, plain.release(),
-                                                      reinterpret_cast<const sockaddr*>(&peer), size);
-                                 });
+    auto front = TlsFront::start(
+        std::move(*listener), settings.tls_certificate, settings.tls_key, std::min(settings.max_connections, 128U),
+        [this](Fd plain, const sockaddr_storage& peer, socklen_t size) {
+          MHD_add_connection(daemon, plain.release(), reinterpret_cast<const sockaddr*>(&peer), size);
+        });
     if (!front) {
       return std::unexpected(front.error());
     }

@@ -60,7 +60,7 @@ class HttpServer {
   // To every open stream. Never waits: a client that does not read loses its connection.
   void publish(const std::string& bytes);
   void set_token(std::string token);
-  [[nodiscard]] std::uint16_t port() const;  // 0: a unix socket
+  [[nodiscard]] std::uint16_t port() const;                     // 0: a unix socket
   [[nodiscard]] std::map<int, std::uint64_t> answered() const;  // by status
 
  private:

@@ -12,8 +12,8 @@
 namespace memcrest {
 
 struct ListenAddress {
-  std::string unix_path;  // empty: TCP
-  std::string host;       // a literal address
+  std::string unix_path;   // empty: TCP
+  std::string host;        // a literal address
   std::uint16_t port = 0;  // 0: any
   bool v6 = false;
   bool local = true;  // nobody beyond this host reaches it

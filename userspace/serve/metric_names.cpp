@@ -5,17 +5,28 @@ namespace memcrest {
 namespace {
 
 constexpr const MetricInfo* kAll[] = {
-    &metric::kOomKills,       &metric::kOoms,          &metric::kLastOom,        &metric::kBursts,
-    &metric::kChargeFailures, &metric::kSteps,         &metric::kStall,          &metric::kUsage,
-    &metric::kWorkingSet,     &metric::kLimit,         &metric::kEffectiveLimit, &metric::kHeadroom,
-    &metric::kPeak,           &metric::kPeakSinceScrape, &metric::kContainerInfo, &metric::kContainers,
-    &metric::kUnlimited,      &metric::kSeriesRefused, &metric::kBurstGrowth,    &metric::kBurstDuration,
-    &metric::kLost,           &metric::kProbe,         &metric::kReady,          &metric::kEvents,
-    &metric::kIncidents,      &metric::kIncomplete,    &metric::kLookupFailures, &metric::kLookupUp,
-    &metric::kSpoolIncidents, &metric::kSpoolBytes,    &metric::kSpoolWaiting,   &metric::kSpoolFailures,
-    &metric::kSpoolLost,      &metric::kExportSent,    &metric::kExportFailures, &metric::kExportDropped,
-    &metric::kExportQueue,    &metric::kHttpRequests,  &metric::kBuild,          &metric::kCpu,
-    &metric::kResident,       &metric::kFds,           &metric::kThreads,        &metric::kStart,
+    &metric::kOomKills,       &metric::kOoms,
+    &metric::kLastOom,        &metric::kBursts,
+    &metric::kChargeFailures, &metric::kSteps,
+    &metric::kStall,          &metric::kUsage,
+    &metric::kWorkingSet,     &metric::kLimit,
+    &metric::kEffectiveLimit, &metric::kHeadroom,
+    &metric::kPeak,           &metric::kPeakSinceScrape,
+    &metric::kContainerInfo,  &metric::kContainers,
+    &metric::kUnlimited,      &metric::kSeriesRefused,
+    &metric::kBurstGrowth,    &metric::kBurstDuration,
+    &metric::kLost,           &metric::kProbe,
+    &metric::kReady,          &metric::kEvents,
+    &metric::kIncidents,      &metric::kIncomplete,
+    &metric::kLookupFailures, &metric::kLookupUp,
+    &metric::kSpoolIncidents, &metric::kSpoolBytes,
+    &metric::kSpoolWaiting,   &metric::kSpoolFailures,
+    &metric::kSpoolLost,      &metric::kExportSent,
+    &metric::kExportFailures, &metric::kExportDropped,
+    &metric::kExportQueue,    &metric::kHttpRequests,
+    &metric::kBuild,          &metric::kCpu,
+    &metric::kResident,       &metric::kFds,
+    &metric::kThreads,        &metric::kStart,
 };
 
 const char* type_word(MetricType type) {
@@ -45,7 +56,8 @@ std::string exposed_name(const MetricInfo& info) {
 std::string metrics_as_markdown() {
   std::string out = "| metric | type | labels | meaning |\n|---|---|---|---|\n";
   for (const MetricInfo* info : kAll) {
-    out += "| `" + exposed_name(*info) + "` | " + type_word(info->type) + " | " + info->labels + " | " + info->help + " |\n";
+    out += "| `" + exposed_name(*info) + "` | " + type_word(info->type) + " | " + info->labels + " | " + info->help +
+           " |\n";
   }
   return out;
 }

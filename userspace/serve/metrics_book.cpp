@@ -298,9 +298,8 @@ void MetricsBook::write(MetricsText& out, const std::string& scraper) {
   figure(metric::kUsage, [](const MemoryFigures& one) { return one.usage_bytes; });
   figure(metric::kWorkingSet, [](const MemoryFigures& one) { return one.working_set_bytes(); });
   figure(metric::kLimit, [](const MemoryFigures& one) { return one.limit_bytes; });
-  figure(metric::kEffectiveLimit, [](const MemoryFigures& one) {
-    return one.effective ? std::optional(one.effective->bytes) : std::nullopt;
-  });
+  figure(metric::kEffectiveLimit,
+         [](const MemoryFigures& one) { return one.effective ? std::optional(one.effective->bytes) : std::nullopt; });
   figure(metric::kHeadroom, [](const MemoryFigures& one) -> std::optional<std::uint64_t> {
     if (!one.effective || !one.effective->usage_bytes) {
       return std::nullopt;

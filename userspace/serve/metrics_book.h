@@ -63,7 +63,7 @@ class MetricsBook {
   };
   struct Row {
     std::string labels;
-    std::string info;  // those of memcrest_container_info
+    std::string info;                               // those of memcrest_container_info
     std::shared_ptr<const ContainerMemory> memory;  // null: gone, or never looked at
     std::uint64_t gone_boot_ns = 0;                 // 0: it runs
     std::uint64_t cgroup_id = 0;

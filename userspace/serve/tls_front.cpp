@@ -208,8 +208,8 @@ Result<std::unique_ptr<TlsFront>> TlsFront::start(Fd listener, const std::string
     return fail("set up", "TLS", ENOMEM);
   }
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_COMPRESSION);
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_mode(context,
+                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1) {
     return fail("read the certificate in", certificate, EINVAL, "no certificate chain (PEM) can be read from it");

@@ -59,7 +59,8 @@ Result<Database> begin(const std::string& path) {
   }
   const std::string marks = "PRAGMA application_id = " + std::to_string(kApplicationId) +
                             "; PRAGMA user_version = " + std::to_string(kVersion);
-  for (const char* sql : {"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", "BEGIN", kSchema, marks.c_str(), "COMMIT"}) {
+  for (const char* sql :
+       {"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", "BEGIN", kSchema, marks.c_str(), "COMMIT"}) {
     if (auto done = database->run(sql); !done) {
       return std::unexpected(done.error());
     }
@@ -115,7 +116,8 @@ struct IncidentSpool::State {
 
 Result<void> IncidentSpool::State::tidy(const SpoolRetention& keep) {
   const std::int64_t oldest = SystemClock().unix_ns() - keep.max_age.count();
-  auto old = database.prepare("DELETE FROM incidents WHERE unix_ns < ?1 OR seq <= (SELECT max(seq) FROM incidents) - ?2");
+  auto old =
+      database.prepare("DELETE FROM incidents WHERE unix_ns < ?1 OR seq <= (SELECT max(seq) FROM incidents) - ?2");
   if (!old) {
     return std::unexpected(old.error());
   }
@@ -123,7 +125,8 @@ Result<void> IncidentSpool::State::tidy(const SpoolRetention& keep) {
     return done;
   }
   auto large = database.prepare(
-      "DELETE FROM incidents WHERE seq <= (SELECT seq FROM (SELECT seq, sum(length(CAST(json AS BLOB))) OVER (ORDER BY seq "
+      "DELETE FROM incidents WHERE seq <= (SELECT seq FROM (SELECT seq, sum(length(CAST(json AS BLOB))) OVER (ORDER BY "
+      "seq "
       "DESC) AS total FROM incidents) WHERE total > ?1 ORDER BY seq DESC LIMIT 1)");
   return large ? large->bind(keep.max_bytes).run() : std::unexpected(large.error());
 }
@@ -291,8 +294,7 @@ Result<std::vector<SpooledIncident>> IncidentSpool::list(std::size_t limit, std:
 
 Result<std::optional<SpooledIncident>> IncidentSpool::find(const std::string& id) const {
   const std::lock_guard lock(state_->disk);
-  auto statement =
-      state_->database.prepare("SELECT seq, json FROM incidents WHERE id = ? ORDER BY seq DESC LIMIT 1");
+  auto statement = state_->database.prepare("SELECT seq, json FROM incidents WHERE id = ? ORDER BY seq DESC LIMIT 1");
   if (!statement) {
     return std::unexpected(statement.error());
   }
@@ -351,7 +353,8 @@ Result<void> IncidentSpool::delivered(const std::string& target, std::int64_t se
 Result<void> IncidentSpool::subscribe(const std::string& target) {
   const std::lock_guard lock(state_->disk);
   auto statement = state_->database.prepare(
-      "INSERT INTO targets (name, done) VALUES (?1, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'incidents'), "
+      "INSERT INTO targets (name, done) VALUES (?1, coalesce((SELECT seq FROM sqlite_sequence WHERE name = "
+      "'incidents'), "
       "0)) ON CONFLICT (name) DO NOTHING");
   return statement ? statement->bind(std::string_view(target)).run() : std::unexpected(statement.error());
 }
