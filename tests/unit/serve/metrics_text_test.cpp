@@ -42,7 +42,7 @@ TEST(MetricsTextTest, WritesBothFormats) {
             std::string::npos)
       << text;
   EXPECT_NE(text.find("# UNIT memcrest_container_memory_usage_bytes bytes\n"), std::string::npos);
-  EXPECT_EQ(text.find("limit"), std::string::npos);
+  EXPECT_EQ(text.find(metric::kLimit.name), std::string::npos);
   EXPECT_TRUE(text.ends_with("18446744073709551615\n# EOF\n"));
 
   MetricsText plain(MetricsFormat::kPrometheus);

@@ -38,7 +38,9 @@ class IncidentSpoolTest : public testing::Test {
   static std::vector<std::string> ids(const IncidentSpool& spool, std::size_t limit = 100,
                                       const std::string& kind = "") {
     std::vector<std::string> out;
-    for (const SpooledIncident& one : *spool.list(limit, 0, kind)) {
+    const auto listed = spool.list(limit, 0, kind);
+    EXPECT_TRUE(listed) << listed.error().message();
+    for (const SpooledIncident& one : listed.value_or(std::vector<SpooledIncident>())) {
       out.push_back(one.id);
     }
     return out;
@@ -70,7 +72,7 @@ TEST_F(IncidentSpoolTest, TheOldestGoFirst) {
   EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c", "b"}));
   add(*spool, "old", IncidentKind::kOom, 1);
   EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c"}));
-  spool->set({.max_count = 100, .max_bytes = 20, .max_age = std::chrono::hours(1)});
+  spool->set({.max_count = 100, .max_bytes = 19, .max_age = std::chrono::hours(1)});
   add(*spool, "d");
   EXPECT_EQ(ids(*spool), (std::vector<std::string>{"d"}));
 }
