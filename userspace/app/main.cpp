@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <string_view>
 
 #include "app/exit_codes.h"
 #include "app/options.h"
@@ -76,6 +77,10 @@ int main(int argc, char** argv) {
     // Everything that is not an incident goes to stderr, one line each, marked as ours.
     spdlog::set_default_logger(spdlog::stderr_logger_mt("memcrest"));
     spdlog::set_pattern("memcrest: %v");
+    if (argc > 1 && std::string_view(argv[1]) == "agent") {  // its options come from a file too
+      memcrest::ParsedAgent agent = memcrest::parse_agent(argc - 1, argv + 1);
+      return agent.options ? memcrest::agent(std::move(*agent.options), argc - 1, argv + 1) : agent.exit_code;
+    }
     const memcrest::ParsedOptions parsed = memcrest::parse_options(argc, argv);
     if (!parsed.options) {
       return parsed.exit_code;

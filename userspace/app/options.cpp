@@ -163,6 +163,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   add_btf(*check, options.check.btf_file);
   add_identity(*check, options.check.identity);
   check->footer("Exit code: 0 when watch works here, 3 when it does not.");
+  app.add_subcommand("agent", "Watch this node for months: incidents and metrics over HTTP, kept on disk");  // see main
   app.add_subcommand("version", "Print the version");
   app.footer(
       "Exit codes: 0 fine, 1 failure, 2 wrong command line, 3 not supported here, 4 --fail-on matched,\n"

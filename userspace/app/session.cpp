@@ -83,6 +83,27 @@ constexpr std::chrono::milliseconds kLogWait{80};
 constexpr std::chrono::milliseconds kGroupLogWait = KernelLogSettings{}.group_settle + kLogWait;
 constexpr std::chrono::milliseconds kHostLogWait{1000};
 
+class ObservedSource final : public EventSource {
+ public:
+  ObservedSource(EventSource& inner, std::function<void(std::span<const Event>)> observe)
+      : inner_(inner), observe_(std::move(observe)) {}
+
+  Status poll(std::chrono::milliseconds timeout, std::vector<Event>& out) override {
+    const std::size_t first = out.size();
+    const Status status = inner_.poll(timeout, out);
+    if (out.size() > first) {
+      observe_(std::span(out).subspan(first));
+    }
+    return status;
+  }
+  [[nodiscard]] int wait_fd() const override { return inner_.wait_fd(); }
+  [[nodiscard]] LossCount loss() const override { return inner_.loss(); }
+
+ private:
+  EventSource& inner_;
+  std::function<void(std::span<const Event>)> observe_;
+};
+
 bool runs_role(const Features& features, std::string_view role) {
   return std::ranges::any_of(features.hooks,
                              [&](const Hook& hook) { return hook.role == role && features.runs(hook.program); });
@@ -186,7 +207,8 @@ std::optional<std::uint64_t> Session::unseen_kills() const {
 
 std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const TraceOptions& options,
                                                                         const CgroupTree& tree, Collector::Sink sink,
-                                                                        const RecordOptions& record) {
+                                                                        const RecordOptions& record,
+                                                                        const SessionHooks& hooks) {
   const auto failed = [](Error error, int code) { return std::unexpected(Failure{std::move(error), code}); };
   std::unique_ptr<Session> out(new Session());
   out->tree_ = std::make_unique<CgroupTree>(tree);
@@ -198,6 +220,11 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   }
   if (auto opened = out->open_sources(options); !opened) {
     return std::unexpected(opened.error());
+  }
+  if (hooks.attached) {
+    if (auto done = hooks.attached(out->features_); !done) {
+      return failed(done.error(), kExitFailure);
+    }
   }
   auto resolver = resolver_settings(options.identity);
   if (!resolver) {
@@ -237,6 +264,9 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   out->merged_ = std::make_unique<MergedSource>(std::move(out->sources_));
   out->source_ = std::make_unique<KindSource>(*out->merged_, KernelKinds::read(out->root_.proc),
                                               out->features_.charge.name.starts_with("lru"));
+  if (hooks.observe) {
+    out->observed_ = std::make_unique<ObservedSource>(*out->source_, hooks.observe);
+  }
   out->around_ =
       std::make_unique<LiveSurroundings>(*out->resolver_, *out->tree_, out->clock_, out->root_, options.cmdlines);
   if (auto recorded = out->record(record, settings); !recorded) {
@@ -285,14 +315,14 @@ std::expected<void, Session::Failure> Session::record(const RecordOptions& optio
   if (options.wanted) {
     recording_ = std::make_unique<FilteredRecording>(std::move(recording_), options.wanted);
   }
-  recording_source_ = std::make_unique<RecordingSource>(*source_, *recording_);
+  recording_source_ = std::make_unique<RecordingSource>(events(), *recording_);
   recording_around_ = std::make_unique<RecordingSurroundings>(*around_, *recording_);
   return {};
 }
 
 void Session::collect(CollectorSettings settings, Collector::Sink sink) {
   if (!recording_) {
-    collector_ = std::make_unique<Collector>(*source_, *around_, std::move(settings), std::move(sink));
+    collector_ = std::make_unique<Collector>(events(), *around_, std::move(settings), std::move(sink));
     return;
   }
   auto recorded = [recording = recording_.get(), sink = std::move(sink)](const Incident& incident) {

@@ -2,8 +2,10 @@
 // The path of the data put together for one verb: source, resolver, collector, in the order of their lifetimes.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "app/options.h"
@@ -19,6 +21,12 @@
 
 namespace memcrest {
 
+// Where a verb joins in. Both are called on the thread that opens the session and turns its collector.
+struct SessionHooks {
+  std::function<void(std::span<const Event>)> observe;    // all events, as they come
+  std::function<Result<void>(const Features&)> attached;  // hooks are attached, no thread of ours runs yet
+};
+
 class Session {
  public:
   struct Failure {
@@ -30,7 +38,8 @@ class Session {
   [[nodiscard]] static std::expected<std::unique_ptr<Session>, Failure> open(const TraceOptions& options,
                                                                              const CgroupTree& tree,
                                                                              Collector::Sink sink,
-                                                                             const RecordOptions& record = {});
+                                                                             const RecordOptions& record = {},
+                                                                             const SessionHooks& hooks = {});
 
   [[nodiscard]] Collector& collector() { return *collector_; }
   // Emits what is still open, and ends the recording. Call once, last.
@@ -51,6 +60,7 @@ class Session {
   [[nodiscard]] std::expected<void, Failure> open_sources(const TraceOptions& options);
   [[nodiscard]] std::expected<void, Failure> open_probe(const TraceOptions& options);
   [[nodiscard]] std::expected<void, Failure> open_kernel_log();
+  [[nodiscard]] EventSource& events() { return observed_ ? *observed_ : static_cast<EventSource&>(*source_); }
   [[nodiscard]] std::expected<void, Failure> open_polling(const TraceOptions& options);
 
   SystemClock clock_;
@@ -60,6 +70,7 @@ class Session {
   std::vector<std::unique_ptr<EventSource>> sources_;  // until they are merged
   std::unique_ptr<MergedSource> merged_;
   std::unique_ptr<KindSource> source_;      // over merged_
+  std::unique_ptr<EventSource> observed_;   // over source_, when somebody observes
   const PollingSource* polling_ = nullptr;  // inside merged_, when there is one
   bool log_joins_ = false;                  // the kernel log adds to what hooks tell
   std::unique_ptr<Resolver> resolver_;

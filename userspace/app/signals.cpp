@@ -18,6 +18,10 @@ void on_stop(int number) {
   g_stop = 1;
 }
 
+volatile sig_atomic_t g_reload = 0;  // NOLINT: as above
+
+void on_reload(int /*number*/) { g_reload = 1; }
+
 }  // namespace
 
 void install_stop_signals() {
@@ -40,6 +44,19 @@ void install_stop_signals() {
     sigaddset(&wanted, number);
   }
   pthread_sigmask(SIG_UNBLOCK, &wanted, nullptr);
+}
+
+void install_reload_signal() {
+  struct sigaction reload{};
+  reload.sa_handler = on_reload;
+  sigemptyset(&reload.sa_mask);
+  sigaction(SIGHUP, &reload, nullptr);
+}
+
+bool take_reload_request() {
+  const bool asked = g_reload != 0;
+  g_reload = 0;
+  return asked;
 }
 
 bool stop_requested() { return g_stop != 0; }

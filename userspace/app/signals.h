@@ -10,4 +10,9 @@ void install_stop_signals();
 
 [[nodiscard]] bool stop_requested();
 
+// Afterwards SIGHUP asks for a reload instead of an end.
+void install_reload_signal();
+// Whether one was asked for since the last call.
+[[nodiscard]] bool take_reload_request();
+
 }  // namespace memcrest

@@ -2,6 +2,7 @@
 // The verbs: each takes its options and returns the program's exit code.
 #pragma once
 
+#include "app/agent_options.h"
 #include "app/options.h"
 #include "app/run_child.h"
 
@@ -9,6 +10,8 @@ namespace memcrest {
 
 // Also for `record`.
 [[nodiscard]] int watch(const WatchOptions& options);
+// `argc` and `argv` are what parse_agent was given: a reload reads them again.
+[[nodiscard]] int agent(AgentOptions options, int argc, char** argv);
 [[nodiscard]] int replay(const ReplayOptions& options);
 [[nodiscard]] int export_recording(const ExportOptions& options);
 [[nodiscard]] int report(const ReportOptions& options);

@@ -135,6 +135,8 @@ Result<Database> Database::create(const std::string& path) {
   return open(path, path, SQLITE_OPEN_READWRITE);
 }
 
+Result<Database> Database::open_own(const std::string& path) { return open(path, path, SQLITE_OPEN_READWRITE); }
+
 Result<Database> Database::open_untrusted(const std::string& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {

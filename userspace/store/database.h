@@ -62,6 +62,8 @@ class Database {
  public:
   // A new file, readable by its owner only. An error with EEXIST where there is one already.
   [[nodiscard]] static Result<Database> create(const std::string& path);
+  // To be read and written: a file that is there already, and that this program made.
+  [[nodiscard]] static Result<Database> open_own(const std::string& path);
   // To be read, and not trusted: no views, triggers, extensions or functions of the file's own schema run, single
   // values are bounded. The file may still be written by somebody.
   [[nodiscard]] static Result<Database> open_untrusted(const std::string& path);

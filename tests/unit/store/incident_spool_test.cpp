@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/incident_spool.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "memcrest/clock.h"
+
+namespace memcrest {
+namespace {
+
+using std::chrono::seconds;
+
+class IncidentSpoolTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ = testing::TempDir() + "/spool-" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(directory_);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<IncidentSpool> open(const SpoolRetention& retention = {}) {
+    auto out = IncidentSpool::open(directory_, retention);
+    EXPECT_TRUE(out) << out.error().message();
+    return out ? std::move(*out) : nullptr;
+  }
+  static void add(IncidentSpool& spool, const std::string& id, IncidentKind kind = IncidentKind::kOom,
+                  std::int64_t unix_ns = SystemClock().unix_ns()) {
+    Incident incident;
+    incident.id = id;
+    incident.kind = kind;
+    incident.unix_ns = unix_ns;
+    spool.add(incident, "{\"id\":\"" + id + "\"}");
+    EXPECT_TRUE(spool.flush(seconds(10)));
+  }
+  static std::vector<std::string> ids(const IncidentSpool& spool, std::size_t limit = 100,
+                                      const std::string& kind = "") {
+    std::vector<std::string> out;
+    const auto listed = spool.list(limit, 0, kind);
+    EXPECT_TRUE(listed) << listed.error().message();
+    for (const SpooledIncident& one : listed.value_or(std::vector<SpooledIncident>())) {
+      out.push_back(one.id);
+    }
+    return out;
+  }
+
+  std::string directory_;
+};
+
+TEST_F(IncidentSpoolTest, KeepsThemOverARestartNewestFirst) {
+  {
+    const auto spool = open();
+    add(*spool, "a");
+    add(*spool, "b", IncidentKind::kBurst);
+    add(*spool, "a");  // told again
+  }
+  const auto spool = open();
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(ids(*spool, 100, "burst"), (std::vector<std::string>{"b"}));
+  EXPECT_EQ(spool->list(100, spool->list(1, 0, "")->front().seq, "")->front().id, "b");
+  EXPECT_EQ((*spool->find("b"))->json, "{\"id\":\"b\"}");
+  EXPECT_FALSE(*spool->find("c"));
+}
+
+TEST_F(IncidentSpoolTest, TheOldestGoFirst) {
+  const auto spool = open({.max_count = 2, .max_bytes = 1U << 20U, .max_age = std::chrono::hours(1)});
+  add(*spool, "a");
+  add(*spool, "b");
+  add(*spool, "c");
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c", "b"}));
+  add(*spool, "old", IncidentKind::kOom, 1);
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c"}));
+  spool->set({.max_count = 100, .max_bytes = 19, .max_age = std::chrono::hours(1)});
+  add(*spool, "d");
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"d"}));
+}
+
+TEST_F(IncidentSpoolTest, AReceiverGetsWhatComesAfterIt) {
+  const auto spool = open({.max_count = 3, .max_bytes = 1U << 20U, .max_age = std::chrono::hours(1)});
+  add(*spool, "before");
+  ASSERT_TRUE(spool->subscribe("hook"));
+  EXPECT_TRUE(spool->next("hook", 10, 1000)->incidents.empty());
+  for (const char* id : {"a", "b", "c", "d"}) {
+    add(*spool, id);
+  }
+  const auto batch = spool->next("hook", 2, 1000);
+  ASSERT_EQ(batch->incidents.size(), 2U);
+  EXPECT_EQ(batch->incidents[0].id, "b");
+  EXPECT_EQ(batch->missed, 1U);  // "a" had to go
+  EXPECT_EQ(batch->behind, 1U);
+  ASSERT_TRUE(spool->delivered("hook", batch->incidents[1].seq));
+  EXPECT_EQ(spool->next("hook", 10, 1000)->incidents.at(0).id, "d");
+  ASSERT_TRUE(spool->subscribe("hook"));  // is one already
+  EXPECT_EQ(spool->next("hook", 10, 1000)->incidents.size(), 1U);
+}
+
+TEST_F(IncidentSpoolTest, ADamagedOneIsMovedAway) {
+  {
+    add(*open(), "a");
+  }
+  {
+    std::fstream file(directory_ + "/incidents.spool", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(0);
+    file << std::string(8192, 'x');
+  }
+  const auto spool = open();
+  ASSERT_TRUE(spool);
+  EXPECT_TRUE(std::filesystem::exists(spool->status().moved_away)) << spool->status().moved_away;
+  add(*spool, "b");
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"b"}));
+}
+
+TEST_F(IncidentSpoolTest, OneAgentAtATime) {
+  const auto spool = open();
+  const auto second = IncidentSpool::open(directory_, {});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, EBUSY);
+}
+
+}  // namespace
+}  // namespace memcrest

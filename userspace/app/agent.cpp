@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: Apache-2.0
+// `memcrest agent`: the session of watch, for months: a spool of incidents, the flight recorder, and HTTP. The main
+// thread is the collector's; what HTTP shows it takes from snapshots.
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+#include "app/agent_options.h"
+#include "app/exit_codes.h"
+#include "app/privileges.h"
+#include "app/recorded_cgroups.h"
+#include "app/session.h"
+#include "app/signals.h"
+#include "app/verbs.h"
+#include "collector/memory_figures.h"
+#include "export/json.h"
+#include "export/perfetto_export.h"
+#include "export/recording_feed.h"
+#include "serve/api.h"
+#include "store/recording_search.h"
+#include "util/text.h"
+#include "view/loss_text.h"
+
+namespace memcrest {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr auto kSampleEvery = std::chrono::seconds(10);  // while nobody asks
+constexpr auto kFresh = milliseconds(500);
+constexpr std::size_t kMaxTrace = 64U << 20U;
+
+// sd_notify(3) is one datagram.
+void tell_systemd(const char* text) {
+  const char* path = process_environment("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path == nullptr || std::strlen(path) >= sizeof(address.sun_path) || (*path != '/' && *path != '@')) {
+    return;
+  }
+  std::memcpy(address.sun_path, path, std::strlen(path));
+  if (*path == '@') {
+    address.sun_path[0] = '\0';
+  }
+  const Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+  ignore_result(::sendto(fd.get(), text, std::strlen(text), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), size));
+}
+
+// Each connection takes a descriptor, as does each cgroup that is looked at.
+void raise_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+class BoundedSink final : public ByteSink {
+ public:
+  void write(std::string_view bytes) override {
+    full_ = full_ || bytes_.size() + bytes.size() > kMaxTrace;
+    bytes_ += full_ ? std::string_view() : bytes;
+  }
+  [[nodiscard]] Result<std::string> take() {
+    return full_ ? fail("export", "the recording", EFBIG, "the trace is too large; memcrest export makes it")
+                 : Result<std::string>(std::move(bytes_));
+  }
+
+ private:
+  std::string bytes_;
+  bool full_ = false;
+};
+
+Result<std::string> trace_of(const std::string& path) {
+  auto reader = RecordingReader::open(path);
+  if (!reader) {
+    return std::unexpected(reader.error());
+  }
+  auto cgroups = cgroups_of(*reader);
+  if (!cgroups) {
+    return std::unexpected(cgroups.error());
+  }
+  BoundedSink sink;
+  const AddressNames frames;
+  PerfettoExport exporter({sink, reader->meta(), *cgroups, frames});
+  const ContainerFilter all;
+  RecordingFeed feed(exporter, *cgroups, all);
+  feed.begin_with_loss();
+  ExportEnd end;
+  for (auto item = reader->next(); true; item = reader->next()) {
+    if (!item) {
+      end.gaps.push_back("the recording could not be read to its end: " + item.error().message());
+      break;
+    }
+    if (!*item) {
+      break;
+    }
+    if (auto* event = std::get_if<Event>(&**item)) {
+      feed.add(std::move(*event));
+    } else if (const auto* sampled = std::get_if<RecordingReader::Sampled>(&**item)) {
+      feed.add(Event(sampled->sample));
+    } else if (const auto* moment = std::get_if<Moment>(&**item)) {
+      feed.add(*moment);
+    } else if (const auto* loss = std::get_if<LossCount>(&**item)) {
+      feed.add(*loss);
+    } else if (auto* incident = std::get_if<RecordedIncident>(&**item)) {
+      feed.add_incident(std::move(incident->json));
+    }
+  }
+  feed.finish(end);
+  return sink.take();
+}
+
+class Agent {
+ public:
+  Agent(AgentOptions options, int argc, char** argv)
+      : options_(std::move(options)), argc_(argc), argv_(argv), book_(options_.metrics) {}
+  ~Agent() { stop_sampler(); }
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  int run();
+
+ private:
+  [[nodiscard]] int fail(const Error& error, int code = kExitFailure) const;
+  [[nodiscard]] Result<void> open();
+  void tell(const Incident& incident);
+  void refresh();
+  void sample_on();
+  void stop_sampler();
+  void reload();
+  void follow();
+  [[nodiscard]] AgentStatus status() const;
+  [[nodiscard]] std::vector<ContainerMemory> read_containers();
+
+  AgentOptions options_;
+  int argc_;
+  char** argv_;
+  SystemClock clock_;
+  MetricsBook book_;
+  std::optional<CgroupTree> tree_;
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<IncidentSpool> spool_;
+  std::unique_ptr<Api> api_;
+  std::unique_ptr<HttpServer> server_;
+  mutable std::mutex mutex_;  // of status_ and what the sampler waits for
+  std::condition_variable wake_;
+  AgentStatus status_;
+  bool stopping_ = false;
+  std::mutex sampling_;  // one at a time
+  steady_clock::time_point sampled_;
+  std::thread sampler_;
+  std::string told_trouble_;
+};
+
+int Agent::fail(const Error& error, int code) const {
+  spdlog::error("{}", escape_terminal(error.message()));
+  return code;
+}
+
+// On the collector's thread; nothing here waits for a disk or a client.
+void Agent::tell(const Incident& incident) {
+  book_.note(incident, clock_.boot_ns());
+  if (!spool_ || !server_) {
+    return;  // none is told before the first turn
+  }
+  std::string json = to_json(incident);
+  server_->publish(Api::event_of(incident.id, json));
+  spool_->add(incident, std::move(json));
+}
+
+std::vector<ContainerMemory> Agent::read_containers() {
+  const auto entries = tree_->scan();
+  MemoryReader reader(*tree_, tree_->whole_hierarchy());
+  std::vector<ContainerMemory> out;
+  for (const ListedCgroup& one : list_cgroups(entries, false, [](const std::string&) { return false; })) {
+    if (one.kind != CgroupKind::kContainer) {
+      continue;
+    }
+    auto figures = reader.read(one.cgroup.path, one.inner);
+    Identity identity = session_->resolver().find(one.cgroup.id);
+    if (!figures || identity.container.id.empty() || (identity.container.pod && identity.container.pod->sandbox)) {
+      continue;
+    }
+    out.push_back({.kind = one.kind,
+                   .cgroup = {.id = one.cgroup.id, .path = one.cgroup.path},
+                   .container = std::move(identity.container),
+                   .figures = std::move(*figures)});
+  }
+  return out;
+}
+
+void Agent::refresh() {
+  const std::lock_guard lock(sampling_);
+  if (steady_clock::now() - sampled_ < kFresh) {
+    return;
+  }
+  book_.note(read_containers(), clock_.boot_ns(), [this](std::uint64_t id) {
+    Identity identity = session_->resolver().find(id);
+    return identity.known ? std::optional(std::move(identity.container)) : std::nullopt;
+  });
+  sampled_ = steady_clock::now();
+}
+
+void Agent::sample_on() {
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, kSampleEvery, [&] { return stopping_; })) {
+    lock.unlock();
+    refresh();
+    lock.lock();
+  }
+}
+
+void Agent::stop_sampler() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (sampler_.joinable()) {
+    sampler_.join();
+  }
+}
+
+AgentStatus Agent::status() const {
+  std::unique_lock lock(mutex_);
+  AgentStatus out = status_;
+  lock.unlock();
+  out.lost = session_->collector().loss();
+  for (const EngineStream& stream : session_->resolver().streams()) {
+    const RuntimeEventsState& state = stream.state;
+    out.lookups.push_back({.source = stream.engine,
+                           .failures = state.attempts - std::min(state.attempts, state.connections),
+                           .up = state.connected_since_unix_ns.has_value()});
+  }
+  return out;
+}
+
+Result<void> Agent::open() {
+  auto spool = IncidentSpool::open(options_.directory, options_.spool);
+  if (!spool) {
+    return std::unexpected(spool.error());
+  }
+  spool_ = std::move(*spool);
+  if (const auto moved = spool_->status().moved_away; !moved.empty()) {
+    spdlog::error("the spool was damaged; it lies in {} now, a new one was begun", escape_terminal(moved));
+  }
+  api_ = std::make_unique<Api>(ApiSources{
+      .book = book_,
+      .spool = *spool_,
+      .clock = clock_,
+      .status = [this] { return status(); },
+      .refresh = [this] { refresh(); },
+      .answered = [this] { return server_ ? server_->answered() : std::map<int, std::uint64_t>(); },
+      .recording = [directory = options_.record.directory](
+                       const std::string& id) { return directory.empty() ? "" : find_recording(directory, id); },
+      .trace = trace_of,
+  });
+  // Requests may come before `server_` is set: they wait for it.
+  std::unique_lock lock(mutex_);
+  auto server = HttpServer::start(options_.http, [this](const HttpRequest& request) {
+    {
+      const std::lock_guard started(mutex_);
+    }
+    return api_->answer(request);
+  });
+  if (!server) {
+    return std::unexpected(server.error());
+  }
+  server_ = std::move(*server);
+  return {};
+}
+
+void Agent::reload() {
+  auto read = read_agent(argc_, argv_);
+  if (!read) {
+    spdlog::error("reload: nothing changes: {}", escape_terminal(read.error().message()));
+    return;
+  }
+  std::map<std::string, std::string> all = options_.values;
+  all.insert(read->values.begin(), read->values.end());
+  for (const auto& [key, value] : all) {
+    const auto text = [&](const AgentOptions& options) {
+      const auto found = options.values.find(key);
+      return found == options.values.end() ? std::optional<std::string>() : std::optional(found->second);
+    };
+    if (text(*read) != text(options_)) {
+      spdlog::info("reload: {} {}", key, is_reloadable(key) ? "has changed" : "takes effect at the next start only");
+    }
+  }
+  spool_->set(read->spool);
+  book_.set(read->metrics);
+  // A server that leaves the host never loses its token: check_http_settings saw to that for the address of then.
+  HttpSettings http = options_.http;
+  http.token = read->http.token;
+  if (auto checked = check_http_settings(http); !checked) {
+    spdlog::error("reload: the token stays: {}", escape_terminal(checked.error().message()));
+  } else {
+    server_->set_token(read->http.token);
+  }
+  for (auto& [key, value] : read->values) {
+    if (is_reloadable(key)) {
+      options_.values[key] = value;
+    }
+  }
+  std::erase_if(options_.values,
+                [&](const auto& one) { return is_reloadable(one.first) && !read->values.contains(one.first); });
+  spdlog::info("reloaded");
+}
+
+void Agent::follow() {
+  const auto recording = session_->recording();
+  const IncidentSpool::Status spool = spool_->status();
+  const std::string trouble = !spool.last_error.empty() ? spool.last_error : recording ? recording->stopped : "";
+  if (trouble != told_trouble_) {
+    told_trouble_ = trouble;
+    if (trouble.empty()) {
+      spdlog::info("the disk takes incidents again");
+    } else {
+      spdlog::error("in trouble, watching goes on: {}", escape_terminal(trouble));
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  status_.events = session_->collector().totals().events;
+}
+
+int Agent::run() {
+  raise_descriptors();
+  auto tree = CgroupTree::open(SystemRoot{});
+  if (!tree) {
+    return fail(tree.error(), kExitUnsupported);
+  }
+  tree_ = std::move(*tree);
+  SessionHooks hooks;
+  hooks.observe = [this](std::span<const Event> events) { book_.note(events); };
+  // Threads that start later have no more than what is left then.
+  hooks.attached = [this](const Features& features) -> Result<void> {
+    if (options_.keep_privileges) {
+      return {};
+    }
+    const bool kprobes = features.charge.name.find("kprobe") != std::string::npos;
+    return drop_privileges({.kprobes = kprobes, .users_podman = options_.trace.identity.users_podman});
+  };
+  auto session = Session::open(
+      options_.trace, *tree_, [this](const Incident& incident) { tell(incident); }, options_.record, hooks);
+  if (!session) {
+    return fail(session.error().error, session.error().exit_code);
+  }
+  session_ = std::move(*session);
+  const Features& features = session_->features();
+  status_.ready = true;
+  status_.charge_tier = features.charge.name;
+  status_.oom_tier = features.oom.name;
+  status_.kernel = features.kernel;
+  status_.start_unix_ns = clock_.unix_ns();
+  if (auto opened = open(); !opened) {
+    ignore_result(session_->finish());
+    server_.reset();
+    return fail(opened.error());
+  }
+  sampler_ = std::thread([this] { sample_on(); });
+  spdlog::info("agent · {} · cgroup v{} · HTTP on {}{}", describe_tiers(features), tree_->version(),
+               escape_terminal(options_.http.listen),
+               server_->port() == 0 ? "" : " (port " + std::to_string(server_->port()) + ")");
+  tell_systemd("READY=1");
+
+  while (!stop_requested()) {
+    if (take_reload_request()) {
+      reload();
+    }
+    if (session_->collector().turn(milliseconds(100)) == EventSource::Status::kEnd) {
+      break;
+    }
+    follow();
+  }
+  tell_systemd("STOPPING=1");
+  ignore_result(session_->collector().turn(milliseconds(0)));
+  const auto recorded = session_->finish();
+  const bool written = spool_->flush(std::chrono::seconds(5));
+  server_.reset();
+  stop_sampler();
+  const Totals& totals = session_->collector().totals();
+  spdlog::info("seen {} OOMs ({} killed), {} bursts; lost: {}", totals.ooms, totals.victims, totals.bursts,
+               describe(session_->collector().loss()));
+  if (!recorded) {
+    spdlog::error("the recording could not be ended: {}", escape_terminal(recorded.error().message()));
+  }
+  return recorded && written ? kExitOk : kExitFailure;
+}
+
+}  // namespace
+
+int agent(AgentOptions options, int argc, char** argv) {
+  install_stop_signals();
+  install_reload_signal();
+  return Agent(std::move(options), argc, argv).run();
+}
+
+}  // namespace memcrest

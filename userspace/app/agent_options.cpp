@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/agent_options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <numeric>
+
+#include "app/exit_codes.h"
+#include "app/option_values.h"
+#include "app/trace_options.h"
+#include "serve/metric_names.h"
+#include "util/text.h"
+
+namespace memcrest {
+namespace {
+
+constexpr const char* kReloadable[] = {"token-file",         "keep-incidents", "keep-incidents-size",
+                                       "keep-incidents-age", "max-containers", "keep-series"};
+
+struct Modes {
+  bool check = false;
+  bool print = false;
+  bool list_metrics = false;
+};
+
+void add_http(CLI::App& app, AgentOptions& options) {
+  app.add_option("--listen", options.http.listen,
+                 "Where HTTP listens: ADDRESS:PORT, or unix:/PATH (default: 127.0.0.1:9464). Beyond this host it needs "
+                 "TLS and a token")
+      ->type_name("ADDRESS")
+      ->group("HTTP");
+  app.add_option("--token-file", options.token_file, "Ask for the bearer token in this file (reloadable)")
+      ->type_name("FILE")
+      ->group("HTTP");
+  app.add_option("--tls-certificate", options.http.tls_certificate, "Certificate chain, PEM")
+      ->type_name("FILE")
+      ->group("HTTP");
+  app.add_option("--tls-key", options.http.tls_key, "Its key, PEM")->type_name("FILE")->group("HTTP");
+  app.add_option("--max-connections", options.http.max_connections, "At the same time (default: 1024)")
+      ->check(CLI::Range(4U, 65536U))
+      ->group("HTTP");
+  app.add_option("--max-streams", options.http.max_streams, "Streams of incidents at the same time (default: 32)")
+      ->check(CLI::Range(0U, 4096U))
+      ->group("HTTP");
+}
+
+void add_store(CLI::App& app, AgentOptions& options) {
+  using namespace std::chrono_literals;
+  app.add_option("--directory", options.directory,
+                 "Where incidents and recordings are kept (default: /var/lib/memcrest)")
+      ->type_name("DIR")
+      ->group("Store");
+  app.add_option("--keep-incidents", options.spool.max_count, "Keep so many (default: 10000; reloadable)")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{10'000'000}))
+      ->group("Store");
+  add_size(app, "--keep-incidents-size", options.spool.max_bytes, 1U << 20U, kMaxSize,
+           "Keep incidents of so much in all (default: 64 MiB; reloadable)")
+      ->group("Store");
+  add_duration(app, "--keep-incidents-age", options.spool.max_age, 1min, kYear,
+               "Keep incidents for so long (default: 30 days; reloadable)")
+      ->group("Store");
+  app.add_flag_callback(
+         "--no-flight-recorder", [&options] { options.flight = false; }, "Do not record the seconds around each OOM")
+      ->group("Flight recorder");
+  add_duration(app, "--flight-before", options.record.excerpts.before, 1s, 1h, "Time before it (default: 30s)")
+      ->group("Flight recorder");
+  add_duration(app, "--flight-after", options.record.excerpts.after, 1s, 1h, "Time after it (default: 10s)")
+      ->group("Flight recorder");
+  add_size(app, "--flight-memory", options.record.excerpts.max_bytes, 64U << 10U, 4ULL << 30U,
+           "Memory for what may be wanted (default: 8 MiB)")
+      ->group("Flight recorder");
+  app.add_flag("--flight-bursts", options.record.excerpts.bursts, "Record the time around bursts as well")
+      ->group("Flight recorder");
+  app.add_option("--flight-keep-count", options.record.retention.max_count, "Keep so many recordings (default: 200)")
+      ->group("Flight recorder");
+  add_size(app, "--flight-keep-size", options.record.retention.max_bytes, 1U << 20U, kMaxSize,
+           "Keep recordings of so much in all (default: 1 GiB)")
+      ->group("Flight recorder");
+  add_duration(app, "--flight-keep-age", options.record.retention.max_age, 1min, kYear,
+               "Keep recordings for so long (default: as long as there is room)")
+      ->group("Flight recorder");
+}
+
+void add_metrics(CLI::App& app, AgentOptions& options) {
+  using namespace std::chrono_literals;
+  app.add_option("--max-containers", options.metrics.max_containers,
+                 "With series of their own (default: 2048; reloadable)")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{65536}))
+      ->group("Metrics");
+  add_duration(app, "--keep-series", options.metrics.keep, 1s, kYear,
+               "Keep the counts of a container so long after it has gone (default: 1h; reloadable)")
+      ->group("Metrics");
+}
+
+void add_agent(CLI::App& app, AgentOptions& options, Modes& modes) {
+  options.http.max_connections = 1024;
+  options.record.retention.max_count = 200;
+  options.record.retention.max_bytes = 1ULL << 30U;
+  app.set_config("--config", "", "Read options from this TOML file: keys as the flags, without --")->type_name("FILE");
+  app.add_flag("--check-config", modes.check, "Only say whether the configuration is right");
+  app.add_flag("--print-config", modes.print, "Print every key with its meaning, as a file to begin with");
+  app.add_flag("--list-metrics", modes.list_metrics, "Print every metric with its meaning");
+  add_http(app, options);
+  add_store(app, options);
+  add_metrics(app, options);
+  app.add_flag("--keep-privileges", options.keep_privileges, "Do not give up capabilities once the hooks are attached")
+      ->group("Advanced");
+  add_trace(app, options.trace);
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_max() == 1) {
+      option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    }
+  }
+  app.footer(
+      "A flag wins over the environment (MEMCREST_LISTEN for --listen), that over the file. SIGHUP reads file and "
+      "token\n"
+      "again: what is called reloadable takes effect, of anything else it is said that it does not.\n"
+      "Example: memcrest agent --config /etc/memcrest/agent.toml");
+}
+
+std::string variable_of(const std::string& key) {
+  std::string out = "MEMCREST_" + key;
+  std::ranges::transform(out, out.begin(), [](char c) {
+    return c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  });
+  return out;
+}
+
+// The environment as flags, to stand before those of the command line: the last one wins.
+std::vector<std::string> flags_of_environment(CLI::App& app) {
+  std::vector<std::string> out;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string key = option->get_lnames().empty() ? std::string() : option->get_lnames().front();
+    const char* value = key.empty() || key == "help" ? nullptr : process_environment(variable_of(key).c_str());
+    if (value == nullptr) {
+      continue;
+    }
+    const bool is_flag = option->get_items_expected_max() == 0;
+    const std::string_view text = value;
+    if (!is_flag) {
+      out.push_back("--" + key + "=" + value);
+    } else if (text == "1" || text == "true") {
+      out.push_back("--" + key);
+    } else if (!text.empty() && text != "0" && text != "false") {
+      throw CLI::ValidationError(variable_of(key), "must be true or false");
+    }
+  }
+  return out;
+}
+
+// CLI11 would leave unknown keys aside, or refuse them without a hint.
+void check_keys(const CLI::App& app, const std::string& path) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_lnames().empty() && option->get_lnames().front() != "config") {
+      known.push_back(option->get_lnames().front());
+    }
+  }
+  for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_file(path)) {
+    const std::string key = item.fullname();
+    if (key.ends_with("++") || key.ends_with("--")) {
+      throw CLI::ValidationError(path, "has no sections: " + key.substr(0, key.size() - 3));
+    }
+    if (std::ranges::find(known, key) == known.end()) {
+      const std::string near = nearest_word(key, known);
+      throw CLI::ValidationError(path, "unknown key: " + key + (near.empty() ? "" : "; is " + near + " meant?"));
+    }
+  }
+}
+
+void parse(CLI::App& app, AgentOptions& options, int argc, char** argv) {
+  std::vector<std::string> words = flags_of_environment(app);
+  words.insert(words.end(), argv + 1, argv + argc);
+  std::ranges::reverse(words);  // as CLI11 wants them
+  app.allow_config_extras(CLI::config_extras_mode::ignore_all);
+  app.parse(words);
+  const CLI::Option* config = app.get_option("--config");
+  if (config->count() > 0) {
+    check_keys(app, config->as<std::string>());
+  }
+  check_trace(options.trace);
+  if (!options.token_file.empty()) {
+    auto token = read_file(options.token_file, 4096);
+    if (!token) {
+      throw CLI::ValidationError("--token-file", token.error().message());
+    }
+    options.http.token = token->substr(0, token->find_last_not_of(" \r\n\t") + 1);
+    if (options.http.token.size() < 16) {
+      throw CLI::ValidationError("--token-file", "must hold a token of at least 16 characters");
+    }
+  }
+  if (auto checked = check_http_settings(options.http); !checked) {
+    throw CLI::ValidationError("--listen", checked.error().message());
+  }
+  if (options.flight) {
+    options.record.flight = true;
+    options.record.directory = options.directory + "/recordings";
+  }
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() > 0 && !option->get_lnames().empty()) {
+      options.values[option->get_lnames().front()] = CLI::detail::join(option->results(), "\n");
+    }
+  }
+}
+
+}  // namespace
+
+std::string nearest_word(const std::string& word, const std::vector<std::string>& known) {
+  std::string best;
+  std::size_t least = std::max<std::size_t>(word.size() / 3, 1) + 1;
+  for (const std::string& one : known) {
+    std::vector<std::size_t> row(one.size() + 1);  // Levenshtein's
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 1; i <= word.size(); ++i) {
+      std::size_t before = std::exchange(row[0], i);
+      for (std::size_t j = 1; j <= one.size(); ++j) {
+        const std::size_t change = before + (word[i - 1] == one[j - 1] ? 0 : 1);
+        before = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, change}));
+      }
+    }
+    if (row.back() < least) {
+      least = row.back();
+      best = one;
+    }
+  }
+  return best;
+}
+
+bool is_reloadable(const std::string& key) { return std::ranges::find(kReloadable, key) != std::end(kReloadable); }
+
+Result<AgentOptions> read_agent(int argc, char** argv) {
+  AgentOptions options;
+  Modes modes;
+  CLI::App app("", "memcrest agent");
+  add_agent(app, options, modes);
+  try {
+    parse(app, options, argc, argv);
+  } catch (const CLI::Error& error) {
+    return fail("read the configuration", {}, EINVAL, error.what());
+  }
+  return options;
+}
+
+ParsedAgent parse_agent(int argc, char** argv) {
+  AgentOptions options;
+  Modes modes;
+  CLI::App app("Watch this node for months: incidents and metrics over HTTP, kept on disk", "memcrest agent");
+  add_agent(app, options, modes);
+  try {
+    parse(app, options, argc, argv);
+  } catch (const CLI::Error& error) {
+    if (error.get_exit_code() == 0) {
+      return {std::nullopt, app.exit(error)};
+    }
+    std::cerr << "memcrest: " << escape_terminal(error.what()) << "\nTry 'memcrest agent --help'.\n";
+    return {std::nullopt, kExitUsage};
+  }
+  if (modes.list_metrics) {
+    std::cout << metrics_as_markdown() << std::flush;
+  } else if (modes.print) {
+    std::cout << app.config_to_str(true, true) << std::flush;
+  } else if (modes.check) {
+    std::cout << "the configuration is right\n" << std::flush;
+  } else {
+    return {std::move(options), kExitOk};
+  }
+  return {std::nullopt, std::cout ? kExitOk : kExitOutput};
+}
+
+}  // namespace memcrest

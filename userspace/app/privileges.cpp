@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/privileges.h"
+
+#include <cap-ng.h>
+#include <sys/prctl.h>
+
+#include <vector>
+
+namespace memcrest {
+
+Result<void> drop_privileges(const KeptPrivileges& kept) {
+  std::vector<unsigned> wanted = {CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG};
+  if (kept.kprobes) {
+    wanted.push_back(CAP_SYS_ADMIN);
+  }
+  if (kept.users_podman) {
+    wanted.push_back(CAP_DAC_OVERRIDE);
+  }
+  if (capng_get_caps_process() != 0) {
+    return fail_errno("read", "capabilities");
+  }
+  std::vector<unsigned> held;
+  for (const unsigned one : wanted) {
+    if (capng_have_capability(CAPNG_PERMITTED, one) != 0) {
+      held.push_back(one);
+    }
+  }
+  const bool may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
+  capng_clear(CAPNG_SELECT_BOTH);
+  for (const unsigned one : held) {
+    capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), one);
+  }
+  if (const int code = capng_apply(may_bound ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS); code != 0) {
+    return fail("drop", "capabilities", EPERM, "libcap-ng says " + std::to_string(code));
+  }
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    return fail_errno("set", "no_new_privs");
+  }
+  return {};
+}
+
+}  // namespace memcrest

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent answers to which path (docs/openapi.json): metrics, health, incidents, containers, the stream of
+// incidents. Knows nothing of sockets. Handlers run on any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "memcrest/clock.h"
+#include "memcrest/event_source.h"
+#include "serve/http_server.h"
+#include "serve/metrics_book.h"
+#include "store/incident_spool.h"
+
+namespace memcrest {
+
+struct LookupStatus {
+  std::string source;  // "docker"
+  std::uint64_t failures = 0;
+  bool up = false;
+};
+
+struct TargetStatus {
+  std::string name;  // "otlp", "webhook"
+  std::uint64_t sent = 0;
+  std::uint64_t failures = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t queue = 0;
+  std::string last_error;
+};
+
+// What the agent says of itself at one moment.
+struct AgentStatus {
+  bool ready = false;
+  std::string not_ready;  // why
+  std::string charge_tier;
+  std::string oom_tier;
+  std::string kernel;
+  LossCount lost;
+  std::uint64_t events = 0;
+  std::int64_t start_unix_ns = 0;
+  std::vector<LookupStatus> lookups;
+  std::vector<TargetStatus> targets;
+};
+
+// Where the API gets its answers. All outlive it; the functions are called from any thread.
+struct ApiSources {
+  MetricsBook& book;
+  const IncidentSpool& spool;
+  const Clock& clock;
+  std::function<AgentStatus()> status;
+  std::function<void()> refresh;                                      // the book's figures are to be as of now
+  std::function<std::map<int, std::uint64_t>()> answered;             // requests by status
+  std::function<std::string(const std::string& id)> recording;        // file that holds it; empty: none
+  std::function<Result<std::string>(const std::string& path)> trace;  // a recording as a Perfetto trace
+};
+
+class Api {
+ public:
+  explicit Api(ApiSources sources) : sources_(std::move(sources)) {}
+
+  [[nodiscard]] HttpResponse answer(const HttpRequest& request) const;
+  // One incident as an event of the stream.
+  [[nodiscard]] static std::string event_of(const std::string& id, const std::string& json);
+
+ private:
+  [[nodiscard]] HttpResponse metrics(const HttpRequest& request) const;
+  [[nodiscard]] HttpResponse incidents(const HttpRequest& request) const;
+  [[nodiscard]] HttpResponse incident(const HttpRequest& request, const std::string& id) const;
+  [[nodiscard]] HttpResponse containers() const;
+
+  ApiSources sources_;
+};
+
+}  // namespace memcrest

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "serve/metrics_book.h"
+
+#include <algorithm>
+
+#include "identity/container_filter.h"
+
+namespace memcrest {
+namespace {
+
+constexpr double kMiB = 1048576;
+constexpr double kGrowthBounds[] = {16 * kMiB, 64 * kMiB, 256 * kMiB, 1024 * kMiB, 4096 * kMiB, 16384 * kMiB};
+constexpr double kDurationBounds[] = {0.001, 0.01, 0.1, 0.5, 1, 5, 15, 60};
+constexpr const char* kScopeWords[] = {"memcg", "ancestor", "host", "cpuset", "mempolicy"};
+
+std::string label_of(const Container& container, const char* name) {
+  const auto found = container.labels.find(name);
+  return found == container.labels.end() ? std::string() : found->second;
+}
+
+std::string labels_of(const Container& container, const CgroupRef& cgroup) {
+  MetricLabels out;
+  out.add("container", container.name).add("container_id", container.id);
+  out.add("namespace", pod_namespace(container)).add("pod", pod_name(container));
+  out.add("unit", !container.id.empty() ? "" : container.unit.empty() ? cgroup.path : container.unit);
+  return out.text();
+}
+
+std::string info_of(const Container& container, const CgroupRef& cgroup) {
+  MetricLabels out;
+  out.add("runtime", to_string(container.runtime)).add("image", container.image).add("cgroup", cgroup.path);
+  out.add("compose_project", label_of(container, "com.docker.compose.project"));
+  out.add("compose_service", label_of(container, "com.docker.compose.service"));
+  return out.text();
+}
+
+}  // namespace
+
+MetricsBook::MetricsBook(const MetricsSettings& settings)
+    : settings_(settings), growth_(kGrowthBounds), duration_(kDurationBounds) {}
+
+void MetricsBook::set(const MetricsSettings& settings) {
+  const std::lock_guard lock(mutex_);
+  settings_ = settings;
+}
+
+void MetricsBook::note(std::span<const Event> events) {
+  const std::lock_guard lock(mutex_);
+  for (const Event& event : events) {
+    if (const auto* step = std::get_if<StepEvent>(&event)) {
+      if (cells_.size() >= kMaxCells && !cells_.contains(step->cgroup_id)) {
+        continue;
+      }
+      Cell& cell = cells_[step->cgroup_id];
+      cell.steps += 1 + step->suppressed;
+      cell.reclaim_ns = std::max(cell.reclaim_ns, step->reclaim_ns);
+      cell.throttle_ns = std::max(cell.throttle_ns, step->throttle_ns);
+      cell.watermark = std::max(cell.watermark, step->watermark_bytes);
+      for (std::uint64_t& highest : cell.highest) {
+        highest = std::max(highest, step->usage_bytes);
+      }
+    } else if (const auto* change = std::get_if<CgroupEvent>(&event); change != nullptr && !change->created) {
+      const auto found = cells_.find(change->cgroup_id);
+      if (found != cells_.end()) {
+        found->second.watermark = std::max(found->second.watermark, change->watermark_bytes);
+        found->second.removed = true;
+        removed_.push_back(change->cgroup_id);
+      }
+    }
+  }
+}
+
+MetricsBook::Row* MetricsBook::row_of(const Container& container, const CgroupRef& cgroup) {
+  const std::string& key = container.id.empty() ? cgroup.path : container.id;
+  auto found = rows_.find(key);
+  if (found == rows_.end()) {
+    if (rows_.size() >= settings_.max_containers) {
+      return nullptr;
+    }
+    found = rows_.emplace(key, Row{}).first;
+  }
+  Row& row = found->second;
+  // Names come later than the first incident, and may change.
+  if (row.labels.empty() || !container.name.empty()) {
+    row.labels = labels_of(container, cgroup);
+    row.info = info_of(container, cgroup);
+  }
+  return &row;
+}
+
+void MetricsBook::note(const Incident& incident, std::uint64_t now_boot_ns) {
+  if (!incident.update.empty()) {
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  ++totals_.incidents[static_cast<std::size_t>(incident.kind)];
+  totals_.incomplete += incident.evidence.complete ? 0 : 1;
+  Exemplar exemplar{.incident_id = incident.id, .value = 1, .unix_ns = incident.unix_ns};
+  if (incident.kind == IncidentKind::kBurst && incident.burst) {
+    exemplar.value = static_cast<double>(incident.burst->growth_bytes);
+    growth_.add(exemplar.value, exemplar);
+    exemplar.value = incident.burst->duration_ms / 1000;
+    duration_.add(exemplar.value, exemplar);
+    exemplar.value = 1;
+  }
+  const std::string& key = incident.container.id.empty() ? incident.cgroup.path : incident.container.id;
+  const bool is_new = !rows_.contains(key);
+  Row* row = row_of(incident.container, incident.cgroup);
+  if (row == nullptr) {
+    ++totals_.refused;
+    return;
+  }
+  if (is_new) {  // a container that runs is seen by the next sample
+    row->gone_boot_ns = now_boot_ns;
+    row->cgroup_id = incident.cgroup.id;
+  }
+  row->peak = std::max(row->peak, incident.peak_bytes.value_or(0));
+  switch (incident.kind) {
+    case IncidentKind::kOom: {
+      const auto scope = static_cast<std::size_t>(incident.scope);
+      const std::uint64_t counted = incident.oom ? incident.oom->kills.value_or(0) : 0;
+      const std::uint64_t kills = incident.victims.empty() ? counted : incident.victims.size();
+      exemplar.value = static_cast<double>(kills);
+      row->kills[scope] += kills;
+      row->ooms[scope] += incident.stuck && !incident.stuck->ongoing ? 0 : 1;
+      row->exemplars[scope] = exemplar;
+      row->last_oom_unix_ns = incident.unix_ns;
+      break;
+    }
+    case IncidentKind::kBurst:
+      ++row->bursts;
+      row->burst_exemplar = exemplar;
+      break;
+    case IncidentKind::kChargeFailure:
+      row->failures += incident.charge_failure ? incident.charge_failure->count : 1;
+      break;
+    case IncidentKind::kKill:
+      break;
+  }
+}
+
+void MetricsBook::note(const std::vector<ContainerMemory>& running, std::uint64_t now_boot_ns, const Name& name) {
+  const std::lock_guard lock(mutex_);
+  totals_.running = running.size();
+  totals_.unlimited = 0;
+  for (auto& [key, row] : rows_) {
+    row.memory.reset();
+  }
+  for (const ContainerMemory& one : running) {
+    totals_.unlimited += one.figures.limit_known && one.figures.effective_known && !one.figures.effective ? 1 : 0;
+    Row* row = row_of(one.container, one.cgroup);
+    if (row == nullptr) {
+      ++totals_.refused;
+      continue;
+    }
+    row->memory = std::make_shared<ContainerMemory>(one);
+    row->gone_boot_ns = 0;
+    row->cgroup_id = one.cgroup.id;
+    row->peak = std::max(row->peak, one.figures.peak_bytes.value_or(0));
+  }
+  join_removed(now_boot_ns, name);
+  for (auto& [key, row] : rows_) {
+    if (!row.memory && row.gone_boot_ns == 0) {
+      row.gone_boot_ns = now_boot_ns;
+    }
+  }
+  prune(now_boot_ns);
+}
+
+// Of cgroups that are gone: what steps told goes to their container, and the cell goes.
+void MetricsBook::join_removed(std::uint64_t now_boot_ns, const Name& name) {
+  for (const std::uint64_t id : removed_) {
+    const auto cell = cells_.find(id);
+    if (cell == cells_.end()) {
+      continue;
+    }
+    auto row = std::ranges::find_if(rows_, [&](const auto& one) { return one.second.cgroup_id == id; });
+    if (row == rows_.end()) {
+      const auto container = name ? name(id) : std::nullopt;
+      if (container && !container->id.empty() && !rows_.contains(container->id)) {
+        if (Row* made = row_of(*container, {.id = id, .path = {}})) {
+          made->cgroup_id = id;
+          made->gone_boot_ns = now_boot_ns;
+          row = rows_.find(container->id);
+        } else {
+          ++totals_.refused;
+        }
+      }
+    }
+    if (row != rows_.end()) {
+      row->second.cell = cell->second;
+      row->second.peak = std::max(row->second.peak, cell->second.watermark);
+    }
+    cells_.erase(cell);
+  }
+  removed_.clear();
+}
+
+void MetricsBook::prune(std::uint64_t now_boot_ns) {
+  const auto keep = static_cast<std::uint64_t>(settings_.keep.count());
+  std::erase_if(rows_, [&](const auto& one) {
+    const Row& row = one.second;
+    return row.gone_boot_ns != 0 && now_boot_ns > row.gone_boot_ns + keep;
+  });
+}
+
+std::size_t MetricsBook::slot_of(const std::string& scraper) {
+  ++scrapes_;
+  for (std::size_t i = 0; i < scrapers_.size(); ++i) {
+    if (scrapers_[i].first == scraper) {
+      scrapers_[i].second = scrapes_;
+      return i;
+    }
+  }
+  std::size_t slot = scrapers_.size();
+  if (slot < kScrapers) {
+    scrapers_.emplace_back(scraper, scrapes_);
+    return slot;  // since the start
+  }
+  slot = static_cast<std::size_t>(
+      std::ranges::min_element(scrapers_, {}, &std::pair<std::string, std::uint64_t>::second) - scrapers_.begin());
+  scrapers_[slot] = {scraper, scrapes_};
+  return slot;
+}
+
+// The mark rose: that is the peak, to the page. It did not: steps tell it, and what stood at either end.
+std::uint64_t MetricsBook::take_peak(Row& row, std::size_t slot) {
+  const auto live = cells_.find(row.cgroup_id);
+  Cell& cell = live == cells_.end() ? row.cell : live->second;
+  const std::uint64_t usage = row.memory ? row.memory->figures.usage_bytes.value_or(0) : 0;
+  const std::uint64_t peak = std::max(row.peak, cell.watermark);
+  std::uint64_t out = std::max({cell.highest[slot], row.usage_before[slot], usage});
+  if (peak > row.peak_before[slot]) {
+    out = peak;
+  }
+  row.peak_before[slot] = peak;
+  row.usage_before[slot] = usage;
+  cell.highest[slot] = 0;
+  return out;
+}
+
+void MetricsBook::write(MetricsText& out, const std::string& scraper) {
+  // Copied under the lock, written without it: the collector's thread waits for nobody's formatting.
+  std::vector<std::pair<Row, std::uint64_t>> rows;
+  std::unique_lock lock(mutex_);
+  const std::size_t slot = slot_of(scraper);
+  rows.reserve(rows_.size());
+  for (auto& [key, row] : rows_) {
+    const std::uint64_t peak = take_peak(row, slot);
+    rows.emplace_back(row, peak);
+    if (const auto live = cells_.find(row.cgroup_id); live != cells_.end()) {
+      rows.back().first.cell = live->second;
+    }
+  }
+  const Totals totals = totals_;
+  const Histogram growth = growth_;
+  const Histogram duration = duration_;
+  lock.unlock();
+
+  const auto each = [&](const MetricInfo& info, const auto& write_one) {
+    out.family(info);
+    for (const auto& [row, peak] : rows) {
+      write_one(row, peak);
+    }
+  };
+  const auto by_scope = [&](const MetricInfo& info, const auto member) {
+    each(info, [&](const Row& row, std::uint64_t) {
+      for (std::size_t i = 0; i < kScopes; ++i) {
+        if ((row.*member)[i] > 0 || row.ooms[i] > 0) {
+          out.sample(join_labels(row.labels, std::string("scope=\"") + kScopeWords[i] + "\""), (row.*member)[i],
+                     row.exemplars[i]);
+        }
+      }
+    });
+  };
+  const auto figure = [&](const MetricInfo& info, const auto& read) {
+    each(info, [&](const Row& row, std::uint64_t) {
+      const std::optional<std::uint64_t> value = row.memory ? read(row.memory->figures) : std::nullopt;
+      if (value) {
+        out.sample(row.labels, *value);
+      }
+    });
+  };
+  by_scope(metric::kOomKills, &Row::kills);
+  by_scope(metric::kOoms, &Row::ooms);
+  each(metric::kLastOom, [&](const Row& row, std::uint64_t) {
+    if (row.last_oom_unix_ns > 0) {
+      out.sample(row.labels, static_cast<double>(row.last_oom_unix_ns / 1'000'000) / 1000);
+    }
+  });
+  each(metric::kBursts, [&](const Row& row, std::uint64_t) { out.sample(row.labels, row.bursts, row.burst_exemplar); });
+  each(metric::kChargeFailures, [&](const Row& row, std::uint64_t) { out.sample(row.labels, row.failures); });
+  each(metric::kSteps, [&](const Row& row, std::uint64_t) { out.sample(row.labels, row.cell.steps); });
+  each(metric::kStall, [&](const Row& row, std::uint64_t) {
+    out.sample(join_labels(row.labels, "kind=\"direct\""), static_cast<double>(row.cell.reclaim_ns) / 1e9);
+    out.sample(join_labels(row.labels, "kind=\"throttle\""), static_cast<double>(row.cell.throttle_ns) / 1e9);
+  });
+  figure(metric::kUsage, [](const MemoryFigures& one) { return one.usage_bytes; });
+  figure(metric::kWorkingSet, [](const MemoryFigures& one) { return one.working_set_bytes(); });
+  figure(metric::kLimit, [](const MemoryFigures& one) { return one.limit_bytes; });
+  figure(metric::kEffectiveLimit,
+         [](const MemoryFigures& one) { return one.effective ? std::optional(one.effective->bytes) : std::nullopt; });
+  figure(metric::kHeadroom, [](const MemoryFigures& one) -> std::optional<std::uint64_t> {
+    if (!one.effective || !one.effective->usage_bytes) {
+      return std::nullopt;
+    }
+    return one.effective->bytes - std::min(one.effective->bytes, *one.effective->usage_bytes);
+  });
+  each(metric::kPeak, [&](const Row& row, std::uint64_t) {
+    if (const std::uint64_t peak = std::max(row.peak, row.cell.watermark); peak > 0) {
+      out.sample(row.labels, peak);
+    }
+  });
+  each(metric::kPeakSinceScrape, [&](const Row& row, std::uint64_t peak) {
+    if (row.memory || peak > 0) {
+      out.sample(row.labels, peak);
+    }
+  });
+  each(metric::kContainerInfo,
+       [&](const Row& row, std::uint64_t) { out.sample(join_labels(row.labels, row.info), std::uint64_t{1}); });
+  out.family(metric::kContainers);
+  out.sample({}, totals.running);
+  out.family(metric::kUnlimited);
+  out.sample({}, totals.unlimited);
+  out.family(metric::kSeriesRefused);
+  out.sample({}, totals.refused);
+  out.family(metric::kBurstGrowth);
+  out.histogram(growth);
+  out.family(metric::kBurstDuration);
+  out.histogram(duration);
+  out.family(metric::kIncidents);
+  for (const IncidentKind kind :
+       {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill, IncidentKind::kChargeFailure}) {
+    out.sample(std::string("kind=\"") + to_string(kind) + "\"", totals.incidents[static_cast<std::size_t>(kind)]);
+  }
+  out.family(metric::kIncomplete);
+  out.sample({}, totals.incomplete);
+}
+
+std::vector<ContainerMemory> MetricsBook::running() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ContainerMemory> out;
+  for (const auto& [key, row] : rows_) {
+    if (row.memory) {
+      out.push_back(*row.memory);
+    }
+  }
+  return out;
+}
+
+}  // namespace memcrest

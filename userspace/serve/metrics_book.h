@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is counted per container, for /metrics: fed by the collector's thread with events and incidents, by the agent's
+// sampler with figures from cgroup files, and read by scrapes. Bounded: a container that is gone keeps its counts for a
+// while, and of too many containers the later ones get no series. Any thread; the lock is held shortly.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "memcrest/container_memory.h"
+#include "memcrest/event.h"
+#include "memcrest/incident.h"
+#include "serve/metrics_text.h"
+
+namespace memcrest {
+
+struct MetricsSettings {
+  std::size_t max_containers = 2048;
+  std::chrono::nanoseconds keep{std::chrono::hours(1)};  // the counts of what is gone
+};
+
+class MetricsBook {
+ public:
+  explicit MetricsBook(const MetricsSettings& settings);
+
+  void set(const MetricsSettings& settings);
+  // Steps and removals; the others are left aside.
+  void note(std::span<const Event> events);
+  void note(const Incident& incident, std::uint64_t now_boot_ns);
+  // All containers that run now. What is not among them is gone. `name` says whose a cgroup is that was gone before
+  // anybody looked, or nothing.
+  using Name = std::function<std::optional<Container>(std::uint64_t cgroup_id)>;
+  void note(const std::vector<ContainerMemory>& running, std::uint64_t now_boot_ns, const Name& name);
+
+  // The families of containers and bursts. `scraper`: whose "since the last scrape" it is; "" is one too.
+  void write(MetricsText& out, const std::string& scraper);
+  // /api/v1/containers is made of these; as of the last sample.
+  [[nodiscard]] std::vector<ContainerMemory> running() const;
+
+ private:
+  static constexpr std::size_t kScrapers = 8;
+  static constexpr std::size_t kMaxCells = 16384;
+  static constexpr std::size_t kScopes = 5;
+
+  // What steps tell of one cgroup.
+  struct Cell {
+    std::uint64_t steps = 0;
+    std::uint64_t reclaim_ns = 0;
+    std::uint64_t throttle_ns = 0;
+    std::uint64_t watermark = 0;
+    std::array<std::uint64_t, kScrapers> highest{};  // by steps, since the scraper's last look
+    bool removed = false;
+  };
+  struct Row {
+    std::string labels;
+    std::string info;                               // those of memcrest_container_info
+    std::shared_ptr<const ContainerMemory> memory;  // null: gone, or never looked at
+    std::uint64_t gone_boot_ns = 0;                 // 0: it runs
+    std::uint64_t cgroup_id = 0;
+    Cell cell;
+    std::array<std::uint64_t, kScopes> kills{};
+    std::array<std::uint64_t, kScopes> ooms{};
+    std::array<std::optional<Exemplar>, kScopes> exemplars;
+    std::uint64_t bursts = 0;
+    std::uint64_t failures = 0;
+    std::optional<Exemplar> burst_exemplar;
+    std::int64_t last_oom_unix_ns = 0;
+    std::uint64_t peak = 0;
+    std::array<std::uint64_t, kScrapers> peak_before{};  // as of the scraper's last look
+    std::array<std::uint64_t, kScrapers> usage_before{};
+  };
+  struct Totals {
+    std::array<std::uint64_t, 4> incidents{};
+    std::uint64_t incomplete = 0;
+    std::uint64_t refused = 0;
+    std::uint64_t running = 0;
+    std::uint64_t unlimited = 0;
+  };
+
+  Row* row_of(const Container& container, const CgroupRef& cgroup);
+  void join_removed(std::uint64_t now_boot_ns, const Name& name);
+  void prune(std::uint64_t now_boot_ns);
+  [[nodiscard]] std::size_t slot_of(const std::string& scraper);
+  [[nodiscard]] std::uint64_t take_peak(Row& row, std::size_t slot);
+
+  mutable std::mutex mutex_;
+  MetricsSettings settings_;
+  std::map<std::string, Row> rows_;  // by container id, else by cgroup path
+  std::unordered_map<std::uint64_t, Cell> cells_;
+  std::vector<std::uint64_t> removed_;
+  std::vector<std::pair<std::string, std::uint64_t>> scrapers_;  // name, when it was here last (a count)
+  std::uint64_t scrapes_ = 0;
+  Histogram growth_;
+  Histogram duration_;
+  Totals totals_;
+};
+
+}  // namespace memcrest

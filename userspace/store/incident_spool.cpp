@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/incident_spool.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "memcrest/clock.h"
+#include "store/database.h"
+#include "util/fd.h"
+
+namespace memcrest {
+namespace {
+
+constexpr std::int64_t kApplicationId = 0x4d435350;  // "MCSP"
+constexpr std::int64_t kVersion = 1;
+constexpr std::size_t kMaxWaiting = 1000;
+constexpr auto kRetry = std::chrono::seconds(1);
+
+constexpr const char* kSchema = R"(
+CREATE TABLE incidents (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, unix_ns INTEGER NOT NULL,
+                        kind TEXT NOT NULL, json TEXT NOT NULL);
+CREATE INDEX incidents_id ON incidents (id, seq);
+CREATE TABLE targets (name TEXT PRIMARY KEY, done INTEGER NOT NULL);
+)";
+
+// The file is ours alone, but the disk's: what is not as we left it is moved away.
+Result<void> check(Database& database) {
+  const auto id = database.integer("PRAGMA application_id");
+  const auto version = database.integer("PRAGMA user_version");
+  if (!id || !version) {
+    return std::unexpected(!id ? id.error() : version.error());
+  }
+  if (*id != kApplicationId || *version != kVersion) {
+    return fail("open", database.path(), EBADMSG, "no spool of this version");
+  }
+  auto statement = database.prepare("PRAGMA quick_check(1)");
+  if (!statement) {
+    return std::unexpected(statement.error());
+  }
+  const auto row = statement->step();
+  if (!row) {
+    return std::unexpected(row.error());
+  }
+  const std::string answer = *row ? statement->text(0) : "";
+  return answer == "ok" ? Result<void>{} : fail("open", database.path(), EBADMSG, answer);
+}
+
+Result<Database> begin(const std::string& path) {
+  auto database = Database::create(path);
+  if (!database) {
+    return database;
+  }
+  const std::string marks = "PRAGMA application_id = " + std::to_string(kApplicationId) +
+                            "; PRAGMA user_version = " + std::to_string(kVersion);
+  for (const char* sql :
+       {"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", "BEGIN", kSchema, marks.c_str(), "COMMIT"}) {
+    if (auto done = database->run(sql); !done) {
+      return std::unexpected(done.error());
+    }
+  }
+  return database;
+}
+
+Result<Database> reopen(const std::string& path) {
+  auto database = Database::open_own(path);
+  if (!database) {
+    return database;
+  }
+  if (auto checked = check(*database); !checked) {
+    return std::unexpected(checked.error());
+  }
+  if (auto done = database->run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"); !done) {
+    return std::unexpected(done.error());
+  }
+  return database;
+}
+
+bool is_damage(const Error& error) { return error.code == EBADMSG || error.code == EINVAL; }
+
+}  // namespace
+
+struct IncidentSpool::State {
+  struct Item {
+    std::string id;
+    std::int64_t unix_ns;
+    std::string kind;
+    std::string json;
+  };
+
+  explicit State(Database with) : database(std::move(with)) {}
+
+  Fd lock_file;
+  mutable std::mutex disk;  // of the database
+  Database database;
+  mutable std::mutex mutex;  // of what follows; never held for the disk
+  mutable std::condition_variable changed;
+  SpoolRetention retention;
+  std::deque<Item> waiting;
+  bool stop = false;
+  Status status;
+  std::uint64_t written = 0;
+  std::thread writer;
+
+  void run();
+  Result<void> write(const std::deque<Item>& items, const SpoolRetention& keep);
+  Result<void> tidy(const SpoolRetention& keep);
+  Result<void> count();
+};
+
+Result<void> IncidentSpool::State::tidy(const SpoolRetention& keep) {
+  const std::int64_t oldest = SystemClock().unix_ns() - keep.max_age.count();
+  auto old =
+      database.prepare("DELETE FROM incidents WHERE unix_ns < ?1 OR seq <= (SELECT max(seq) FROM incidents) - ?2");
+  if (!old) {
+    return std::unexpected(old.error());
+  }
+  if (auto done = old->bind(oldest).bind(keep.max_count).run(); !done) {
+    return done;
+  }
+  auto large = database.prepare(
+      "DELETE FROM incidents WHERE seq <= (SELECT seq FROM (SELECT seq, sum(length(CAST(json AS BLOB))) OVER (ORDER BY "
+      "seq "
+      "DESC) AS total FROM incidents) WHERE total > ?1 ORDER BY seq DESC LIMIT 1)");
+  return large ? large->bind(keep.max_bytes).run() : std::unexpected(large.error());
+}
+
+Result<void> IncidentSpool::State::count() {
+  const auto incidents = database.integer("SELECT count(*) FROM incidents");
+  const auto pages = database.integer("PRAGMA page_count");
+  const auto page = database.integer("PRAGMA page_size");
+  if (!incidents || !pages || !page) {
+    return std::unexpected(!incidents ? incidents.error() : !pages ? pages.error() : page.error());
+  }
+  const std::lock_guard lock(mutex);
+  status.incidents = static_cast<std::uint64_t>(*incidents);
+  status.bytes = static_cast<std::uint64_t>(*pages * *page);
+  return {};
+}
+
+Result<void> IncidentSpool::State::write(const std::deque<Item>& items, const SpoolRetention& keep) {
+  const std::lock_guard lock(disk);
+  if (auto begun = database.run("BEGIN IMMEDIATE"); !begun) {
+    return begun;
+  }
+  const auto all = [&]() -> Result<void> {
+    auto insert = database.prepare("INSERT INTO incidents (id, unix_ns, kind, json) VALUES (?, ?, ?, ?)");
+    if (!insert) {
+      return std::unexpected(insert.error());
+    }
+    for (const Item& item : items) {
+      if (auto done = insert->bind(item.id).bind(item.unix_ns).bind(item.kind).bind(item.json).run(); !done) {
+        return done;
+      }
+    }
+    if (auto tidied = tidy(keep); !tidied) {
+      return tidied;
+    }
+    return database.run("COMMIT");
+  }();
+  if (!all) {
+    ignore_result(database.run("ROLLBACK"));
+    return all;
+  }
+  return count();
+}
+
+void IncidentSpool::State::run() {
+  std::unique_lock lock(mutex);
+  while (true) {
+    changed.wait(lock, [&] { return stop || !waiting.empty(); });
+    if (waiting.empty()) {
+      return;
+    }
+    const std::deque<Item> items = waiting;
+    const SpoolRetention keep = retention;
+    lock.unlock();
+    const auto done = write(items, keep);
+    lock.lock();
+    if (done) {
+      waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(items.size()));
+      written += items.size();
+      status.last_error.clear();
+      changed.notify_all();
+      continue;
+    }
+    ++status.failures;
+    status.last_error = done.error().message();
+    if (stop) {
+      status.lost += waiting.size();
+      return;
+    }
+    changed.wait_for(lock, kRetry, [&] { return stop; });
+  }
+}
+
+Result<std::unique_ptr<IncidentSpool>> IncidentSpool::open(const std::string& directory,
+                                                           const SpoolRetention& retention) {
+  std::error_code error;
+  if (std::filesystem::create_directories(directory, error); error) {
+    return fail("create", directory, error.value());
+  }
+  const std::string path = directory + "/incidents.spool";
+  Fd lock_file(::open((path + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock_file) {
+    return fail_errno("open", path + ".lock");
+  }
+  if (::flock(lock_file.get(), LOCK_EX | LOCK_NB) != 0) {
+    return fail("open", path, EBUSY, "another agent works with it");
+  }
+  std::string moved;
+  auto database = std::filesystem::exists(path, error) ? reopen(path) : begin(path);
+  if (!database && is_damage(database.error())) {
+    moved = path + ".damaged-" + std::to_string(SystemClock().unix_ns() / 1'000'000'000);
+    for (const char* part : {"", "-wal", "-shm"}) {
+      std::filesystem::rename(path + part, moved + part, error);
+    }
+    database = begin(path);
+  }
+  if (!database) {
+    return std::unexpected(database.error());
+  }
+  auto state = std::make_unique<State>(std::move(*database));
+  state->lock_file = std::move(lock_file);
+  state->retention = retention;
+  state->status.moved_away = moved;
+  if (auto counted = state->count(); !counted) {
+    return std::unexpected(counted.error());
+  }
+  state->writer = std::thread([raw = state.get()] { raw->run(); });
+  return std::unique_ptr<IncidentSpool>(new IncidentSpool(std::move(state)));
+}
+
+IncidentSpool::IncidentSpool(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+IncidentSpool::~IncidentSpool() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stop = true;
+  }
+  state_->changed.notify_all();
+  state_->writer.join();
+}
+
+void IncidentSpool::add(const Incident& incident, std::string json) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->waiting.size() >= kMaxWaiting) {
+    ++state_->status.lost;
+    return;
+  }
+  state_->waiting.push_back({incident.id, incident.unix_ns, to_string(incident.kind), std::move(json)});
+  state_->changed.notify_all();
+}
+
+void IncidentSpool::set(const SpoolRetention& retention) {
+  const std::lock_guard lock(state_->mutex);
+  state_->retention = retention;
+}
+
+bool IncidentSpool::flush(std::chrono::milliseconds longest) {
+  std::unique_lock lock(state_->mutex);
+  return state_->changed.wait_for(lock, longest, [&] { return state_->waiting.empty(); });
+}
+
+void IncidentSpool::wait(std::chrono::milliseconds longest) const {
+  std::unique_lock lock(state_->mutex);
+  const std::uint64_t before = state_->written;
+  state_->changed.wait_for(lock, longest, [&] { return state_->written != before; });
+}
+
+Result<std::vector<SpooledIncident>> IncidentSpool::list(std::size_t limit, std::int64_t before,
+                                                         const std::string& kind) const {
+  const std::lock_guard lock(state_->disk);
+  auto statement = state_->database.prepare(
+      "SELECT seq, id, json FROM incidents AS one WHERE (?1 = 0 OR seq < ?1) AND (?2 = '' OR kind = ?2) AND NOT EXISTS "
+      "(SELECT 1 FROM incidents WHERE id = one.id AND seq > one.seq) ORDER BY seq DESC LIMIT ?3");
+  if (!statement) {
+    return std::unexpected(statement.error());
+  }
+  statement->bind(before).bind(std::string_view(kind)).bind(static_cast<std::int64_t>(limit));
+  std::vector<SpooledIncident> out;
+  auto row = statement->step();
+  for (; row && *row; row = statement->step()) {
+    out.push_back({statement->integer(0), statement->text(1), statement->text(2)});
+  }
+  return row ? Result<std::vector<SpooledIncident>>(std::move(out)) : std::unexpected(row.error());
+}
+
+Result<std::optional<SpooledIncident>> IncidentSpool::find(const std::string& id) const {
+  const std::lock_guard lock(state_->disk);
+  auto statement = state_->database.prepare("SELECT seq, json FROM incidents WHERE id = ? ORDER BY seq DESC LIMIT 1");
+  if (!statement) {
+    return std::unexpected(statement.error());
+  }
+  const auto row = statement->bind(std::string_view(id)).step();
+  if (!row) {
+    return std::unexpected(row.error());
+  }
+  return *row ? std::optional(SpooledIncident{statement->integer(0), id, statement->text(1)}) : std::nullopt;
+}
+
+Result<IncidentSpool::Batch> IncidentSpool::next(const std::string& target, std::size_t limit,
+                                                 std::size_t max_bytes) const {
+  const std::lock_guard lock(state_->disk);
+  auto cursor = state_->database.prepare("SELECT done FROM targets WHERE name = ?");
+  auto rows = state_->database.prepare("SELECT seq, id, json FROM incidents WHERE seq > ? ORDER BY seq LIMIT ?");
+  if (!cursor || !rows) {
+    return std::unexpected(!cursor ? cursor.error() : rows.error());
+  }
+  const auto known = cursor->bind(std::string_view(target)).step();
+  if (!known) {
+    return std::unexpected(known.error());
+  }
+  const std::int64_t done = *known ? cursor->integer(0) : 0;
+  cursor->reset();
+  rows->bind(done).bind(static_cast<std::int64_t>(limit));
+  Batch out;
+  std::size_t bytes = 0;
+  auto row = rows->step();
+  for (; row && *row; row = rows->step()) {
+    SpooledIncident one{rows->integer(0), rows->text(1), rows->text(2)};
+    bytes += one.json.size();
+    if (!out.incidents.empty() && bytes > max_bytes) {
+      rows->reset();
+      break;
+    }
+    out.incidents.push_back(std::move(one));
+  }
+  if (!row) {
+    return std::unexpected(row.error());
+  }
+  if (!out.incidents.empty()) {  // numbers come in a row
+    out.missed = static_cast<std::uint64_t>(out.incidents.front().seq - done - 1);
+    const auto last = state_->database.integer("SELECT max(seq) FROM incidents");
+    out.behind = last ? static_cast<std::uint64_t>(*last - out.incidents.back().seq) : 0;
+  }
+  return out;
+}
+
+Result<void> IncidentSpool::delivered(const std::string& target, std::int64_t seq) {
+  const std::lock_guard lock(state_->disk);
+  auto statement = state_->database.prepare(
+      "INSERT INTO targets (name, done) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET done = ?2");
+  return statement ? statement->bind(std::string_view(target)).bind(seq).run() : std::unexpected(statement.error());
+}
+
+Result<void> IncidentSpool::subscribe(const std::string& target) {
+  const std::lock_guard lock(state_->disk);
+  auto statement = state_->database.prepare(
+      "INSERT INTO targets (name, done) VALUES (?1, coalesce((SELECT seq FROM sqlite_sequence WHERE name = "
+      "'incidents'), "
+      "0)) ON CONFLICT (name) DO NOTHING");
+  return statement ? statement->bind(std::string_view(target)).run() : std::unexpected(statement.error());
+}
+
+IncidentSpool::Status IncidentSpool::status() const {
+  const std::lock_guard lock(state_->mutex);
+  Status out = state_->status;
+  out.waiting = state_->waiting.size();
+  return out;
+}
+
+}  // namespace memcrest
