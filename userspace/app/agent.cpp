@@ -23,6 +23,7 @@
 #include "export/json.h"
 #include "export/perfetto_export.h"
 #include "export/recording_feed.h"
+#include "report/recorded_names.h"
 #include "serve/api.h"
 #include "store/recording_search.h"
 #include "util/text.h"
@@ -90,10 +91,10 @@ Result<std::string> trace_of(const std::string& path) {
     return std::unexpected(cgroups.error());
   }
   BoundedSink sink;
-  const AddressNames frames;
+  const RecordedNames frames(*reader);
   PerfettoExport exporter({sink, reader->meta(), *cgroups, frames});
   const ContainerFilter all;
-  RecordingFeed feed(exporter, *cgroups, all);
+  RecordingFeed feed(exporter, *cgroups, all, frames);
   feed.begin_with_loss();
   ExportEnd end;
   for (auto item = reader->next(); true; item = reader->next()) {
