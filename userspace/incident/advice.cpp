@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "incident/composition.h"
 #include "incident/saturating.h"
 #include "util/units.h"
 
@@ -76,14 +77,16 @@ std::string cause_sentence(const Incident& incident, const JudgedCause& top) {
         out += " of " + format_size(burst->growth_bytes) + " in " + span(burst->duration_ms);
       }
       out += ".";
-      return trend && !trend->rising
+      return trend && !trend->rising && trend->window_ms >= 5000
                  ? out + " The floor before it was flat for " + span(trend->window_ms) + ": no leak."
                  : out;
     }
     case Cause::kLeak:
-      return trend ? "It leaks: between peaks it gave back less each time, and its floor rose by " + leak_rate(*trend) +
-                         " over " + span(trend->window_ms) + "."
-                   : "It leaks.";
+      return trend
+                 ? std::string(trend->falls >= 3 ? "It leaks: between peaks it gave back less each time, and its floor"
+                                                 : "It seems to leak: usage") +
+                       " rose by " + leak_rate(*trend) + " over " + span(trend->window_ms) + "."
+                 : "It leaks.";
     case Cause::kGrowthToPlateau:
       return "It grew to what it needs, and " + limit_words(incident) + " is below or just at that.";
     case Cause::kPageCache:
@@ -153,7 +156,9 @@ void estimate_need(const Incident& incident, Advice& out) {
     return;
   }
   out.needed_estimated = true;
-  if (incident.mapped_bytes && incident.usage_bytes && !incident.victims.empty()) {
+  // Memory that is no mapping of its own (tmpfs, the kernel's) is not bounded by what it had mapped.
+  const bool anon = incident.composition && share_of(*incident.composition, "anon") > 0.5;
+  if (anon && incident.mapped_bytes && incident.usage_bytes && !incident.victims.empty()) {
     const Victim& victim = incident.victims.front();
     const std::uint64_t resident =
         saturating_add(saturating_add(victim.anon_bytes, victim.file_bytes), victim.shmem_bytes);

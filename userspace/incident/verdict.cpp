@@ -185,8 +185,10 @@ void Judge::by_burst() {
     out.confidence -= std::min(0.4, part);
     out.reasons_against.push_back("the floor before it had been rising, by " + percent(part) + " of the limit in " +
                                   span(trend->window_ms));
+  } else if (trend->window_ms < 5000) {
+    out.reasons_against.push_back("only " + span(trend->window_ms) + " of history before the burst");
   } else {
-    out.confidence += trend->window_ms >= 5000 ? 0.2 : 0.1;
+    out.confidence += 0.2;
     out.reasons_for.push_back("the floor before it was flat for " + span(trend->window_ms) + ": no leak");
   }
 }

@@ -81,7 +81,8 @@ TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   EXPECT_THAT(keys(json),
               ElementsAre("schema", "kind", "id", "update", "time", "boot_time_ns", "host", "container", "cgroup",
                           "scope", "limit", "usage_bytes", "peak_bytes", "trigger", "victims", "burst", "samplers",
-                          "oom", "reclaim", "swap", "ranking", "stuck", "charge_failure", "memory_stat", "evidence"));
+                          "oom", "reclaim", "swap", "ranking", "stuck", "charge_failure", "memory_stat", "verdict",
+                          "advice", "composition", "trend", "processes", "settings", "mapped_bytes", "evidence"));
   EXPECT_THAT(keys(json["host"]), ElementsAre("name", "kernel", "boot_id"));
   EXPECT_THAT(keys(json["container"]),
               ElementsAre("runtime", "id", "name", "image", "labels", "unknown_reason", "init_pid", "runtime_namespace",
