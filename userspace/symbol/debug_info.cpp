@@ -226,12 +226,15 @@ class DebugInfo::Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Path of the file in the library's own cache; empty: no server has it.
-  [[nodiscard]] std::string find(const std::string& build_id) const {
+  // Path of the file in the library's own cache; ENOENT: no server has it.
+  [[nodiscard]] Result<std::string> find(const std::string& build_id) const {
     char* path = nullptr;
     const Fd fd(find_(client_, reinterpret_cast<const unsigned char*>(build_id.c_str()), 0, &path));
     std::string out = fd.get() >= 0 && path != nullptr ? path : "";
     std::free(path);  // NOLINT: the library's, from malloc
+    if (out.empty()) {
+      return fail("ask debuginfod for", build_id, fd.get() < 0 ? -fd.get() : ENOENT);
+    }
     return out;
   }
 
@@ -325,8 +328,10 @@ std::vector<std::string> DebugInfo::files_of(const std::string& build_id) {
                       std::back_inserter(out));
   }
   if (server_ && out.empty()) {
-    if (std::string path = server_->find(build_id); !path.empty()) {
-      out.push_back(std::move(path));
+    if (auto path = server_->find(build_id)) {
+      out.push_back(std::move(*path));
+    } else if (path.error().code != ENOENT) {
+      counts_.server_error = path.error().code;
     }
   }
   return out;
