@@ -59,7 +59,7 @@ Scenario burst(const char* name, const char* words, bool main) {
 
 // Named as in the incident's `kinds`.
 Scenario kind(const char* name, const char* memory_kind, const char* words, std::uint64_t used, bool on_lru,
-              std::string (*lacks)(const Machine&) = nothing_lacks) {
+              std::string (*lacks)(const Machine&) = nothing_lacks, double share = 0.95) {
   return {.name = std::string("kind-") + name,
           .axis = Axis::kCharge,
           .lacks = lacks,
@@ -68,6 +68,7 @@ Scenario kind(const char* name, const char* memory_kind, const char* words, std:
                 Truth truth = rise(stage, stage.cgroup(std::string("kind-") + name), words, used);
                 truth.on_lru = on_lru;
                 truth.memory_kind = memory_kind;
+                truth.kind_share = share;
                 return truth;
               },
           .judge = judge_burst};
@@ -126,7 +127,8 @@ std::vector<Scenario> charge_scenarios() {
            .play = [](Stage& stage) { return refused(stage, "refused-map", 8 * kMiB, "bpf-map 64m"); },
            .judge = judge_refusals},
           kind("anon", "anon", "anon 32m --no-thp --hold 100", 32 * kMiB, true),
-          kind("thp", "thp", "anon 32m --thp --hold 100", 32 * kMiB, true, huge_pages_off),
+          // What is before the first boundary of 2 MiB, and hog itself, is in small pages.
+          kind("thp", "thp", "anon 32m --thp --hold 100", 32 * kMiB, true, huge_pages_off, 0.9),
           file_read(),
           kind("tmpfs", "shmem", "memfd 32m --hold 100", 32 * kMiB, true),
           kind("slab", "slab", "msgqueue 32m --hold 100", 32 * kMiB, false),

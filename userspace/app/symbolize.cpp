@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <array>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <string>
@@ -131,6 +132,9 @@ void SymbolizeVerb::summary() const {
                counts.named, counts.lines);
   for (const auto& [build_id, module] : debug_info_.missing()) {
     spdlog::warn("no debug file for {} (build id {})", escape_terminal(module), escape_terminal(build_id));
+  }
+  if (counts.server_error != 0) {
+    spdlog::warn("debuginfod did not answer: {}", std::strerror(counts.server_error));
   }
   if (counts.cut) {
     spdlog::warn("the directories hold more files than are looked at: name those that matter");

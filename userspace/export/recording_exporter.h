@@ -23,7 +23,7 @@ namespace memcrest {
 struct ExportedStep {
   const StepEvent& event;
   const ExportedCgroup& cgroup;
-  Growth growth;
+  MeteredGrowth growth;
   std::optional<std::int64_t> unix_ns;  // here and below: nullopt: the recording does not tell wall time
 };
 

@@ -95,7 +95,7 @@ void RecordingFeed::add(const Moment& moment) {
 void RecordingFeed::pass(Event& event) {
   last_ns_ = time_of(event);
   if (auto* step = std::get_if<StepEvent>(&event)) {
-    const Growth growth = growth_.add(*step);
+    const MeteredGrowth growth = growth_.add(*step);
     const ExportedCgroup& cgroup = cgroups_.find(step->cgroup_id, step->serial);
     if (wanted(cgroup)) {
       frames_.trim(*step);

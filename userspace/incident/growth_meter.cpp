@@ -34,7 +34,7 @@ void GrowthMeter::add(const SampleEvent& sample) {
   found->second.bytes = std::min(found->second.bytes, sample.usage_bytes);
 }
 
-Growth GrowthMeter::add(const StepEvent& step) {
+MeteredGrowth GrowthMeter::add(const StepEvent& step) {
   auto found = told_.find(step.cgroup_id);
   if (found == told_.end() || found->second.serial != step.serial) {
     make_room();

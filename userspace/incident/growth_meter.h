@@ -12,7 +12,7 @@
 
 namespace memcrest {
 
-struct Growth {
+struct MeteredGrowth {
   std::uint64_t bytes = 0;
   bool by_task = false;  // the step's task is to be blamed for own_bytes
   // Of these, what the step's task made. Less than all of an ancestor, which is looked at when one of its children
@@ -25,7 +25,7 @@ class GrowthMeter {
   explicit GrowthMeter(std::size_t max_cgroups = 65536) : max_cgroups_(max_cgroups) {}
 
   // Of the first step of a cgroup nothing is known, unless it was seen to begin.
-  [[nodiscard]] Growth add(const StepEvent& step);
+  [[nodiscard]] MeteredGrowth add(const StepEvent& step);
   void add(const SampleEvent& sample);
   void add(const CgroupEvent& event);
   // What was not counted to stay within the bound, in words; empty: nothing.

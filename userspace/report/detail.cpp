@@ -201,7 +201,7 @@ void Pass::on(StepEvent step) {
     }
   }
   if (about_.contains(step.cgroup_id)) {
-    const Growth grown = growth_.add(step);
+    const MeteredGrowth grown = growth_.add(step);
     names_->trim(step);
     each_at(step.cgroup_id, step.time_ns, [&](IncidentDetail& detail) {
       if (step.time_ns >= detail.growth_from_ns && step.time_ns <= detail.growth_to_ns) {

@@ -94,7 +94,7 @@ void GrowthTree::blame(const StepEvent& step, std::uint64_t bytes, bool by_task)
   }
 }
 
-void GrowthTree::add(const StepEvent& step, const Growth& grown) {
+void GrowthTree::add(const StepEvent& step, const MeteredGrowth& grown) {
   if (grown.own_bytes > 0) {
     blame(step, grown.own_bytes, grown.by_task);
   }

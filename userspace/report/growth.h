@@ -44,7 +44,7 @@ class GrowthTree {
                       std::shared_ptr<const FrameNames> names = std::make_shared<AddressNames>())
       : max_nodes_(max_nodes), names_(std::move(names)), nodes_(1) {}
 
-  void add(const StepEvent& step, const Growth& grown);
+  void add(const StepEvent& step, const MeteredGrowth& grown);
 
   // They are not needed any more.
   void forget_names() { names_.reset(); }

@@ -104,15 +104,19 @@ class DebugInfo::Module {
   bool expand(const Frame& frame, std::vector<Frame>& out) const {
     const Dwarf_Addr address = frame.offset + bias_;
     Frame place = frame;
-    if (Dwfl_Line* const line = dwfl_module_getsrc(module_, address)) {
+    Dwarf_Addr bias = 0;
+    Dwarf_Die* const unit = unit_at(address, bias);
+    std::string function;
+    if (unit != nullptr) {
       int number = 0;
-      const char* const file = dwfl_lineinfo(line, nullptr, &number, nullptr, nullptr, nullptr);
-      if (file != nullptr && number > 0) {
+      Dwarf_Line* const line = dwarf_getsrc_die(unit, address - bias);
+      const char* const file = dwarf_linesrc(line, nullptr, nullptr);
+      if (file != nullptr && dwarf_lineno(line, &number) == 0 && number > 0) {
         place.file = cut(file);
         place.line = static_cast<std::uint32_t>(number);
       }
+      function = add_inlined(*unit, address - bias, place, out);
     }
-    std::string function = add_inlined(address, place, out);
     if (place.name.empty()) {
       GElf_Off offset = 0;
       GElf_Sym symbol;
@@ -132,14 +136,22 @@ class DebugInfo::Module {
     return -1;  // each file by itself: DebugInfo knows where the others are
   }
 
-  // Frames of the functions inlined at `address` go to `out`; `place` moves out to where they were called. Returns the
-  // name of the function around them.
-  std::string add_inlined(Dwarf_Addr address, Frame& place, std::vector<Frame>& out) const {
-    Dwarf_Addr bias = 0;
-    Dwarf_Die* const unit = dwfl_module_addrdie(module_, address, &bias);
+  // The part of the program that was compiled as one. The index of addresses (.debug_aranges) is not there where clang
+  // or rustc compiled: then each is asked.
+  Dwarf_Die* unit_at(Dwarf_Addr address, Dwarf_Addr& bias) const {
+    Dwarf_Die* unit = dwfl_module_addrdie(module_, address, &bias);
+    if (unit == nullptr) {
+      while ((unit = dwfl_module_nextcu(module_, unit, &bias)) != nullptr && dwarf_haspc(unit, address - bias) <= 0) {
+      }
+    }
+    return unit;
+  }
+
+  // Frames of the functions inlined at `address`, as the unit counts, go to `out`; `place` moves out to where they were
+  // called. Returns the name of the function around them.
+  static std::string add_inlined(Dwarf_Die& unit, Dwarf_Addr address, Frame& place, std::vector<Frame>& out) {
     Dwarf_Die* found = nullptr;
-    const int count = unit == nullptr ? 0 : dwarf_getscopes(unit, address - bias, &found);
-    if (count <= 0) {
+    if (dwarf_getscopes(&unit, address, &found) <= 0) {
       return {};
     }
     Dwarf_Die innermost = found[0];
@@ -163,7 +175,7 @@ class DebugInfo::Module {
       inlined.name = name_of(die);
       inlined.inlined = true;
       out.push_back(std::move(inlined));
-      place.file = file_of(*unit, number_of(die, DW_AT_call_file));
+      place.file = file_of(unit, number_of(die, DW_AT_call_file));
       place.line = place.file.empty() ? 0 : static_cast<std::uint32_t>(number_of(die, DW_AT_call_line).value_or(0));
     }
     std::free(scopes);  // NOLINT: the same
@@ -214,12 +226,15 @@ class DebugInfo::Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Path of the file in the library's own cache; empty: no server has it.
-  [[nodiscard]] std::string find(const std::string& build_id) const {
+  // Path of the file in the library's own cache; ENOENT: no server has it.
+  [[nodiscard]] Result<std::string> find(const std::string& build_id) const {
     char* path = nullptr;
     const Fd fd(find_(client_, reinterpret_cast<const unsigned char*>(build_id.c_str()), 0, &path));
     std::string out = fd.get() >= 0 && path != nullptr ? path : "";
     std::free(path);  // NOLINT: the library's, from malloc
+    if (out.empty()) {
+      return fail("ask debuginfod for", build_id, fd.get() < 0 ? -fd.get() : ENOENT);
+    }
     return out;
   }
 
@@ -313,8 +328,10 @@ std::vector<std::string> DebugInfo::files_of(const std::string& build_id) {
                       std::back_inserter(out));
   }
   if (server_ && out.empty()) {
-    if (std::string path = server_->find(build_id); !path.empty()) {
-      out.push_back(std::move(path));
+    if (auto path = server_->find(build_id)) {
+      out.push_back(std::move(*path));
+    } else if (path.error().code != ENOENT) {
+      counts_.server_error = path.error().code;
     }
   }
   return out;

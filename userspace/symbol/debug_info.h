@@ -43,6 +43,7 @@ class DebugInfo {
     std::uint64_t named = 0;   // of them, at last
     std::uint64_t lines = 0;   // of them, with a line
     bool cut = false;          // the directories hold more than was looked at
+    int server_error = 0;      // errno of the last question that the servers did not answer; 0: they did
   };
   [[nodiscard]] const Counts& counts() const { return counts_; }
   // Of which no file was found: its build id and one path.

@@ -88,7 +88,7 @@ TEST(GrowthMeter, OfAnAncestorOnlyAQuantumIsTheTasks) {
   ignore_result(meter.add(steps.first(0, 10_MiB)));
   StepEvent step = steps.up(1, 15_MiB);
   step.ancestor = true;
-  const Growth grown = meter.add(step);
+  const MeteredGrowth grown = meter.add(step);
   EXPECT_EQ(grown.bytes, 5_MiB);
   EXPECT_EQ(grown.own_bytes, 1_MiB);
 }
