@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <chrono>
+#include <thread>
 #include <tuple>
 
 #include "store/container_fields.h"
@@ -21,6 +24,7 @@ constexpr std::size_t kMaxStackNodes = 262'144;
 constexpr std::size_t kMaxContainers = 16384;
 constexpr std::size_t kMaxFrameRows = 16384;
 constexpr std::size_t kMaxKernelAddresses = 16384;
+constexpr std::chrono::seconds kWaitForReaders{5};
 
 std::uint64_t size_of(const std::string& path) {
   struct stat status{};
@@ -400,7 +404,14 @@ Result<void> RecordingWriter::Tables::make_one_file() {
         &cgroup_removed_, &cgroup_name_, &container_, &container_update_, &task_, &stack_, &frame_, &code_}) {
     statement->reset();
   }
-  if (auto moved = database_.run("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE"); !moved) {
+  // SQLite waits for readers while it moves the log, not for those who come before the mode changes.
+  const auto until = std::chrono::steady_clock::now() + kWaitForReaders;
+  Result<void> moved;
+  while (!(moved = database_.run("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE")) &&
+         moved.error().code == EBUSY && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  if (!moved) {
     Error error = moved.error();
     error.detail += "; somebody reads it: it is whole only together with " + path() + "-wal";
     return std::unexpected(std::move(error));

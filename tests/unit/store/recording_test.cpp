@@ -166,6 +166,20 @@ TEST_F(RecordingTest, CanBeReadWhereNothingMayBeWritten) {
   std::filesystem::permissions(dir_.path(), std::filesystem::perms::owner_all);
 }
 
+TEST_F(RecordingTest, SomebodyWhoLooksAtItsEndIsWaitedFor) {
+  const auto out = writer();
+  auto reader = RecordingReader::open(file());
+  ASSERT_TRUE(reader) << reader.error().message();
+  ASSERT_TRUE(reader->next());
+  std::jthread looks([looking = std::move(*reader)]() mutable {
+    std::this_thread::sleep_for(milliseconds(300));
+    const auto gone = std::move(looking);
+  });
+  const auto done = out->finish();
+  EXPECT_TRUE(done) << done.error().message();
+  EXPECT_FALSE(std::filesystem::exists(file() + "-wal"));
+}
+
 TEST_F(RecordingTest, IsThereAfterTheFlushInterval) {
   const auto out = writer({.flush_interval = milliseconds(20)});
   StepBuilder steps;
