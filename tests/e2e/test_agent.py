@@ -119,6 +119,33 @@ class AgentTest(harness.TestCase):
             self.assertIn(oom['id'], [i['id'] for i in agent.incidents()])
             self.assertEqual(agent.stop(), 0, agent.err.text())
 
+    def test_answers_before_it_is_ready(self):
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            port = probe.getsockname()[1]
+        agent = Agent(self.scratch(), '--listen', f'127.0.0.1:{port}')
+        agent.port = port
+        seen = []
+
+        def ask():
+            while 200 not in seen and time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    status, text, _ = agent.get('/readyz')
+                    seen.append(status)
+                    if status == 503:
+                        self.assertIn('hooks', text)
+                        self.assertEqual(agent.get('/healthz')[0], 200)
+                        self.assertIn('memcrest_ready 0', agent.get('/metrics')[1])
+                time.sleep(0.002)
+
+        deadline = time.monotonic() + 30
+        asker = threading.Thread(target=ask)
+        asker.start()
+        with agent:
+            asker.join()
+            self.assertEqual({503, 200}, set(seen))
+            self.assertIn('memcrest_ready 1', agent.get('/metrics')[1])
+
     def test_other_peoples_parsers(self):
         try:
             from prometheus_client.openmetrics import parser  # pylint: disable=import-outside-toplevel

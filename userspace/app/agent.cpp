@@ -7,6 +7,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -133,6 +135,7 @@ class Agent {
 
  private:
   [[nodiscard]] int fail(const Error& error, int code = kExitFailure) const;
+  [[nodiscard]] Result<void> serve();
   [[nodiscard]] Result<void> open();
   void tell(const Incident& incident);
   void refresh();
@@ -150,6 +153,7 @@ class Agent {
   MetricsBook book_;
   std::optional<CgroupTree> tree_;
   std::unique_ptr<Session> session_;
+  std::atomic<Session*> live_ = nullptr;  // for other threads: session_ once the hooks are attached
   std::unique_ptr<IncidentSpool> spool_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> server_;
@@ -202,7 +206,7 @@ std::vector<ContainerMemory> Agent::read_containers() {
 
 void Agent::refresh() {
   const std::lock_guard lock(sampling_);
-  if (steady_clock::now() - sampled_ < kFresh) {
+  if (live_ == nullptr || steady_clock::now() - sampled_ < kFresh) {
     return;
   }
   book_.note(read_containers(), clock_.boot_ns(), [this](std::uint64_t id) {
@@ -236,13 +240,34 @@ AgentStatus Agent::status() const {
   std::unique_lock lock(mutex_);
   AgentStatus out = status_;
   lock.unlock();
-  out.lost = session_->collector().loss();
-  for (const EngineStream& stream : session_->resolver().streams()) {
-    const RuntimeEventsState& state = stream.state;
-    out.lookups.push_back({.source = stream.engine,
-                           .failures = state.attempts - std::min(state.attempts, state.connections),
-                           .up = state.connected_since_unix_ns.has_value()});
+  Session* session = live_;
+  if (session == nullptr) {
+    return out;
   }
+  out.lost = session->collector().loss();
+  for (const LookupCount& one : session->resolver().look_ups()) {
+    out.lookups.push_back({.source = one.source, .failures = one.failures, .up = std::nullopt});
+  }
+  for (const EngineStream& stream : session->resolver().streams()) {
+    const RuntimeEventsState& state = stream.state;
+    auto found = std::ranges::find(out.lookups, stream.engine, &LookupStatus::source);
+    if (found == out.lookups.end()) {
+      found = out.lookups.insert(found, LookupStatus{.source = stream.engine, .up = std::nullopt});
+    }
+    found->failures += state.attempts - std::min(state.attempts, state.connections);
+    found->up = state.connected_since_unix_ns.has_value();
+  }
+  return out;
+}
+
+// Before the hooks are attached, which takes its time: whoever asks is told that it is not ready. The threads of HTTP
+// and spool are started by one that has given up all capabilities, and so have none.
+Result<void> Agent::serve() {
+  Result<void> out;
+  std::thread([&] {
+    out = options_.keep_privileges ? Result<void>{} : drop_all_privileges();
+    out = out ? open() : out;
+  }).join();
   return out;
 }
 
@@ -351,22 +376,26 @@ int Agent::run() {
     const bool kprobes = features.charge.name.find("kprobe") != std::string::npos;
     return drop_privileges({.kprobes = kprobes, .users_podman = options_.trace.identity.users_podman});
   };
+  status_.not_ready = "the hooks are being attached";
+  status_.start_unix_ns = clock_.unix_ns();
+  if (auto served = serve(); !served) {
+    return fail(served.error());
+  }
   auto session = Session::open(
       options_.trace, *tree_, [this](const Incident& incident) { tell(incident); }, options_.record, hooks);
   if (!session) {
+    server_.reset();
     return fail(session.error().error, session.error().exit_code);
   }
   session_ = std::move(*session);
   const Features& features = session_->features();
-  status_.ready = true;
-  status_.charge_tier = features.charge.name;
-  status_.oom_tier = features.oom.name;
-  status_.kernel = features.kernel;
-  status_.start_unix_ns = clock_.unix_ns();
-  if (auto opened = open(); !opened) {
-    ignore_result(session_->finish());
-    server_.reset();
-    return fail(opened.error());
+  {
+    const std::lock_guard lock(mutex_);
+    status_.ready = true;
+    status_.charge_tier = features.charge.name;
+    status_.oom_tier = features.oom.name;
+    status_.kernel = features.kernel;
+    live_ = session_.get();
   }
   sampler_ = std::thread([this] { sample_on(); });
   spdlog::info("agent · {} · cgroup v{} · HTTP on {}{}", describe_tiers(features), tree_->version(),

@@ -8,6 +8,14 @@
 
 namespace memcrest {
 
+namespace {
+
+Result<void> keep_only(const std::vector<unsigned>& wanted);
+
+}  // namespace
+
+Result<void> drop_all_privileges() { return keep_only({}); }
+
 Result<void> drop_privileges(const KeptPrivileges& kept) {
   std::vector<unsigned> wanted = {CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG};
   if (kept.kprobes) {
@@ -16,6 +24,12 @@ Result<void> drop_privileges(const KeptPrivileges& kept) {
   if (kept.users_podman) {
     wanted.push_back(CAP_DAC_OVERRIDE);
   }
+  return keep_only(wanted);
+}
+
+namespace {
+
+Result<void> keep_only(const std::vector<unsigned>& wanted) {
   if (capng_get_caps_process() != 0) {
     return fail_errno("read", "capabilities");
   }
@@ -38,5 +52,7 @@ Result<void> drop_privileges(const KeptPrivileges& kept) {
   }
   return {};
 }
+
+}  // namespace
 
 }  // namespace memcrest

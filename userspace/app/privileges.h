@@ -14,4 +14,7 @@ struct KeptPrivileges {
 // Keeps what reading other processes and attaching late needs, sets no_new_privs and empties the bounding set.
 [[nodiscard]] Result<void> drop_privileges(const KeptPrivileges& kept);
 
+// As drop_privileges, and keeps nothing: for threads that only serve and send.
+[[nodiscard]] Result<void> drop_all_privileges();
+
 }  // namespace memcrest

@@ -148,6 +148,14 @@ void Inquiry::run_next(Lock& lock, const std::stop_token& stop) {
   }
 }
 
+std::vector<LookupCount> Inquiry::counts() const {
+  std::vector<LookupCount> out;
+  for (const Source& source : sources_) {
+    out.push_back({source.api->name(), source.asked, source.failures});
+  }
+  return out;
+}
+
 bool Inquiry::may_ask(const Source& source, const Round& round) {
   const KnownContainer& container = *round.container;
   const bool safe = source.api->checks_cgroup() || (container.doubt.empty() && !round.elsewhere);
@@ -187,6 +195,7 @@ void Inquiry::ask_one(Source& source, Round& round, Lock& lock, const std::stop_
   lock.unlock();
   auto answer = source.api->look_up(container.path, stop);
   lock.lock();
+  ++source.asked;
   if (!answer) {
     take_error(source, round, answer.error());
     return;
@@ -213,6 +222,7 @@ void Inquiry::take_error(Source& source, Round& round, const Error& error) {
     source.breaker.timed_out(now);
   }
   const bool beginning = error.code == EINPROGRESS;
+  source.failures += beginning || error.code == ECANCELED ? 0 : 1;
   const bool stuck = source.api->checks_cgroup() && error.code == EAGAIN;
   round.retry = round.retry || beginning || stuck || error.code == ECONNREFUSED;
   round.elsewhere = round.elsewhere || (source.api->checks_cgroup() && error.code == EBADMSG);
@@ -387,6 +397,8 @@ bool Inquiry::inspect(const Job& job, Lock& lock, const std::stop_token& stop) {
   lock.unlock();
   auto answer = source.api->inspect(container.path, stop);
   lock.lock();
+  ++source.asked;
+  source.failures += answer || answer.error().code == EINPROGRESS || answer.error().code == ECANCELED ? 0 : 1;
   if (!container.doubt.empty()) {
     return false;  // that came up while it was being asked
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -16,6 +17,13 @@
 #include "identity/known_cgroups.h"
 
 namespace memcrest {
+
+// How often a source of names was asked, and could not be: since the start.
+struct LookupCount {
+  std::string source;  // "Docker"
+  std::uint64_t asked = 0;
+  std::uint64_t failures = 0;
+};
 
 class Inquiry {
  public:
@@ -41,12 +49,15 @@ class Inquiry {
   [[nodiscard]] TimePoint next_due() const { return jobs_.empty() ? kNever : jobs_.begin()->first; }
   // Does the first job. Releases `lock` while a source is asked.
   void run_next(Lock& lock, const std::stop_token& stop);
+  [[nodiscard]] std::vector<LookupCount> counts() const;
 
  private:
   struct Source {
     std::unique_ptr<ContainerSource> api;
     CircuitBreaker breaker;
     unsigned slow_inspections = 0;  // in a row
+    std::uint64_t asked = 0;
+    std::uint64_t failures = 0;
   };
   struct Job {
     std::shared_ptr<KnownContainer> container;

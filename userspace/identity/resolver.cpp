@@ -430,6 +430,11 @@ std::vector<EngineStream> Resolver::streams() const {
   return out;
 }
 
+std::vector<LookupCount> Resolver::look_ups() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->inquiry.counts();
+}
+
 std::optional<KubernetesCache::State> Resolver::kubernetes() const {
   return state_->kubernetes != nullptr ? std::optional(state_->kubernetes->state()) : std::nullopt;
 }

@@ -12,6 +12,7 @@
 
 #include "identity/cgroup_tree.h"
 #include "identity/engine_stream.h"
+#include "identity/inquiry.h"
 #include "identity/kubernetes_cache.h"
 #include "identity/kubernetes_settings.h"
 #include "identity/podman_api.h"
@@ -63,6 +64,8 @@ class Resolver {
   [[nodiscard]] Identity wait(std::uint64_t cgroup_id, std::chrono::milliseconds limit, bool for_all = false);
   // How the runtimes' event streams fare; empty when none is followed. Any thread, as the next.
   [[nodiscard]] std::vector<EngineStream> streams() const;
+  // How often each source of names was asked, and failed.
+  [[nodiscard]] std::vector<LookupCount> look_ups() const;
   // How the Kubernetes API fares; nothing when it is not asked.
   [[nodiscard]] std::optional<KubernetesCache::State> kubernetes() const;
 

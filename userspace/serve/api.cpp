@@ -112,7 +112,9 @@ void write_probe(MetricsText& out, const AgentStatus& status) {
   }
   out.family(metric::kLookupUp);
   for (const LookupStatus& one : status.lookups) {
-    out.sample(MetricLabels().add("source", one.source).text(), std::uint64_t{one.up ? 1U : 0U});
+    if (one.up) {
+      out.sample(MetricLabels().add("source", one.source).text(), std::uint64_t{*one.up ? 1U : 0U});
+    }
   }
 }
 
@@ -178,8 +180,10 @@ HttpResponse Api::incidents(const HttpRequest& request) const {
       cut = true;
       break;
     }
-    list += (list.empty() ? "" : ",") + one.json;
     next = one.seq;
+    if (const auto clean = clean_json_line(one.json)) {  // what lies on a disk may be anything
+      list += (list.empty() ? "" : ",") + *clean;
+    }
   }
   const bool more = cut || found->size() == static_cast<std::size_t>(*limit);
   JsonLine line;
@@ -191,13 +195,18 @@ HttpResponse Api::incidents(const HttpRequest& request) const {
 }
 
 HttpResponse Api::incident(const HttpRequest& request, const std::string& id) const {
-  const auto found = sources_.spool.find(id);
+  auto found = sources_.spool.find(id);
   if (!found) {
     return http_error(503, found.error().message());
   }
   if (!*found) {
     return http_error(404, "no such incident");
   }
+  auto clean = clean_json_line((*found)->json);
+  if (!clean) {
+    return http_error(500, "the spool's entry is damaged");
+  }
+  (*found)->json = std::move(*clean);
   const std::string format = query(request, "format");
   HttpResponse out;
   if (format.empty() || format == "json") {

@@ -19,9 +19,9 @@
 namespace memcrest {
 
 struct LookupStatus {
-  std::string source;  // "docker"
+  std::string source;  // "Docker"
   std::uint64_t failures = 0;
-  bool up = false;
+  std::optional<bool> up;  // its events are followed; nullopt: it has none
 };
 
 struct TargetStatus {

@@ -26,7 +26,9 @@ namespace {
 constexpr std::size_t kConnectionBytes = 16U << 10U;  // of memory: request line and headers must fit
 constexpr std::size_t kMaxStreamBytes = 1U << 20U;    // that wait for a client that does not read
 constexpr auto kHeartbeat = std::chrono::seconds(10);
+constexpr auto kTick = std::chrono::milliseconds(1000);  // how late a deadline may be seen, at most
 constexpr unsigned kThreads = 2;
+constexpr intptr_t kIdleSeconds = 15;
 constexpr std::size_t kMaxQuery = 16;
 constexpr const char* kPagePolicy =
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
@@ -81,6 +83,12 @@ Result<void> check_http_settings(const HttpSettings& settings) {
 }
 
 struct HttpServer::State {
+  using TimePoint = std::chrono::steady_clock::time_point;
+  // libmicrohttpd's own time-out is of idleness: a client that sends a byte now and then would stay for ever.
+  struct Connection {
+    int fd = -1;
+    TimePoint deadline;
+  };
   struct Stream {
     MHD_Connection* connection = nullptr;
     std::string waiting;
@@ -100,6 +108,7 @@ struct HttpServer::State {
   std::condition_variable wake;
   std::string token;
   std::list<std::shared_ptr<Stream>> streams;
+  std::map<MHD_Connection*, Connection> connections;
   std::map<int, std::uint64_t> answered;
   bool stopping = false;
   std::thread heart;
@@ -107,6 +116,7 @@ struct HttpServer::State {
   ~State();
   Result<void> open();
   void beat();
+  void end_overdue();
   void publish(const std::string& bytes);
   MHD_Result answer(MHD_Connection* connection, const char* url, const char* method);
   [[nodiscard]] HttpResponse respond(MHD_Connection* connection, const char* url, const char* method);
@@ -115,6 +125,9 @@ struct HttpServer::State {
 
   static MHD_Result on_request(void* self, MHD_Connection* connection, const char* url, const char* method,
                                const char* version, const char* upload, std::size_t* upload_size, void** state);
+  static void on_connection(void* self, MHD_Connection* connection, void** state, MHD_ConnectionNotificationCode what);
+  static void on_completed(void* self, MHD_Connection* connection, void** state, MHD_RequestTerminationCode how);
+  void set_deadline(MHD_Connection* connection, TimePoint deadline);
   static ssize_t on_stream(void* context, std::uint64_t position, char* out, std::size_t size);
   static void on_stream_end(void* context);
 };
@@ -124,6 +137,43 @@ MHD_Result HttpServer::State::on_request(void* self, MHD_Connection* connection,
                                          void** /*state*/) {
   // Answered at the head: a body is never read, and closes the connection.
   return static_cast<State*>(self)->answer(connection, url, method);
+}
+
+// Of connections. That one closes is told before its descriptor is another's.
+void HttpServer::State::on_connection(void* self, MHD_Connection* connection, void** /*state*/,
+                                      MHD_ConnectionNotificationCode what) {
+  auto& state = *static_cast<State*>(self);
+  const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  const std::lock_guard lock(state.mutex);
+  if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+    state.connections.erase(connection);
+  } else if (info != nullptr) {
+    state.connections[connection] = {info->connect_fd, std::chrono::steady_clock::now() + state.settings.request};
+  }
+}
+
+void HttpServer::State::on_completed(void* self, MHD_Connection* connection, void** /*state*/,
+                                     MHD_RequestTerminationCode /*how*/) {
+  auto& state = *static_cast<State*>(self);
+  state.set_deadline(connection, std::chrono::steady_clock::now() + state.settings.request);  // of the next one
+}
+
+void HttpServer::State::set_deadline(MHD_Connection* connection, TimePoint deadline) {
+  const std::lock_guard lock(mutex);
+  if (const auto found = connections.find(connection); found != connections.end()) {
+    found->second.deadline = deadline;
+  }
+}
+
+// Under the lock, so that no descriptor is another connection's by now.
+void HttpServer::State::end_overdue() {
+  const TimePoint now = std::chrono::steady_clock::now();
+  for (auto& [connection, one] : connections) {
+    if (one.deadline < now) {
+      ::shutdown(one.fd, SHUT_RDWR);
+      one.deadline = TimePoint::max();
+    }
+  }
 }
 
 MHD_Result HttpServer::State::answer(MHD_Connection* connection, const char* url, const char* method) {
@@ -184,6 +234,7 @@ MHD_Result HttpServer::State::send(MHD_Connection* connection, HttpResponse resp
   }
   ++answered[response.status];
   lock.unlock();
+  set_deadline(connection, response.stream ? TimePoint::max() : std::chrono::steady_clock::now() + settings.answer);
   MHD_Response* out = response.stream ? stream_response(connection, std::move(response.body))
                                       : MHD_create_response_from_buffer(response.body.size(), response.body.data(),
                                                                         MHD_RESPMEM_MUST_COPY);
@@ -272,7 +323,14 @@ void HttpServer::State::publish(const std::string& bytes) {
 // A comment now and then: so a client that has gone is noticed.
 void HttpServer::State::beat() {
   std::unique_lock lock(mutex);
-  while (!wake.wait_for(lock, kHeartbeat, [&] { return stopping; })) {
+  TimePoint next = std::chrono::steady_clock::now() + kHeartbeat;
+  const auto tick = std::min<std::chrono::milliseconds>(kTick, settings.request / 4);
+  while (!wake.wait_for(lock, tick, [&] { return stopping; })) {
+    end_overdue();
+    if (std::chrono::steady_clock::now() < next) {
+      continue;
+    }
+    next = std::chrono::steady_clock::now() + kHeartbeat;
     lock.unlock();
     publish(":\n\n");
     lock.lock();
@@ -300,9 +358,11 @@ Result<void> HttpServer::State::open() {
       {MHD_OPTION_THREAD_POOL_SIZE, kThreads, nullptr},
       {MHD_OPTION_CONNECTION_LIMIT, settings.max_connections, nullptr},
       {MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_address, nullptr},
-      {MHD_OPTION_CONNECTION_TIMEOUT, static_cast<intptr_t>(settings.idle.count()), nullptr},
+      {MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds, nullptr},
       {MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes, nullptr},
       {MHD_OPTION_STRICT_FOR_CLIENT, 1, nullptr},
+      {MHD_OPTION_NOTIFY_CONNECTION, reinterpret_cast<intptr_t>(on_connection), this},
+      {MHD_OPTION_NOTIFY_COMPLETED, reinterpret_cast<intptr_t>(on_completed), this},
   };
   if (!with_tls) {
     options.push_back({MHD_OPTION_LISTEN_SOCKET, listener->release(), nullptr});  // the daemon closes it

@@ -24,7 +24,8 @@ struct HttpSettings {
   unsigned max_connections = 256;
   unsigned max_per_address = 64;
   unsigned max_streams = 32;
-  std::chrono::seconds idle{15};
+  std::chrono::milliseconds request{15'000};  // until its last header is there, idle time before it included
+  std::chrono::milliseconds answer{60'000};   // until the client has all of it; a stream has no end
 };
 
 // EINVAL where an address beyond this host lacks TLS or a token, or is none.

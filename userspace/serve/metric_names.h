@@ -33,7 +33,7 @@ inline constexpr MetricInfo kLimit{"memcrest_container_memory_limit_bytes", Metr
 inline constexpr MetricInfo kEffectiveLimit{"memcrest_container_memory_effective_limit_bytes", MetricType::kGauge, "bytes", "container", "The lowest limit of the container and of the cgroups around it."};
 inline constexpr MetricInfo kHeadroom{"memcrest_container_memory_headroom_bytes", MetricType::kGauge, "bytes", "container", "What the cgroup with the lowest limit has left until that is full."};
 inline constexpr MetricInfo kPeak{"memcrest_container_memory_peak_bytes", MetricType::kGauge, "bytes", "container", "Highest usage since the container's start, by the kernel's own mark: exact, however rarely it is read."};
-inline constexpr MetricInfo kPeakSinceScrape{"memcrest_container_memory_peak_since_scrape_bytes", MetricType::kGauge, "bytes", "container", "Highest usage since the same scraper last asked: exact where it is a new highest mark, otherwise at most one step too low."};
+inline constexpr MetricInfo kPeakSinceScrape{"memcrest_container_memory_peak_since_scrape_bytes", MetricType::kGauge, "bytes", "container", "Highest usage since the same scraper last asked. Exact where the kernel's mark rose since; otherwise what records of usage tell, a lower bound: without lost records at most two levels (each 1 MiB, or 1/128 of a larger limit) too low."};
 inline constexpr MetricInfo kContainerInfo{"memcrest_container", MetricType::kInfo, "", "container, runtime, image, cgroup, compose_project, compose_service", "Who a container is."};
 inline constexpr MetricInfo kContainers{"memcrest_containers", MetricType::kGauge, "", "", "Containers that run."};
 inline constexpr MetricInfo kUnlimited{"memcrest_containers_without_limit", MetricType::kGauge, "", "", "Containers that run without any limit, their own or one around them, below the machine's memory."};
@@ -46,14 +46,14 @@ inline constexpr MetricInfo kReady{"memcrest_ready", MetricType::kGauge, "", "",
 inline constexpr MetricInfo kEvents{"memcrest_events", MetricType::kCounter, "", "", "Records that were handled."};
 inline constexpr MetricInfo kIncidents{"memcrest_incidents", MetricType::kCounter, "", "kind", "Incidents that were told."};
 inline constexpr MetricInfo kIncomplete{"memcrest_incidents_incomplete", MetricType::kCounter, "", "", "Of these, incidents whose evidence has a gap."};
-inline constexpr MetricInfo kLookupFailures{"memcrest_lookup_failures", MetricType::kCounter, "", "source", "Attempts to reach a source of names that failed."};
+inline constexpr MetricInfo kLookupFailures{"memcrest_lookup_failures", MetricType::kCounter, "", "source", "Questions to a source of names that it did not answer, and attempts to follow its events that failed."};
 inline constexpr MetricInfo kLookupUp{"memcrest_lookup_up", MetricType::kGauge, "", "source", "Whether the event stream of a source of names is connected."};
 inline constexpr MetricInfo kSpoolIncidents{"memcrest_spool_incidents", MetricType::kGauge, "", "", "Incidents in the spool."};
 inline constexpr MetricInfo kSpoolBytes{"memcrest_spool_size_bytes", MetricType::kGauge, "bytes", "", "Size of the spool on disk."};
 inline constexpr MetricInfo kSpoolWaiting{"memcrest_spool_waiting", MetricType::kGauge, "", "", "Incidents that wait for the disk."};
 inline constexpr MetricInfo kSpoolFailures{"memcrest_spool_write_failures", MetricType::kCounter, "", "", "Attempts to write the spool that failed."};
 inline constexpr MetricInfo kSpoolLost{"memcrest_spool_lost", MetricType::kCounter, "", "", "Incidents that could not be kept: the disk took none for too long."};
-inline constexpr MetricInfo kExportSent{"memcrest_export_sent", MetricType::kCounter, "", "target", "Incidents that a receiver took."};
+inline constexpr MetricInfo kExportSent{"memcrest_export_sent", MetricType::kCounter, "", "target", "Incidents that a receiver took. There are samples where a receiver is configured, as for the next three."};
 inline constexpr MetricInfo kExportFailures{"memcrest_export_failures", MetricType::kCounter, "", "target", "Attempts to deliver that failed; they are repeated."};
 inline constexpr MetricInfo kExportDropped{"memcrest_export_dropped", MetricType::kCounter, "", "target", "Incidents that were not delivered: refused for good, or gone from the spool before."};
 inline constexpr MetricInfo kExportQueue{"memcrest_export_queue", MetricType::kGauge, "", "target", "Incidents that wait to be delivered."};

@@ -2,6 +2,8 @@
 #include "serve/metrics_book.h"
 
 #include <algorithm>
+#include <unordered_set>
+#include <utility>
 
 #include "identity/container_filter.h"
 
@@ -45,28 +47,60 @@ void MetricsBook::set(const MetricsSettings& settings) {
 }
 
 void MetricsBook::note(std::span<const Event> events) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(inbox_mutex_);
   for (const Event& event : events) {
     if (const auto* step = std::get_if<StepEvent>(&event)) {
-      if (cells_.size() >= kMaxCells && !cells_.contains(step->cgroup_id)) {
+      if (inbox_.steps.size() >= kMaxCells && !inbox_.steps.contains(step->cgroup_id)) {
         continue;
       }
-      Cell& cell = cells_[step->cgroup_id];
-      cell.steps += 1 + step->suppressed;
-      cell.reclaim_ns = std::max(cell.reclaim_ns, step->reclaim_ns);
-      cell.throttle_ns = std::max(cell.throttle_ns, step->throttle_ns);
-      cell.watermark = std::max(cell.watermark, step->watermark_bytes);
-      for (std::uint64_t& highest : cell.highest) {
-        highest = std::max(highest, step->usage_bytes);
-      }
+      Steps& steps = inbox_.steps[step->cgroup_id];
+      steps.count += 1 + step->suppressed;
+      steps.reclaim_ns = std::max(steps.reclaim_ns, step->reclaim_ns);
+      steps.throttle_ns = std::max(steps.throttle_ns, step->throttle_ns);
+      steps.watermark = std::max(steps.watermark, step->watermark_bytes);
+      steps.highest = std::max(steps.highest, step->usage_bytes);
     } else if (const auto* change = std::get_if<CgroupEvent>(&event); change != nullptr && !change->created) {
-      const auto found = cells_.find(change->cgroup_id);
-      if (found != cells_.end()) {
-        found->second.watermark = std::max(found->second.watermark, change->watermark_bytes);
-        found->second.removed = true;
-        removed_.push_back(change->cgroup_id);
+      if (inbox_.removed.size() < kMaxCells) {
+        inbox_.removed.push_back({change->cgroup_id, change->watermark_bytes});
       }
     }
+  }
+}
+
+void MetricsBook::take_inbox() {
+  Inbox taken;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    std::swap(taken, inbox_);
+  }
+  for (const auto& [id, steps] : taken.steps) {
+    if (cells_.size() >= kMaxCells && !cells_.contains(id)) {
+      continue;
+    }
+    Cell& cell = cells_[id];
+    cell.steps += steps.count;
+    cell.reclaim_ns = std::max(cell.reclaim_ns, steps.reclaim_ns);
+    cell.throttle_ns = std::max(cell.throttle_ns, steps.throttle_ns);
+    cell.watermark = std::max(cell.watermark, steps.watermark);
+    for (std::uint64_t& highest : cell.highest) {
+      highest = std::max(highest, steps.highest);
+    }
+  }
+  for (const Removed& one : taken.removed) {
+    const auto found = cells_.find(one.cgroup_id);
+    if (found != cells_.end()) {
+      found->second.watermark = std::max(found->second.watermark, one.watermark);
+      found->second.removed = true;
+      removed_.push_back(one.cgroup_id);
+    }
+  }
+  for (std::size_t i = 0; i < taken.incidents.size(); ++i) {
+    totals_.incidents[i] += taken.incidents[i];
+  }
+  totals_.incomplete += taken.incomplete;
+  totals_.refused += taken.refused;
+  for (const Told& told : taken.told) {
+    take(told);
   }
 }
 
@@ -92,47 +126,72 @@ void MetricsBook::note(const Incident& incident, std::uint64_t now_boot_ns) {
   if (!incident.update.empty()) {
     return;
   }
-  const std::lock_guard lock(mutex_);
-  ++totals_.incidents[static_cast<std::size_t>(incident.kind)];
-  totals_.incomplete += incident.evidence.complete ? 0 : 1;
-  Exemplar exemplar{.incident_id = incident.id, .value = 1, .unix_ns = incident.unix_ns};
-  if (incident.kind == IncidentKind::kBurst && incident.burst) {
-    exemplar.value = static_cast<double>(incident.burst->growth_bytes);
-    growth_.add(exemplar.value, exemplar);
-    exemplar.value = incident.burst->duration_ms / 1000;
-    duration_.add(exemplar.value, exemplar);
-    exemplar.value = 1;
+  Told told{.kind = incident.kind,
+            .scope = incident.scope,
+            .container = incident.container,
+            .cgroup = incident.cgroup,
+            .peak = incident.peak_bytes.value_or(0),
+            .boot_ns = now_boot_ns,
+            .growth_bytes = std::nullopt,
+            .duration_s = std::nullopt,
+            .exemplar = {.incident_id = incident.id, .value = 1, .unix_ns = incident.unix_ns}};
+  if (incident.kind == IncidentKind::kOom) {
+    const std::uint64_t counted = incident.oom ? incident.oom->kills.value_or(0) : 0;
+    told.kills = incident.victims.empty() ? counted : incident.victims.size();
+    told.ooms = incident.stuck && !incident.stuck->ongoing ? 0 : 1;
+    told.exemplar.value = static_cast<double>(told.kills);
+  } else if (incident.kind == IncidentKind::kBurst && incident.burst) {
+    told.growth_bytes = static_cast<double>(incident.burst->growth_bytes);
+    told.duration_s = incident.burst->duration_ms / 1000;
+  } else if (incident.kind == IncidentKind::kChargeFailure) {
+    told.failures = incident.charge_failure ? incident.charge_failure->count : 1;
   }
-  const std::string& key = incident.container.id.empty() ? incident.cgroup.path : incident.container.id;
+  const std::lock_guard lock(inbox_mutex_);
+  ++inbox_.incidents[static_cast<std::size_t>(incident.kind)];
+  inbox_.incomplete += incident.evidence.complete ? 0 : 1;
+  if (inbox_.told.size() < kMaxTold) {
+    inbox_.told.push_back(std::move(told));
+  } else {
+    ++inbox_.refused;
+  }
+}
+
+void MetricsBook::take(const Told& told) {
+  Exemplar exemplar = told.exemplar;
+  for (const auto& [value, histogram] :
+       {std::pair(told.growth_bytes, &growth_), std::pair(told.duration_s, &duration_)}) {
+    if (value) {
+      exemplar.value = *value;
+      histogram->add(*value, exemplar);
+    }
+  }
+  const std::string& key = told.container.id.empty() ? told.cgroup.path : told.container.id;
   const bool is_new = !rows_.contains(key);
-  Row* row = row_of(incident.container, incident.cgroup);
+  Row* row = row_of(told.container, told.cgroup);
   if (row == nullptr) {
     ++totals_.refused;
     return;
   }
   if (is_new) {  // a container that runs is seen by the next sample
-    row->gone_boot_ns = now_boot_ns;
-    row->cgroup_id = incident.cgroup.id;
+    row->gone_boot_ns = told.boot_ns;
+    row->cgroup_id = told.cgroup.id;
   }
-  row->peak = std::max(row->peak, incident.peak_bytes.value_or(0));
-  switch (incident.kind) {
+  row->peak = std::max(row->peak, told.peak);
+  switch (told.kind) {
     case IncidentKind::kOom: {
-      const auto scope = static_cast<std::size_t>(incident.scope);
-      const std::uint64_t counted = incident.oom ? incident.oom->kills.value_or(0) : 0;
-      const std::uint64_t kills = incident.victims.empty() ? counted : incident.victims.size();
-      exemplar.value = static_cast<double>(kills);
-      row->kills[scope] += kills;
-      row->ooms[scope] += incident.stuck && !incident.stuck->ongoing ? 0 : 1;
-      row->exemplars[scope] = exemplar;
-      row->last_oom_unix_ns = incident.unix_ns;
+      const auto scope = static_cast<std::size_t>(told.scope);
+      row->kills[scope] += told.kills;
+      row->ooms[scope] += told.ooms;
+      row->exemplars[scope] = told.exemplar;
+      row->last_oom_unix_ns = told.exemplar.unix_ns;
       break;
     }
     case IncidentKind::kBurst:
       ++row->bursts;
-      row->burst_exemplar = exemplar;
+      row->burst_exemplar = told.exemplar;
       break;
     case IncidentKind::kChargeFailure:
-      row->failures += incident.charge_failure ? incident.charge_failure->count : 1;
+      row->failures += told.failures;
       break;
     case IncidentKind::kKill:
       break;
@@ -140,7 +199,8 @@ void MetricsBook::note(const Incident& incident, std::uint64_t now_boot_ns) {
 }
 
 void MetricsBook::note(const std::vector<ContainerMemory>& running, std::uint64_t now_boot_ns, const Name& name) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  take_inbox();
   totals_.running = running.size();
   totals_.unlimited = 0;
   for (auto& [key, row] : rows_) {
@@ -158,7 +218,18 @@ void MetricsBook::note(const std::vector<ContainerMemory>& running, std::uint64_
     row->cgroup_id = one.cgroup.id;
     row->peak = std::max(row->peak, one.figures.peak_bytes.value_or(0));
   }
-  join_removed(now_boot_ns, name);
+  // Names are asked for without the lock: a scrape does not wait for the resolver.
+  const std::vector<std::uint64_t> removed = std::exchange(removed_, {});
+  const std::vector<std::uint64_t> asked = nameless(removed);
+  lock.unlock();
+  Names names;
+  for (const std::uint64_t id : asked) {
+    if (auto container = name ? name(id) : std::nullopt; container && !container->id.empty()) {
+      names.emplace(id, std::move(*container));
+    }
+  }
+  lock.lock();
+  join_removed(now_boot_ns, removed, names);
   for (auto& [key, row] : rows_) {
     if (!row.memory && row.gone_boot_ns == 0) {
       row.gone_boot_ns = now_boot_ns;
@@ -167,33 +238,44 @@ void MetricsBook::note(const std::vector<ContainerMemory>& running, std::uint64_
   prune(now_boot_ns);
 }
 
+std::vector<std::uint64_t> MetricsBook::nameless(std::vector<std::uint64_t> out) const {
+  std::unordered_set<std::uint64_t> known;
+  for (const auto& [key, row] : rows_) {
+    known.insert(row.cgroup_id);
+  }
+  std::erase_if(out, [&](std::uint64_t id) { return known.contains(id); });
+  return out;
+}
+
 // Of cgroups that are gone: what steps told goes to their container, and the cell goes.
-void MetricsBook::join_removed(std::uint64_t now_boot_ns, const Name& name) {
-  for (const std::uint64_t id : removed_) {
+void MetricsBook::join_removed(std::uint64_t now_boot_ns, const std::vector<std::uint64_t>& removed,
+                               const Names& names) {
+  std::unordered_map<std::uint64_t, Row*> by_cgroup;
+  for (auto& [key, row] : rows_) {
+    by_cgroup[row.cgroup_id] = &row;
+  }
+  for (const std::uint64_t id : removed) {
     const auto cell = cells_.find(id);
     if (cell == cells_.end()) {
       continue;
     }
-    auto row = std::ranges::find_if(rows_, [&](const auto& one) { return one.second.cgroup_id == id; });
-    if (row == rows_.end()) {
-      const auto container = name ? name(id) : std::nullopt;
-      if (container && !container->id.empty() && !rows_.contains(container->id)) {
-        if (Row* made = row_of(*container, {.id = id, .path = {}})) {
-          made->cgroup_id = id;
-          made->gone_boot_ns = now_boot_ns;
-          row = rows_.find(container->id);
-        } else {
-          ++totals_.refused;
-        }
+    const auto found = by_cgroup.find(id);
+    Row* row = found == by_cgroup.end() ? nullptr : found->second;
+    if (const auto name = names.find(id); row == nullptr && name != names.end() && !rows_.contains(name->second.id)) {
+      row = row_of(name->second, {.id = id, .path = {}});
+      if (row != nullptr) {
+        row->cgroup_id = id;
+        row->gone_boot_ns = now_boot_ns;
+      } else {
+        ++totals_.refused;
       }
     }
-    if (row != rows_.end()) {
-      row->second.cell = cell->second;
-      row->second.peak = std::max(row->second.peak, cell->second.watermark);
+    if (row != nullptr) {
+      row->cell = cell->second;
+      row->peak = std::max(row->peak, cell->second.watermark);
     }
     cells_.erase(cell);
   }
-  removed_.clear();
 }
 
 void MetricsBook::prune(std::uint64_t now_boot_ns) {
@@ -243,6 +325,7 @@ void MetricsBook::write(MetricsText& out, const std::string& scraper) {
   // Copied under the lock, written without it: the collector's thread waits for nobody's formatting.
   std::vector<std::pair<Row, std::uint64_t>> rows;
   std::unique_lock lock(mutex_);
+  take_inbox();
   const std::size_t slot = slot_of(scraper);
   rows.reserve(rows_.size());
   for (auto& [key, row] : rows_) {

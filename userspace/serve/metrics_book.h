@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is counted per container, for /metrics: fed by the collector's thread with events and incidents, by the agent's
 // sampler with figures from cgroup files, and read by scrapes. Bounded: a container that is gone keeps its counts for a
-// while, and of too many containers the later ones get no series. Any thread; the lock is held shortly.
+// while, and of too many containers the later ones get no series. Any thread. The collector's thread only drops what it
+// saw into an inbox, which whoever reads swaps for an empty one: it waits for neither a scrape nor a look-up.
 #pragma once
 
 #include <array>
@@ -50,7 +51,44 @@ class MetricsBook {
  private:
   static constexpr std::size_t kScrapers = 8;
   static constexpr std::size_t kMaxCells = 16384;
+  static constexpr std::size_t kMaxTold = 4096;
   static constexpr std::size_t kScopes = 5;
+
+  // What steps told of one cgroup since the inbox was last taken out.
+  struct Steps {
+    std::uint64_t count = 0;
+    std::uint64_t reclaim_ns = 0;
+    std::uint64_t throttle_ns = 0;
+    std::uint64_t watermark = 0;
+    std::uint64_t highest = 0;
+  };
+  // What is counted of an incident.
+  struct Told {
+    IncidentKind kind = IncidentKind::kOom;
+    Scope scope = Scope::kMemcg;
+    Container container;
+    CgroupRef cgroup;
+    std::uint64_t kills = 0;
+    std::uint64_t ooms = 0;
+    std::uint64_t failures = 0;
+    std::uint64_t peak = 0;
+    std::uint64_t boot_ns = 0;
+    std::optional<double> growth_bytes;
+    std::optional<double> duration_s;
+    Exemplar exemplar;
+  };
+  struct Removed {
+    std::uint64_t cgroup_id = 0;
+    std::uint64_t watermark = 0;
+  };
+  struct Inbox {
+    std::unordered_map<std::uint64_t, Steps> steps;
+    std::vector<Removed> removed;
+    std::vector<Told> told;
+    std::array<std::uint64_t, 4> incidents{};
+    std::uint64_t incomplete = 0;
+    std::uint64_t refused = 0;
+  };
 
   // What steps tell of one cgroup.
   struct Cell {
@@ -88,12 +126,19 @@ class MetricsBook {
   };
 
   Row* row_of(const Container& container, const CgroupRef& cgroup);
-  void join_removed(std::uint64_t now_boot_ns, const Name& name);
+  // Under mutex_, as all that follow.
+  void take_inbox();
+  void take(const Told& told);
+  [[nodiscard]] std::vector<std::uint64_t> nameless(std::vector<std::uint64_t> cgroups) const;  // those of no row
+  using Names = std::unordered_map<std::uint64_t, Container>;
+  void join_removed(std::uint64_t now_boot_ns, const std::vector<std::uint64_t>& removed, const Names& names);
   void prune(std::uint64_t now_boot_ns);
   [[nodiscard]] std::size_t slot_of(const std::string& scraper);
   [[nodiscard]] std::uint64_t take_peak(Row& row, std::size_t slot);
 
-  mutable std::mutex mutex_;
+  std::mutex inbox_mutex_;  // of inbox_; held to add to it or to swap it, after mutex_ where both are
+  Inbox inbox_;
+  mutable std::mutex mutex_;  // of what follows; the collector's thread never takes it
   MetricsSettings settings_;
   std::map<std::string, Row> rows_;  // by container id, else by cgroup path
   std::unordered_map<std::uint64_t, Cell> cells_;

@@ -127,7 +127,8 @@ void TlsFront::State::handle(Fd tls, const sockaddr_storage& peer, socklen_t siz
   pump(ssl.get(), tls.get(), mine.get());
 }
 
-// Both ways until either side ends or nothing moved for long. What was read is written before more is read.
+// Both ways until either side ends, nothing moved for long, or the other side takes too long for one piece: a client
+// that reads a byte now and then is not waited for. What was read is written before more is read.
 void TlsFront::State::pump(SSL* ssl, int tls, int plain) const {
   char in[kPiece];
   char out[kPiece];
@@ -142,7 +143,6 @@ void TlsFront::State::pump(SSL* ssl, int tls, int plain) const {
         return false;
       }
       done += static_cast<std::size_t>(put);
-      moved = put > 0 ? SteadyClock::now() : moved;
     }
     return true;
   };

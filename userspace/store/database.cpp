@@ -135,7 +135,39 @@ Result<Database> Database::create(const std::string& path) {
   return open(path, path, SQLITE_OPEN_READWRITE);
 }
 
-Result<Database> Database::open_own(const std::string& path) { return open(path, path, SQLITE_OPEN_READWRITE); }
+Result<void> Database::distrust() {
+  sqlite3* raw = database_.get();
+  for (const auto& [option, value] :
+       {std::pair(SQLITE_DBCONFIG_DEFENSIVE, 1), std::pair(SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
+        std::pair(SQLITE_DBCONFIG_ENABLE_TRIGGER, 0), std::pair(SQLITE_DBCONFIG_ENABLE_VIEW, 0),
+        std::pair(SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0)}) {
+    if (const int code = sqlite3_db_config(raw, option, value, nullptr); code != SQLITE_OK) {
+      return failed("open", raw, code);
+    }
+  }
+  sqlite3_limit(raw, SQLITE_LIMIT_LENGTH, kMaxValueBytes);
+  sqlite3_limit(raw, SQLITE_LIMIT_SQL_LENGTH, kMaxSqlBytes);
+  sqlite3_limit(raw, SQLITE_LIMIT_ATTACHED, 0);
+  return run("PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0");
+}
+
+Result<Database> Database::open_own(const std::string& path) {
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0) {
+    return fail_errno("open", path);
+  }
+  if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid()) {
+    return fail("open", path, EPERM, "not a regular file of this user's");
+  }
+  auto out = open(path, path, SQLITE_OPEN_READWRITE);
+  if (!out) {
+    return out;
+  }
+  if (auto done = out->distrust(); !done) {
+    return std::unexpected(done.error());
+  }
+  return out;
+}
 
 Result<Database> Database::open_untrusted(const std::string& path) {
   struct stat status{};
@@ -158,19 +190,9 @@ Result<Database> Database::open_untrusted(const std::string& path) {
   if (!out) {
     return out;
   }
-  sqlite3* raw = out->database_.get();
-  for (const auto& [option, value] :
-       {std::pair(SQLITE_DBCONFIG_DEFENSIVE, 1), std::pair(SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
-        std::pair(SQLITE_DBCONFIG_ENABLE_TRIGGER, 0), std::pair(SQLITE_DBCONFIG_ENABLE_VIEW, 0),
-        std::pair(SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0)}) {
-    if (const int code = sqlite3_db_config(raw, option, value, nullptr); code != SQLITE_OK) {
-      return failed("open", raw, code);
-    }
-  }
-  sqlite3_limit(raw, SQLITE_LIMIT_LENGTH, kMaxValueBytes);
-  sqlite3_limit(raw, SQLITE_LIMIT_SQL_LENGTH, kMaxSqlBytes);
-  sqlite3_limit(raw, SQLITE_LIMIT_ATTACHED, 0);
-  if (auto ready = out->run("PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0; PRAGMA query_only = 1"); !ready) {
+  auto ready = out->distrust();
+  ready = ready ? out->run("PRAGMA query_only = 1") : ready;
+  if (!ready) {
     return std::unexpected(ready.error());
   }
   return out;

@@ -62,7 +62,7 @@ class Database {
  public:
   // A new file, readable by its owner only. An error with EEXIST where there is one already.
   [[nodiscard]] static Result<Database> create(const std::string& path);
-  // To be read and written: a file that is there already, and that this program made.
+  // To be read and written: a file that is there already, and that this program says to have made; opened as below.
   [[nodiscard]] static Result<Database> open_own(const std::string& path);
   // To be read, and not trusted: no views, triggers, extensions or functions of the file's own schema run, single
   // values are bounded. The file may still be written by somebody.
@@ -80,6 +80,7 @@ class Database {
   };
   Database(std::string path, sqlite3* database) : path_(std::move(path)), database_(database) {}
   [[nodiscard]] static Result<Database> open(const std::string& path, const std::string& name, int flags);
+  [[nodiscard]] Result<void> distrust();
 
   std::string path_;
   std::unique_ptr<sqlite3, Close> database_;

@@ -29,16 +29,51 @@ CREATE TABLE incidents (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,
 CREATE INDEX incidents_id ON incidents (id, seq);
 CREATE TABLE targets (name TEXT PRIMARY KEY, done INTEGER NOT NULL);
 )";
+constexpr std::int64_t kSchemaEntries = 5;  // with what SQLite adds
 
-// The file is ours alone, but the disk's: what is not as we left it is moved away.
-Result<void> check(Database& database) {
+// What the schema may hold, as SQLite keeps it; anything else could make reading or writing run code of the file's.
+constexpr const char* kStrangeSchema =
+    "SELECT count(*) FROM sqlite_schema WHERE coalesce(rootpage, 0) = 0 OR NOT ((type = 'table' AND name IN "
+    "('incidents', 'targets', 'sqlite_sequence')) OR (type = 'index' AND name IN ('incidents_id', "
+    "'sqlite_autoindex_targets_1')))";
+// Computed columns, defaults and constraints stand in the text alone.
+constexpr const char* kChangedSchema =
+    "SELECT count(*) FROM sqlite_schema WHERE sql IS NOT NULL AND (sql LIKE '%CHECK%' OR sql LIKE '%GENERATED%' OR sql "
+    "LIKE '%DEFAULT%' OR sql LIKE '% AS %' OR sql LIKE '%REFERENCES%' OR sql LIKE '%WHERE%')";
+
+enum class Found { kSpool, kUnfinished };
+
+// EBADMSG: damaged. Any other error: it is somebody's file, and not to be touched.
+Result<Found> check(Database& database) {
   const auto id = database.integer("PRAGMA application_id");
   const auto version = database.integer("PRAGMA user_version");
   if (!id || !version) {
     return std::unexpected(!id ? id.error() : version.error());
   }
-  if (*id != kApplicationId || *version != kVersion) {
-    return fail("open", database.path(), EBADMSG, "no spool of this version");
+  const auto entries = database.integer("SELECT count(*) FROM sqlite_schema");
+  if (!entries) {
+    return std::unexpected(entries.error());
+  }
+  if (*id == 0 && *version == 0 && *entries == 0) {
+    return Found::kUnfinished;  // killed while it was begun
+  }
+  if (*id != kApplicationId) {
+    return fail("open", database.path(), ENOTSUP, "an SQLite file, but no spool of memcrest: it is left as it is");
+  }
+  if (*version != kVersion) {
+    return fail("open", database.path(), ENOTSUP,
+                "a spool of another version of memcrest (format " + std::to_string(*version) + ", this one uses " +
+                    std::to_string(kVersion) + "): it is left as it is; move it, or use another directory");
+  }
+  for (const char* query : {kStrangeSchema, kChangedSchema}) {
+    const auto odd = database.integer(query);
+    if (!odd) {
+      return std::unexpected(odd.error());
+    }
+    if (*odd != 0 || *entries != kSchemaEntries) {
+      return fail("open", database.path(), ENOTSUP,
+                  "it has tables, views or triggers that no spool has: it is left as it is");
+    }
   }
   auto statement = database.prepare("PRAGMA quick_check(1)");
   if (!statement) {
@@ -48,8 +83,22 @@ Result<void> check(Database& database) {
   if (!row) {
     return std::unexpected(row.error());
   }
-  const std::string answer = *row ? statement->text(0) : "";
-  return answer == "ok" ? Result<void>{} : fail("open", database.path(), EBADMSG, answer);
+  if (const std::string answer = *row ? statement->text(0) : ""; answer != "ok") {
+    return fail("open", database.path(), EBADMSG, answer);
+  }
+  return Found::kSpool;
+}
+
+Result<void> lay_out(Database& database) {
+  const std::string marks = "PRAGMA application_id = " + std::to_string(kApplicationId) +
+                            "; PRAGMA user_version = " + std::to_string(kVersion);
+  for (const char* sql :
+       {"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", "BEGIN", kSchema, marks.c_str(), "COMMIT"}) {
+    if (auto done = database.run(sql); !done) {
+      return done;
+    }
+  }
+  return {};
 }
 
 Result<Database> begin(const std::string& path) {
@@ -57,13 +106,8 @@ Result<Database> begin(const std::string& path) {
   if (!database) {
     return database;
   }
-  const std::string marks = "PRAGMA application_id = " + std::to_string(kApplicationId) +
-                            "; PRAGMA user_version = " + std::to_string(kVersion);
-  for (const char* sql :
-       {"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", "BEGIN", kSchema, marks.c_str(), "COMMIT"}) {
-    if (auto done = database->run(sql); !done) {
-      return std::unexpected(done.error());
-    }
+  if (auto done = lay_out(*database); !done) {
+    return std::unexpected(done.error());
   }
   return database;
 }
@@ -73,16 +117,19 @@ Result<Database> reopen(const std::string& path) {
   if (!database) {
     return database;
   }
-  if (auto checked = check(*database); !checked) {
-    return std::unexpected(checked.error());
+  const auto found = check(*database);
+  if (!found) {
+    return std::unexpected(found.error());
   }
-  if (auto done = database->run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"); !done) {
+  auto done = *found == Found::kUnfinished ? lay_out(*database)
+                                           : database->run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  if (!done) {
     return std::unexpected(done.error());
   }
   return database;
 }
 
-bool is_damage(const Error& error) { return error.code == EBADMSG || error.code == EINVAL; }
+bool is_damage(const Error& error) { return error.code == EBADMSG; }
 
 }  // namespace
 
@@ -215,7 +262,8 @@ Result<std::unique_ptr<IncidentSpool>> IncidentSpool::open(const std::string& di
     return fail("open", path, EBUSY, "another agent works with it");
   }
   std::string moved;
-  auto database = std::filesystem::exists(path, error) ? reopen(path) : begin(path);
+  const auto there = std::filesystem::symlink_status(path, error).type();
+  auto database = there == std::filesystem::file_type::not_found ? begin(path) : reopen(path);
   if (!database && is_damage(database.error())) {
     moved = path + ".damaged-" + std::to_string(SystemClock().unix_ns() / 1'000'000'000);
     for (const char* part : {"", "-wal", "-shm"}) {

@@ -25,7 +25,7 @@ struct SpoolRetention {
 struct SpooledIncident {
   std::int64_t seq = 0;  // rises; later tellings of the same incident have a later one
   std::string id;
-  std::string json;
+  std::string json;  // as it lies on the disk: who passes it on checks it
 };
 
 class IncidentSpool {
@@ -40,8 +40,9 @@ class IncidentSpool {
     std::string moved_away;  // a spool that could not be read: where it lies now
   };
 
-  // A file that is no spool, or damaged, is moved away and a new one begun. Errors: the directory cannot be written,
-  // another process works with the spool (EBUSY).
+  // A file that is damaged is moved away and a new one begun. Errors: the directory cannot be written, another process
+  // works with the spool (EBUSY), the file is no spool, one of another version, or has a schema that no spool has
+  // (ENOTSUP: nothing is touched).
   [[nodiscard]] static Result<std::unique_ptr<IncidentSpool>> open(const std::string& directory,
                                                                    const SpoolRetention& retention);
   ~IncidentSpool();  // writes what waits

@@ -8,11 +8,14 @@
 #include <sys/socket.h>
 
 #include <chrono>
+#include <thread>
 
 #include "util/fd.h"
 
 namespace memcrest {
 namespace {
+
+constexpr std::size_t kLarge = 64U << 20U;
 
 HttpResponse hello(const HttpRequest& request) {
   HttpResponse out;
@@ -24,6 +27,9 @@ HttpResponse hello(const HttpRequest& request) {
   if (request.path == "/stream") {
     out.stream = true;
     out.body = "begin\n";
+  }
+  if (request.path == "/large") {
+    out.body.assign(kLarge, 'x');
   }
   return out;
 }
@@ -165,6 +171,44 @@ TEST(HttpServerTest, ClientsThatHangKeepNobodyOut) {
     ::send(hanging.back().get(), "GET /", 5, MSG_NOSIGNAL);
   }
   EXPECT_TRUE(get(*server, "/a").starts_with("HTTP/1.1 200"));
+}
+
+// A byte now and then is no idleness, but time that the request takes.
+TEST(HttpServerTest, ARequestThatTricklesInIsEnded) {
+  HttpSettings settings;
+  settings.request = std::chrono::milliseconds(400);
+  const auto server = start(settings);
+  const Fd fd = connect_to(*server);
+  const auto begin = std::chrono::steady_clock::now();
+  bool closed = false;
+  for (int i = 0; i < 100 && !closed; ++i) {
+    ::send(fd.get(), i == 0 ? "G" : i == 1 ? "E" : i == 2 ? "T" : i == 3 ? " " : "/", 1, MSG_NOSIGNAL);
+    pollfd one{.fd = fd.get(), .events = POLLIN, .revents = 0};
+    ::poll(&one, 1, 50);
+    char byte = 0;
+    closed = (one.revents & (POLLIN | POLLHUP)) != 0 && ::recv(fd.get(), &byte, 1, MSG_DONTWAIT) <= 0;
+  }
+  EXPECT_TRUE(closed);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3));
+}
+
+TEST(HttpServerTest, AnAnswerThatNobodyReadsIsEndedAndAStreamIsNot) {
+  HttpSettings settings;
+  settings.request = std::chrono::milliseconds(400);
+  settings.answer = std::chrono::milliseconds(400);
+  const auto server = start(settings);
+  const Fd large = connect_to(*server);
+  const Fd stream = connect_to(*server);
+  const std::string host = " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  ::send(large.get(), ("GET /large" + host).data(), 10 + host.size(), MSG_NOSIGNAL);
+  ::send(stream.get(), ("GET /stream" + host).data(), 11 + host.size(), MSG_NOSIGNAL);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
+  const std::string got = read_until(large, "");
+  EXPECT_GT(got.size(), 1000U);
+  EXPECT_LT(got.size(), kLarge);
+  EXPECT_NE(read_until(stream, "begin").find("begin"), std::string::npos);
+  server->publish("still here\n");
+  EXPECT_NE(read_until(stream, "still here").find("still here"), std::string::npos);
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "support/event_builder.h"
 
 namespace memcrest {
@@ -123,6 +125,28 @@ TEST(MetricsBookTest, WhatWasGoneBeforeAnybodyLookedHasItsPeak) {
     return std::optional(web(0, 0).container);
   });
   EXPECT_EQ(value_of(text_of(book), kPeak), std::to_string(77_MiB));
+}
+
+// Else the ring fills up while a runtime does not answer.
+TEST(MetricsBookTest, TheCollectorWaitsForNoLookUp) {
+  MetricsBook book({});
+  CgroupEvent removed;
+  removed.cgroup_id = 100;
+  const std::vector<Event> events = {step(70_MiB, 70_MiB), removed};
+  book.note(events);
+  bool in_time = false;
+  std::future<void> collector;
+  book.note({}, 5, [&](std::uint64_t) -> std::optional<Container> {
+    collector = std::async(std::launch::async, [&] {
+      book.note(events);
+      book.note(oom("id-1", "abc", 1), 6);
+    });
+    in_time = collector.wait_for(std::chrono::seconds(5)) == std::future_status::ready;
+    return web(0, 0).container;
+  });
+  collector.get();
+  EXPECT_TRUE(in_time);
+  EXPECT_EQ(value_of(text_of(book), kKills), "1");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "memcrest/clock.h"
+#include "store/database.h"
 
 namespace memcrest {
 namespace {
@@ -117,6 +118,49 @@ TEST_F(IncidentSpoolTest, OneAgentAtATime) {
   const auto second = IncidentSpool::open(directory_, {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, EBUSY);
+}
+
+// Else an older agent would put a newer one's incidents away.
+TEST_F(IncidentSpoolTest, WhatIsNotDamagedIsNotMoved) {
+  const std::string path = directory_ + "/incidents.spool";
+  for (const char* change :
+       {"PRAGMA user_version = 2", "PRAGMA application_id = 7", "CREATE VIEW v AS SELECT 1",
+        "CREATE TRIGGER t AFTER INSERT ON incidents BEGIN DELETE FROM targets; END", "CREATE TABLE more (a)",
+        "CREATE INDEX odd ON incidents (abs(seq))", "ALTER TABLE incidents ADD COLUMN a AS (json || json)",
+        "ALTER TABLE targets ADD COLUMN b DEFAULT (1)"}) {
+    std::filesystem::remove_all(directory_);
+    add(*open(), "a");
+    {
+      auto database = Database::open_own(path);
+      ASSERT_TRUE(database) << database.error().message();
+      const auto changed = database->run(change);
+      ASSERT_TRUE(changed) << change << changed.error().message();
+    }
+    const auto again = IncidentSpool::open(directory_, {});
+    ASSERT_FALSE(again) << change;
+    EXPECT_EQ(again.error().code, ENOTSUP) << again.error().message();
+    for (const auto& one : std::filesystem::directory_iterator(directory_)) {
+      EXPECT_EQ(one.path().string().find("damaged"), std::string::npos) << change;
+    }
+    EXPECT_EQ(*Database::open_untrusted(path)->integer("SELECT count(*) FROM incidents"), 1) << change;
+  }
+}
+
+TEST_F(IncidentSpoolTest, OneThatWasBeingBegunIsFinished) {
+  std::filesystem::create_directories(directory_);
+  std::ofstream(directory_ + "/incidents.spool").close();
+  const auto spool = open();
+  ASSERT_TRUE(spool);
+  EXPECT_EQ(spool->status().moved_away, "");
+  add(*spool, "a");
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"a"}));
+}
+
+TEST_F(IncidentSpoolTest, ALinkIsNotFollowed) {
+  std::filesystem::create_directories(directory_);
+  std::filesystem::create_symlink(directory_ + "/elsewhere", directory_ + "/incidents.spool");
+  EXPECT_FALSE(IncidentSpool::open(directory_, {}));
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/elsewhere"));
 }
 
 }  // namespace
