@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -65,6 +66,19 @@ void raise_descriptors() {
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
+}
+
+Host read_host() {
+  Host out;
+  utsname names{};
+  if (::uname(&names) == 0) {
+    out.name = names.nodename;
+    out.kernel = names.release;
+  }
+  if (auto boot_id = read_file(SystemRoot{}.proc + "/sys/kernel/random/boot_id")) {
+    out.boot_id = boot_id->substr(0, boot_id->find('\n'));
+  }
+  return out;
 }
 
 class BoundedSink final : public ByteSink {
@@ -137,6 +151,9 @@ class Agent {
   [[nodiscard]] int fail(const Error& error, int code = kExitFailure) const;
   [[nodiscard]] Result<void> serve();
   [[nodiscard]] Result<void> open();
+  [[nodiscard]] Result<void> open_deliveries();
+  [[nodiscard]] OtlpFigures figures();
+  [[nodiscard]] std::string delivery_trouble() const;
   void tell(const Incident& incident);
   void refresh();
   void sample_on();
@@ -155,16 +172,20 @@ class Agent {
   std::unique_ptr<Session> session_;
   std::atomic<Session*> live_ = nullptr;  // for other threads: session_ once the hooks are attached
   std::unique_ptr<IncidentSpool> spool_;
+  std::vector<std::unique_ptr<Delivery>> deliveries_;
+  std::unique_ptr<OtlpMetrics> otlp_metrics_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> server_;
   mutable std::mutex mutex_;  // of status_ and what the sampler waits for
   std::condition_variable wake_;
   AgentStatus status_;
+  Host host_;
   bool stopping_ = false;
   std::mutex sampling_;  // one at a time
   steady_clock::time_point sampled_;
   std::thread sampler_;
   std::string told_trouble_;
+  std::string told_delivery_;
 };
 
 int Agent::fail(const Error& error, int code) const {
@@ -240,6 +261,12 @@ AgentStatus Agent::status() const {
   std::unique_lock lock(mutex_);
   AgentStatus out = status_;
   lock.unlock();
+  for (const auto& delivery : deliveries_) {
+    out.targets.push_back(delivery->status());
+  }
+  if (otlp_metrics_) {
+    out.targets.push_back(otlp_metrics_->status());
+  }
   Session* session = live_;
   if (session == nullptr) {
     return out;
@@ -291,6 +318,9 @@ Result<void> Agent::open() {
                        const std::string& id) { return directory.empty() ? "" : find_recording(directory, id); },
       .trace = trace_of,
   });
+  if (auto opened = open_deliveries(); !opened) {
+    return opened;
+  }
   // Requests may come before `server_` is set: they wait for it.
   std::unique_lock lock(mutex_);
   auto server = HttpServer::start(options_.http, [this](const HttpRequest& request) {
@@ -304,6 +334,50 @@ Result<void> Agent::open() {
   }
   server_ = std::move(*server);
   return {};
+}
+
+Result<void> Agent::open_deliveries() {
+  const auto add = [this](Result<std::unique_ptr<Receiver>> receiver) -> Result<void> {
+    if (!receiver) {
+      return std::unexpected(receiver.error());
+    }
+    deliveries_.push_back(std::make_unique<Delivery>(*spool_, std::move(*receiver)));
+    return {};
+  };
+  Result<void> added;
+  if (!options_.otlp.endpoint.empty()) {
+    added = add(make_otlp_receiver(options_.otlp, clock_));
+  }
+  if (added && !options_.webhook.url.empty()) {
+    added = add(make_webhook(options_.webhook, clock_));
+  }
+  if (added && options_.host_log != HostLog::kNone) {
+    added = add(make_host_log(options_.host_log));
+  }
+  if (!added) {
+    return added;
+  }
+  if (options_.otlp.endpoint.empty() || options_.otlp.metrics_interval.count() == 0) {
+    return {};
+  }
+  auto metrics = OtlpMetrics::start(options_.otlp, [this] { return figures(); });
+  if (!metrics) {
+    return std::unexpected(metrics.error());
+  }
+  otlp_metrics_ = std::move(*metrics);
+  return {};
+}
+
+OtlpFigures Agent::figures() {
+  refresh();
+  OtlpFigures out;
+  out.containers = book_.running();
+  out.incidents = book_.incidents();
+  out.unix_ns = clock_.unix_ns();
+  const std::lock_guard lock(mutex_);
+  out.start_unix_ns = status_.start_unix_ns;
+  out.host = host_;
+  return out;
 }
 
 void Agent::reload() {
@@ -343,10 +417,31 @@ void Agent::reload() {
   spdlog::info("reloaded");
 }
 
+// Who does not take incidents, by name alone: the reasons change from try to try.
+std::string Agent::delivery_trouble() const {
+  std::string out;
+  for (const auto& delivery : deliveries_) {
+    const TargetStatus one = delivery->status();
+    if (!one.last_error.empty() && one.queue > 0) {
+      out += (out.empty() ? "" : ", ") + one.name;
+    }
+  }
+  return out;
+}
+
 void Agent::follow() {
   const auto recording = session_->recording();
   const IncidentSpool::Status spool = spool_->status();
   const std::string trouble = !spool.last_error.empty() ? spool.last_error : recording ? recording->stopped : "";
+  std::string delivery = delivery_trouble();
+  if (delivery != told_delivery_) {
+    told_delivery_ = std::move(delivery);
+    if (told_delivery_.empty()) {
+      spdlog::info("all receivers take incidents");
+    } else {
+      spdlog::error("incidents wait in the spool: {}", escape_terminal(told_delivery_));
+    }
+  }
   if (trouble != told_trouble_) {
     told_trouble_ = trouble;
     if (trouble.empty()) {
@@ -376,6 +471,7 @@ int Agent::run() {
     const bool kprobes = features.charge.name.find("kprobe") != std::string::npos;
     return drop_privileges({.kprobes = kprobes, .users_podman = options_.trace.identity.users_podman});
   };
+  host_ = read_host();
   status_.not_ready = "the hooks are being attached";
   status_.start_unix_ns = clock_.unix_ns();
   if (auto served = serve(); !served) {
@@ -385,6 +481,7 @@ int Agent::run() {
       options_.trace, *tree_, [this](const Incident& incident) { tell(incident); }, options_.record, hooks);
   if (!session) {
     server_.reset();
+    otlp_metrics_.reset();
     return fail(session.error().error, session.error().exit_code);
   }
   session_ = std::move(*session);
@@ -416,7 +513,9 @@ int Agent::run() {
   ignore_result(session_->collector().turn(milliseconds(0)));
   const auto recorded = session_->finish();
   const bool written = spool_->flush(std::chrono::seconds(5));
-  server_.reset();
+  server_.reset();  // first: it tells of the others
+  otlp_metrics_.reset();
+  deliveries_.clear();
   stop_sampler();
   const Totals& totals = session_->collector().totals();
   spdlog::info("seen {} OOMs ({} killed), {} bursts; lost: {}", totals.ooms, totals.victims, totals.bursts,

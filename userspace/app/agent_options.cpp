@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 #include "app/exit_codes.h"
 #include "app/option_values.h"
@@ -92,6 +93,58 @@ void add_metrics(CLI::App& app, AgentOptions& options) {
       ->group("Metrics");
 }
 
+void add_otlp(CLI::App& app, AgentOptions& options) {
+  using namespace std::chrono_literals;
+  app.add_option("--otlp-endpoint", options.otlp.endpoint,
+                 "Send incidents as log records and containers' memory as metrics by OTLP over HTTP to this receiver: "
+                 "http://127.0.0.1:4318 (/v1/logs and /v1/metrics follow)")
+      ->type_name("URL")
+      ->group("OTLP");
+  app.add_option("--otlp-ca", options.otlp.ca_file, "Trust these certificates, PEM (default: the system's)")
+      ->type_name("FILE")
+      ->group("OTLP");
+  app.add_option("--otlp-headers-file", options.otlp_headers_file,
+                 "Send the headers in this file with each request, one a line: Name: value")
+      ->type_name("FILE")
+      ->group("OTLP");
+  add_duration(app, "--otlp-metrics-interval", options.otlp.metrics_interval, 1s, 24h,
+               "Send metrics so often (default: 60s)")
+      ->group("OTLP");
+  app.add_flag_callback(
+         "--no-otlp-metrics", [&options] { options.otlp.metrics_interval = 0s; }, "Send incidents only")
+      ->group("OTLP");
+  app.add_flag_callback(
+         "--no-otlp-compression", [&options] { options.otlp.compress = false; }, "Send without gzip")
+      ->group("OTLP");
+}
+
+void add_notices(CLI::App& app, AgentOptions& options) {
+  app.add_option("--webhook-url", options.webhook.url, "POST each incident as JSON to this URL")
+      ->type_name("URL")
+      ->group("Notices");
+  app.add_option("--webhook-format", options.webhook.format,
+                 "What is sent: json (memcrest.webhook.v1), slack (a text), alertmanager (its /api/v2/alerts)")
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, WebhookFormat>{{"json", WebhookFormat::kJson},
+                                                                       {"slack", WebhookFormat::kSlack},
+                                                                       {"alertmanager", WebhookFormat::kAlertmanager}}))
+      ->type_name("FORMAT")
+      ->group("Notices");
+  app.add_option("--webhook-secret-file", options.webhook_secret_file,
+                 "Sign each request with HMAC-SHA256 by the secret in this file")
+      ->type_name("FILE")
+      ->group("Notices");
+  app.add_option("--webhook-headers-file", options.webhook_headers_file, "As --otlp-headers-file")
+      ->type_name("FILE")
+      ->group("Notices");
+  app.add_option("--webhook-ca", options.webhook.ca_file, "As --otlp-ca")->type_name("FILE")->group("Notices");
+  app.add_option("--host-log", options.host_log, "Write a line for each incident to the host's log: journald or syslog")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, HostLog>{
+          {"none", HostLog::kNone}, {"journald", HostLog::kJournald}, {"syslog", HostLog::kSyslog}}))
+      ->type_name("LOG")
+      ->group("Notices");
+}
+
 void add_agent(CLI::App& app, AgentOptions& options, Modes& modes) {
   options.http.max_connections = 1024;
   options.record.retention.max_count = 200;
@@ -103,6 +156,8 @@ void add_agent(CLI::App& app, AgentOptions& options, Modes& modes) {
   add_http(app, options);
   add_store(app, options);
   add_metrics(app, options);
+  add_otlp(app, options);
+  add_notices(app, options);
   app.add_flag("--keep-privileges", options.keep_privileges, "Do not give up capabilities once the hooks are attached")
       ->group("Advanced");
   add_trace(app, options.trace);
@@ -168,6 +223,43 @@ void check_keys(const CLI::App& app, const std::string& path) {
   }
 }
 
+std::string read_secret(const char* flag, const std::string& path, std::size_t least) {
+  auto text = read_file(path, 16384);
+  if (!text) {
+    throw CLI::ValidationError(flag, text.error().message());
+  }
+  std::string out = text->substr(0, text->find_last_not_of(" \r\n\t") + 1);
+  if (out.size() < least) {
+    throw CLI::ValidationError(flag, "must hold at least " + std::to_string(least) + " characters");
+  }
+  return out;
+}
+
+HttpHeaders read_headers(const char* flag, const std::string& path) {
+  auto headers = parse_headers(path.empty() ? "" : read_secret(flag, path, 1));
+  if (!headers) {
+    throw CLI::ValidationError(flag, headers.error().message());
+  }
+  return *headers;
+}
+
+void check_receivers(AgentOptions& options) {
+  options.otlp.headers = read_headers("--otlp-headers-file", options.otlp_headers_file);
+  options.webhook.headers = read_headers("--webhook-headers-file", options.webhook_headers_file);
+  if (!options.webhook_secret_file.empty()) {
+    options.webhook.secret = read_secret("--webhook-secret-file", options.webhook_secret_file, 16);
+  }
+  for (const auto& [flag, url, ca] : {std::tuple("--otlp-endpoint", options.otlp.endpoint, options.otlp.ca_file),
+                                      std::tuple("--webhook-url", options.webhook.url, options.webhook.ca_file)}) {
+    if (url.empty()) {
+      continue;
+    }
+    if (const auto made = HttpPost::make(url, ca, {}); !made) {
+      throw CLI::ValidationError(flag, made.error().message());
+    }
+  }
+}
+
 void parse(CLI::App& app, AgentOptions& options, int argc, char** argv) {
   std::vector<std::string> words = flags_of_environment(app);
   words.insert(words.end(), argv + 1, argv + argc);
@@ -180,15 +272,9 @@ void parse(CLI::App& app, AgentOptions& options, int argc, char** argv) {
   }
   check_trace(options.trace);
   if (!options.token_file.empty()) {
-    auto token = read_file(options.token_file, 4096);
-    if (!token) {
-      throw CLI::ValidationError("--token-file", token.error().message());
-    }
-    options.http.token = token->substr(0, token->find_last_not_of(" \r\n\t") + 1);
-    if (options.http.token.size() < 16) {
-      throw CLI::ValidationError("--token-file", "must hold a token of at least 16 characters");
-    }
+    options.http.token = read_secret("--token-file", options.token_file, 16);
   }
+  check_receivers(options);
   if (auto checked = check_http_settings(options.http); !checked) {
     throw CLI::ValidationError("--listen", checked.error().message());
   }

@@ -9,6 +9,7 @@
 #include "app/options.h"
 #include "serve/http_server.h"
 #include "serve/metrics_book.h"
+#include "serve/receivers.h"
 #include "store/incident_spool.h"
 
 namespace memcrest {
@@ -19,6 +20,12 @@ struct AgentOptions {
   HttpSettings http;
   SpoolRetention spool;
   MetricsSettings metrics;
+  OtlpSettings otlp;
+  WebhookSettings webhook;
+  HostLog host_log = HostLog::kNone;
+  std::string otlp_headers_file;
+  std::string webhook_headers_file;
+  std::string webhook_secret_file;
   std::string directory = "/var/lib/memcrest";
   std::string token_file;
   bool flight = true;

@@ -420,6 +420,12 @@ void MetricsBook::write(MetricsText& out, const std::string& scraper) {
   out.sample({}, totals.incomplete);
 }
 
+std::array<std::uint64_t, 4> MetricsBook::incidents() {
+  const std::lock_guard lock(mutex_);
+  take_inbox();
+  return totals_.incidents;
+}
+
 std::vector<ContainerMemory> MetricsBook::running() const {
   const std::lock_guard lock(mutex_);
   std::vector<ContainerMemory> out;

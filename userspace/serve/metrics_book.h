@@ -45,6 +45,7 @@ class MetricsBook {
 
   // The families of containers and bursts. `scraper`: whose "since the last scrape" it is; "" is one too.
   void write(MetricsText& out, const std::string& scraper);
+  [[nodiscard]] std::array<std::uint64_t, 4> incidents();  // by kind
   // /api/v1/containers is made of these; as of the last sample.
   [[nodiscard]] std::vector<ContainerMemory> running() const;
 

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// One POST to a receiver of the agent's, which is not trusted to be alive, honest or fast: one deadline for all of it,
+// and of an answer no more than a few words are kept. HTTP/1.0, a connection each, for the reasons of adr/0006.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "identity/kubernetes_settings.h"
+#include "identity/tls_connection.h"
+#include "util/result.h"
+
+namespace memcrest {
+
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+struct PostAnswer {
+  int status = 0;
+  std::string body;                                 // cut
+  std::optional<std::chrono::seconds> retry_after;  // as a number; a date is left aside
+};
+
+class HttpPost {
+ public:
+  // EINVAL: `url` is none of http:// or https://, or holds a user, or a header would end its line. `ca_file` empty: the
+  // system's certificates.
+  [[nodiscard]] static Result<HttpPost> make(const std::string& url, const std::string& ca_file, HttpHeaders headers);
+
+  // `target` follows the URL's path. Errors as TlsConnection's and HttpHeadReader's.
+  [[nodiscard]] Result<PostAnswer> send(std::string_view target, const HttpHeaders& headers, std::string_view body,
+                                        std::chrono::milliseconds timeout, const StopEvent& stop) const;
+
+ private:
+  HttpPost() = default;
+  KubernetesEndpoint endpoint_;  // its host, port and TLS
+  std::string path_;
+  std::string fixed_;  // headers of every request, with their line ends
+};
+
+// "Name: value" lines of a file that only its owner should read; lines that are empty or begin with # are left aside.
+[[nodiscard]] Result<HttpHeaders> parse_headers(std::string_view text);
+
+[[nodiscard]] std::string gzip(std::string_view bytes);
+
+}  // namespace memcrest
