@@ -72,7 +72,7 @@ struct FloorTrend {
   double slope_bytes_per_s = 0;      // Theil-Sen: the median of the slopes between all pairs
   double p_value = 1;                // Mann-Kendall, one-sided: the chance of such a rise where there is none
   bool rising = false;               // significantly, and by more than noise
-  bool levelling = false;            // it rose, and its second half rises at under half of the first's speed
+  bool levelling = false;            // it rose, and its second half rises by clearly less than the first
   std::uint64_t falls = 0;           // times that usage fell noticeably in the window: work came and went
   bool from_start = false;           // the window begins with the cgroup's own beginning
   bool with_rise = false;            // the window goes up to the kill: the rise takes up most of what is known

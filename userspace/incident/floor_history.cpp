@@ -97,7 +97,7 @@ FloorTrend estimate_trend(const std::vector<std::uint64_t>& floors, double span_
   const double middle = around((values.size() - part) / 2);
   const double early = middle - around(0);
   const double late = around(values.size() - part) - middle;
-  out.levelling = early >= static_cast<double>(noise_bytes) && late < early / 2;
+  out.levelling = early >= static_cast<double>(noise_bytes) && late < early * 0.6;
   return out;
 }
 
