@@ -72,9 +72,10 @@ struct FloorTrend {
   double slope_bytes_per_s = 0;      // Theil-Sen: the median of the slopes between all pairs
   double p_value = 1;                // Mann-Kendall, one-sided: the chance of such a rise where there is none
   bool rising = false;               // significantly, and by more than noise
-  bool levelling = false;            // it rose, and its second half rises at under a quarter of the first's speed
+  bool levelling = false;            // it rose, and its second half rises by clearly less than the first
   std::uint64_t falls = 0;           // times that usage fell noticeably in the window: work came and went
   bool from_start = false;           // the window begins with the cgroup's own beginning
+  bool with_rise = false;            // the window goes up to the kill: the rise takes up most of what is known
   std::optional<double> horizon_ms;  // until the limit, if the rise goes on like this
 };
 
@@ -101,9 +102,10 @@ struct AdviceLine {
 
 struct Advice {
   std::string text;
-  std::optional<std::uint64_t> needed_bytes;  // what the limit has to hold, without margin
+  std::optional<std::uint64_t> needed_bytes;  // what the limit has to hold, without margin; nullopt: it was never seen
   bool needed_estimated = false;              // true: beyond what was seen, see text
-  std::optional<std::uint64_t> limit_bytes;   // with margin, rounded up; nullopt: a limit is not the answer
+  std::optional<std::uint64_t> limit_bytes;   // rounded up; nullopt: a limit is not the answer
+  bool limit_guessed = false;                 // nothing tells the need: one to try, to see the peak then
   std::uint32_t margin_percent = 0;
   std::vector<AdviceLine> lines;
 };

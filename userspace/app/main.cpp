@@ -51,6 +51,8 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
       return memcrest::report(options.report);
     case Verb::kSymbolize:
       return memcrest::symbolize(options.symbolize);
+    case Verb::kWhy:
+      return memcrest::why(options.why);
     case Verb::kRun:
       return memcrest::run(options.run, *signals);
     case Verb::kPs:

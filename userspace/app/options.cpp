@@ -80,6 +80,26 @@ CLI::App* add_symbolize(CLI::App& app, SymbolizeOptions& options) {
   return verb;
 }
 
+CLI::App* add_why(CLI::App& app, WhyOptions& options) {
+  CLI::App* verb = app.add_subcommand("why", "Tell why a container was killed, from what was recorded");
+  verb->add_option("target", options.target,
+                   "Container (name or id), pod, process id, systemd unit or cgroup (default: whichever was last)");
+  verb->add_option("--from", options.from,
+                   "A recording, a flight recorder's directory or the agent's (default: /var/lib/memcrest)")
+      ->type_name("FILE|DIR");
+  verb->add_option("--exit-code", options.exit_code, "Only say what this exit code means, and what does not follow")
+      ->check(CLI::Range(0, 255))
+      ->type_name("N");
+  verb->add_flag("--json", options.json, "The incident as one JSON object (docs/incident.md)");
+  verb->footer(
+      "Kills come before bursts that were survived; of these the newest is told. Exit code 1: there is none.\n"
+      "Examples:\n"
+      "  memcrest why web\n"
+      "  memcrest why shop/cart --from /var/lib/memcrest\n"
+      "  memcrest why --exit-code 137");
+  return verb;
+}
+
 CLI::App* add_run(CLI::App& app, RunOptions& options) {
   CLI::App* verb = app.add_subcommand("run", "Run a command in a memory cgroup of its own and report what it needed");
   add_size(*verb, "--memory,-m", options.memory_bytes, 64 * kPage, kMaxSize, "Memory limit (default: none)");
@@ -156,6 +176,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   const CLI::App* exporting = add_export(app, options.exporting);
   const CLI::App* report = add_report(app, options.report);
   const CLI::App* symbolize = add_symbolize(app, options.symbolize);
+  const CLI::App* why = add_why(app, options.why);
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* ps = add_ps(app, options.ps);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
@@ -203,6 +224,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     options.verb = Verb::kReport;
   } else if (symbolize->parsed()) {
     options.verb = Verb::kSymbolize;
+  } else if (why->parsed()) {
+    options.verb = Verb::kWhy;
   } else if (run->parsed()) {
     options.verb = Verb::kRun;
   } else if (ps->parsed()) {

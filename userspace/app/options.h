@@ -106,7 +106,14 @@ struct SymbolizeOptions {
   bool json = false;
 };
 
-enum class Verb { kWatch, kRecord, kReplay, kExport, kReport, kSymbolize, kRun, kPs, kCheck, kVersion };
+struct WhyOptions {
+  std::string target;                      // a container, pod, process, unit or cgroup; empty: whichever was last
+  std::string from = "/var/lib/memcrest";  // a recording, or a directory of them
+  std::optional<int> exit_code;            // only what it means in general
+  bool json = false;
+};
+
+enum class Verb { kWatch, kRecord, kReplay, kExport, kReport, kSymbolize, kWhy, kRun, kPs, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
@@ -116,6 +123,7 @@ struct Options {
   ExportOptions exporting;
   ReportOptions report;
   SymbolizeOptions symbolize;
+  WhyOptions why;
   RunOptions run;
   PsOptions ps;
   CheckOptions check;

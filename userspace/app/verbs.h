@@ -18,6 +18,7 @@ namespace memcrest {
 [[nodiscard]] int symbolize(const SymbolizeOptions& options);
 // `signals` was opened first thing in main: the command gets the signal mask that we were started with.
 [[nodiscard]] int run(const RunOptions& options, RunSignals& signals);
+[[nodiscard]] int why(const WhyOptions& options);
 [[nodiscard]] int ps(const PsOptions& options);
 [[nodiscard]] int check(const CheckOptions& options);
 

@@ -353,11 +353,21 @@ void Collector::note_loss(std::uint64_t now_ns) {
   }
 }
 
-// The floors of the cgroup that was full, up to the rise that is this incident's.
+// The floors of the cgroup that was full, up to the rise that is this incident's. Where that rise is most of what is
+// known, nothing of a floor before it can be told, and the whole course tells more.
 void Collector::look_back(Incident& incident, std::uint64_t cgroup_id) {
+  constexpr double kHistoryOverRise = 3;
   const bool rise = incident.burst && incident.burst->start_boot_ns != 0;
-  const std::uint64_t until_ns = rise ? incident.burst->start_boot_ns : incident.boot_ns;
-  incident.trend = floors_.trend(cgroup_id, until_ns, incident.limit.bytes);
+  if (rise) {
+    incident.trend = floors_.trend(cgroup_id, incident.burst->start_boot_ns, incident.limit.bytes);
+    if (incident.trend && incident.trend->window_ms >= kHistoryOverRise * incident.burst->duration_ms) {
+      return;
+    }
+  }
+  if (auto whole = floors_.trend(cgroup_id, incident.boot_ns, incident.limit.bytes)) {
+    incident.trend = whole;
+    incident.trend->with_rise = rise;
+  }
 }
 
 void Collector::add_evidence(Incident& incident, std::uint64_t from_ns) const {

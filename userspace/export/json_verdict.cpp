@@ -52,6 +52,7 @@ Json advice_json(const Advice& advice) {
   json["needed_bytes"] = number_or_null(advice.needed_bytes);
   json["needed_estimated"] = advice.needed_estimated;
   json["limit_bytes"] = number_or_null(advice.limit_bytes);
+  json["limit_guessed"] = advice.limit_guessed;
   json["margin_percent"] = advice.margin_percent;
   json["lines"] = array_json(advice.lines, line_json);
   return json;
@@ -84,6 +85,7 @@ Json trend_json(const FloorTrend& trend) {
   json["levelling"] = trend.levelling;
   json["falls"] = trend.falls;
   json["from_start"] = trend.from_start;
+  json["with_rise"] = trend.with_rise;
   json["horizon_ms"] = trend.horizon_ms ? Json(span_ms(*trend.horizon_ms)) : Json(nullptr);
   return json;
 }
@@ -123,6 +125,7 @@ void read_advice(const JsonReader& json, Advice& out) {
   json.number("needed_bytes", out.needed_bytes);
   json.boolean("needed_estimated", out.needed_estimated);
   json.number("limit_bytes", out.limit_bytes);
+  json.boolean("limit_guessed", out.limit_guessed);
   json.number("margin_percent", out.margin_percent);
   json.objects("lines", out.lines, read_line);
 }
@@ -149,6 +152,7 @@ void read_trend(const JsonReader& json, FloorTrend& out) {
   json.boolean("levelling", out.levelling);
   json.number("falls", out.falls);
   json.boolean("from_start", out.from_start);
+  json.boolean("with_rise", out.with_rise);
   if (json.has("horizon_ms")) {
     json.real("horizon_ms", out.horizon_ms.emplace());
   }

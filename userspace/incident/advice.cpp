@@ -2,11 +2,11 @@
 #include "incident/advice.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "incident/composition.h"
 #include "incident/saturating.h"
+#include "incident/verdict_words.h"
 #include "util/units.h"
 
 namespace memcrest {
@@ -14,11 +14,7 @@ namespace {
 
 constexpr std::uint64_t kMebi = 1ULL << 20U;
 constexpr std::uint32_t kMargin = 15;
-
-std::string span(double ms) {
-  const double ns = std::isfinite(ms) ? std::clamp(ms * 1e6, 0.0, 9e18) : 0;
-  return format_duration(std::chrono::nanoseconds(static_cast<std::int64_t>(ns)));
-}
+constexpr double kProbably = 0.6;  // below it a cause is only told as probable
 
 std::uint64_t whole(double value) {
   return std::isfinite(value) && value > 0 ? static_cast<std::uint64_t>(std::min(value, 1e18)) : 0;
@@ -74,18 +70,18 @@ std::string cause_sentence(const Incident& incident, const JudgedCause& top) {
           incident.limit.bytes ? "The limit of " + format_size(*incident.limit.bytes) + " is" : "The limit is";
       out += " too small for this burst";
       if (burst) {
-        out += " of " + format_size(burst->growth_bytes) + " in " + span(burst->duration_ms);
+        out += " of " + format_size(burst->growth_bytes) + " in " + span_words(burst->duration_ms);
       }
       out += ".";
       return trend && !trend->rising && trend->window_ms >= 5000
-                 ? out + " The floor before it was flat for " + span(trend->window_ms) + ": no leak."
+                 ? out + " The floor before it was flat for " + span_words(trend->window_ms) + ": no leak."
                  : out;
     }
     case Cause::kLeak:
       return trend
                  ? std::string(trend->falls >= 3 ? "It leaks: between peaks it gave back less each time, and its floor"
                                                  : "It seems to leak: usage") +
-                       " rose by " + leak_rate(*trend) + " over " + span(trend->window_ms) + "."
+                       " rose by " + leak_rate(*trend) + " over " + span_words(trend->window_ms) + "."
                  : "It leaks.";
     case Cause::kGrowthToPlateau:
       return "It grew to what it needs, and " + limit_words(incident) + " is below or just at that.";
@@ -170,9 +166,8 @@ void estimate_need(const Incident& incident, Advice& out) {
       return;
     }
   }
-  out.needed_bytes = limit / 2 * 3;
-  out.text += "How much more it needs than " + format_size(limit) + " was never seen: try " +
-              format_size(limit / 2 * 3) + ", and look at the peak then";
+  out.needed_estimated = false;
+  out.text += "How much more it needs than " + format_size(limit) + " was never seen";
 }
 
 const char* remedy(Cause cause) {
@@ -229,9 +224,16 @@ void add_limit(const Incident& incident, Advice& out) {
   }
   out.text += out.text.empty() ? "" : " ";
   estimate_need(incident, out);
-  out.margin_percent = kMargin;
-  out.limit_bytes = round_limit(*out.needed_bytes, kMargin);
-  out.text += "; with a margin of " + std::to_string(kMargin) + " % that is " + format_size(*out.limit_bytes) + ".";
+  if (out.needed_bytes) {
+    out.margin_percent = kMargin;
+    out.limit_bytes = round_limit(*out.needed_bytes, kMargin);
+    out.text += "; with a margin of " + std::to_string(kMargin) + " % that is " + format_size(*out.limit_bytes) + ".";
+  } else {
+    out.limit_guessed = true;
+    out.limit_bytes = round_limit(*incident.limit.bytes / 2 * 3, 0);
+    out.text += ". " + format_size(*out.limit_bytes) +
+                " is a guess, half as much again: with it, look at the peak and set the limit by that.";
+  }
   out.lines = limit_lines(incident.container, *out.limit_bytes);
 }
 
@@ -243,7 +245,7 @@ std::string verdict_text(const Incident& incident, const Verdict& verdict) {
   }
   const JudgedCause& top = verdict.causes.front();
   std::string out =
-      (top.confidence < 0.6 && top.cause != Cause::kUnknown ? "Probably: " : "") + cause_sentence(incident, top);
+      (top.confidence < kProbably && top.cause != Cause::kUnknown ? "Probably: " : "") + cause_sentence(incident, top);
   if (top.cause == Cause::kLimitTooSmallForBurst || top.cause == Cause::kTmpfs || top.cause == Cause::kKernelMemory ||
       top.cause == Cause::kPageCache || top.cause == Cause::kUnknown) {
     out += kind_sentence(incident);
@@ -264,7 +266,13 @@ std::optional<Advice> advise(const Incident& incident, const Verdict& verdict) {
   const Cause cause = verdict.causes.front().cause;
   Advice out;
   out.text = cause == Cause::kRuntimeHeapVsLimit ? heap_words(incident) : remedy(cause);
-  if (limit_helps(cause)) {
+  const bool perhaps_a_leak = cause == Cause::kLeak && verdict.causes.front().confidence < kProbably;
+  if (perhaps_a_leak) {
+    out.text =
+        "If it leaks, no limit helps: find what is kept. If it was still filling what it needs, a higher limit "
+        "does.";
+  }
+  if (limit_helps(cause) || perhaps_a_leak) {
     add_limit(incident, out);
   }
   return out.text.empty() ? std::nullopt : std::optional(out);

@@ -73,7 +73,7 @@ std::vector<std::uint64_t> grouped(const std::vector<std::uint64_t>& floors, std
 
 FloorTrend estimate_trend(const std::vector<std::uint64_t>& floors, double span_ms, std::uint64_t noise_bytes) {
   FloorTrend out;
-  const std::size_t each = std::max<std::size_t>(1, floors.size() / kGroups);
+  const std::size_t each = std::max<std::size_t>(1, (floors.size() + kGroups - 1) / kGroups);
   const std::vector<std::uint64_t> values = grouped(floors, each);
   const double step_ms = span_ms * static_cast<double>(each);
   out.floors = values.size();
@@ -88,10 +88,16 @@ FloorTrend estimate_trend(const std::vector<std::uint64_t>& floors, double span_
   out.p_value = mann_kendall(values);
   const double rise = slope * static_cast<double>(values.size() - 1);
   out.rising = out.p_value < kSignificance && rise >= static_cast<double>(noise_bytes);
-  const double early = theil_sen(values, 0, values.size() / 2);
-  const double late = theil_sen(values, values.size() / 2, values.size());
-  const double risen = static_cast<double>(out.last_bytes) - static_cast<double>(out.first_bytes);
-  out.levelling = early > 0 && late < early / 4 && risen >= static_cast<double>(noise_bytes);
+  // Medians of the ends and of the middle: one floor that lies too high, since a fall was not seen, changes none.
+  const std::size_t part = std::max<std::size_t>(3, values.size() / 4);
+  const auto around = [&](std::size_t from) {
+    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(from);
+    return median({begin, begin + static_cast<std::ptrdiff_t>(part)});
+  };
+  const double middle = around((values.size() - part) / 2);
+  const double early = middle - around(0);
+  const double late = around(values.size() - part) - middle;
+  out.levelling = early >= static_cast<double>(noise_bytes) && late < early * 0.6;
   return out;
 }
 

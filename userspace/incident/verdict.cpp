@@ -2,8 +2,7 @@
 #include "incident/verdict.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -11,6 +10,8 @@
 #include "incident/composition.h"
 #include "incident/runtime_settings.h"
 #include "incident/saturating.h"
+#include "incident/verdict_course.h"
+#include "incident/verdict_words.h"
 #include "util/units.h"
 
 namespace memcrest {
@@ -18,15 +19,6 @@ namespace {
 
 constexpr double kSurest = 0.95;
 constexpr double kMostly = 0.5;  // of the memory: a kind that holds so much is what filled it
-
-std::string span(double ms) {
-  const double ns = std::isfinite(ms) ? std::clamp(ms * 1e6, 0.0, 9e18) : 0;
-  return format_duration(std::chrono::nanoseconds(static_cast<std::int64_t>(ns)));
-}
-
-std::string percent(double part) {
-  return std::to_string(static_cast<int>(std::round(std::clamp(part, 0.0, 1.0) * 100))) + " %";
-}
 
 double kernel_share(const Composition& of) {
   double out = 0;
@@ -50,11 +42,11 @@ class Judge {
   void by_order();
   void by_scope();
   void by_kind();
+  void by_page_cache(double share, double sure, std::string reason);
   void by_processes();
   void by_settings();
-  void by_time();
-  void by_burst();
-  void by_trend();
+  void by_course();
+  void rank_kind_first();
   void weigh_evidence();
   [[nodiscard]] bool limit_of_its_own() const;
 
@@ -117,8 +109,8 @@ void Judge::by_kind() {
   // Shares of growth alone, and what is left by difference, tell less than the kernel's own list.
   const double sure = of.source == CompositionSource::kKernelLog ? 0.9 : 0.7;
   const auto told = [&](double share, const char* what) {
-    return percent(share) + (of.source == CompositionSource::kGrowth ? " of the growth was " : " of the memory was ") +
-           what;
+    return percent_words(share) +
+           (of.source == CompositionSource::kGrowth ? " of the growth was " : " of the memory was ") + what;
   };
   if (const double share = share_of(of, "shmem"); share >= kMostly) {
     add(Cause::kTmpfs, sure,
@@ -129,10 +121,27 @@ void Judge::by_kind() {
   if (const double share = kernel_share(of); share >= kMostly) {
     add(Cause::kKernelMemory, sure, told(share, "the kernel's own: slab, sockets, pipes, page tables, stacks"));
   }
-  if (const double share = share_of(of, "file"); share >= kMostly) {
-    JudgedCause& out = add(Cause::kPageCache, sure - 0.15, told(share, "page cache"));
-    out.reasons_against.emplace_back("page cache is dropped before anybody is killed, unless it is dirty or locked");
+  by_page_cache(share_of(of, "file"), sure, told(share_of(of, "file"), "page cache"));
+}
+
+void Judge::by_page_cache(double share, double sure, std::string reason) {
+  if (share < kMostly) {
+    return;
   }
+  JudgedCause& out = add(Cause::kPageCache, sure, std::move(reason));
+  if (incident_.composition->source == CompositionSource::kKernelLog) {
+    out.reasons_for.emplace_back("it was there still when the kernel had tried to drop it");
+    return;
+  }
+  // What grew as page cache may have been dropped again. What the victim maps of files cannot be, where it is locked.
+  if (!incident_.victims.empty() && incident_.usage_bytes &&
+      incident_.victims.front().file_bytes >= *incident_.usage_bytes / 2) {
+    out.reasons_for.push_back("the victim had " + format_size(incident_.victims.front().file_bytes) +
+                              " of files mapped");
+    return;
+  }
+  out.confidence -= 0.2;
+  out.reasons_against.emplace_back("page cache is dropped before anybody is killed, unless it is dirty or locked");
 }
 
 void Judge::by_processes() {
@@ -147,7 +156,7 @@ void Judge::by_processes() {
   }
   if (count >= 6 && largest <= 0.35) {
     add(Cause::kManyProcesses, incident_.processes ? 0.85 : 0.7,
-        std::to_string(count) + " processes shared the memory, the largest held " + percent(largest));
+        std::to_string(count) + " processes shared the memory, the largest held " + percent_words(largest));
   }
 }
 
@@ -155,88 +164,54 @@ void Judge::by_settings() {
   if (!incident_.limit.bytes) {
     return;
   }
+  const std::uint64_t limit = *incident_.limit.bytes;
   for (const RuntimeSetting& setting : incident_.settings) {
     const bool heap = setting.name == "-Xmx" || setting.name == "-XX:MaxHeapSize" ||
-                      setting.name == "--max-old-space-size" || setting.name == "shared_buffers";
-    if (heap && setting.bytes && *setting.bytes >= *incident_.limit.bytes / 10 * 9) {
+                      setting.name == "--max-old-space-size" || setting.name == "shared_buffers" ||
+                      setting.name == "GOMEMLIMIT" || setting.name == "memory_limit";
+    if (heap && setting.bytes && *setting.bytes >= limit / 10 * 9) {
       add(Cause::kRuntimeHeapVsLimit, 0.9,
           setting.name + " lets the heap grow to " + format_size(*setting.bytes) + ", the limit is " +
-              format_size(*incident_.limit.bytes) + ", and there is more than the heap");
+              format_size(limit) + ", and there is more than the heap");
+      return;
+    }
+    if (setting.name == "-XX:MaxRAMPercentage" && std::strtod(setting.value.c_str(), nullptr) >= 85) {
+      add(Cause::kRuntimeHeapVsLimit, 0.8,
+          setting.name + " lets the heap take " + setting.value + " % of the limit, and there is more than the heap");
       return;
     }
   }
 }
 
-void Judge::by_burst() {
-  const auto& burst = incident_.burst;
-  const auto& limit = incident_.limit.bytes;
-  if (!burst || !limit || *limit == 0 || burst->growth_bytes < *limit / 5) {
-    return;
+void Judge::by_course() {
+  for (JudgedCause& one : judge_course(incident_)) {
+    causes_.push_back(std::move(one));
   }
-  JudgedCause& out = add(Cause::kLimitTooSmallForBurst, 0.7,
-                         "usage grew from " + format_size(burst->base_bytes) + " to " + format_size(burst->peak_bytes) +
-                             " in " + span(burst->duration_ms));
-  const auto& trend = incident_.trend;
-  if (!trend) {
-    out.reasons_against.emplace_back("what went before the burst was too short to tell whether the floor was rising");
-  } else if (trend->rising) {
-    const double risen = static_cast<double>(trend->last_bytes - std::min(trend->first_bytes, trend->last_bytes));
-    const double part = risen / static_cast<double>(*limit);
-    out.confidence -= std::min(0.4, part);
-    out.reasons_against.push_back("the floor before it had been rising, by " + percent(part) + " of the limit in " +
-                                  span(trend->window_ms));
-  } else if (trend->window_ms < 5000) {
-    out.reasons_against.push_back("only " + span(trend->window_ms) + " of history before the burst");
-  } else {
-    out.confidence += 0.2;
-    out.reasons_for.push_back("the floor before it was flat for " + span(trend->window_ms) + ": no leak");
-  }
-}
-
-void Judge::by_trend() {
-  const auto& trend = incident_.trend;
-  const auto& limit = incident_.limit.bytes;
-  if (!trend || !limit || *limit == 0 || (!trend->rising && !trend->levelling)) {
-    return;
-  }
-  const double part = static_cast<double>(trend->last_bytes - std::min(trend->first_bytes, trend->last_bytes)) /
-                      static_cast<double>(*limit);
-  if (part < 0.15) {
-    return;
-  }
-  const std::string figures =
-      format_size(trend->first_bytes) + " → " + format_size(trend->last_bytes) + " in " + span(trend->window_ms);
-  if (trend->levelling) {
-    JudgedCause& out = add(Cause::kGrowthToPlateau, 0.7, "the floor rose and then levelled off: " + figures);
-    out.reasons_against.emplace_back("a plateau below the limit leaves open what was needed at last");
-    return;
-  }
-  JudgedCause& leak =
-      add(Cause::kLeak, 0.55 + std::min(0.2, part / 4),
-          "the floor rose steadily: " + figures + ", p = " + (trend->p_value < 0.001 ? "under 0.001" : "under 0.01"));
-  if (trend->falls >= 3) {
-    leak.confidence += 0.15;
-    leak.reasons_for.push_back("usage fell " + std::to_string(trend->falls) +
-                               " times meanwhile, each time to a higher floor");
-  } else {
-    leak.reasons_against.emplace_back(
-        "usage never fell back meanwhile: a program that still fills what it needs looks the same");
-  }
-  if (trend->window_ms < 60'000) {
-    leak.confidence = std::min(leak.confidence, 0.75);
-    leak.reasons_against.push_back("only " + span(trend->window_ms) + " of history");
-  }
-  add(Cause::kGrowthToPlateau, 0.35, "what is needed after the start may still have been growing")
-      .reasons_against.emplace_back("the rise did not slow down");
-}
-
-void Judge::by_time() {
-  by_burst();
-  by_trend();
   const auto& swap = incident_.swap;
   if (swap && swap->limit_bytes && swap->usage_bytes && *swap->limit_bytes > 0 && swap->kind == "memory.swap.max" &&
       *swap->usage_bytes >= *swap->limit_bytes / 50 * 49) {
     add(Cause::kSwapFull, 0.4, "its swap of " + format_size(*swap->limit_bytes) + " was full as well");
+  }
+}
+
+// How fast it came, how many took it and what a heap may be say little where it was no program's own memory.
+void Judge::rank_kind_first() {
+  const auto of_kind = [](Cause cause) {
+    return cause == Cause::kTmpfs || cause == Cause::kKernelMemory || cause == Cause::kPageCache;
+  };
+  const auto kind = std::ranges::find_if(causes_, [&](const JudgedCause& one) { return of_kind(one.cause); });
+  if (kind == causes_.end()) {
+    return;
+  }
+  const double most = kind->confidence - 0.1;
+  const std::string reason = kind->reasons_for.front();
+  for (JudgedCause& one : causes_) {
+    if (one.cause == Cause::kLimitTooSmallForBurst || one.cause == Cause::kLeak ||
+        one.cause == Cause::kGrowthToPlateau || one.cause == Cause::kManyProcesses ||
+        one.cause == Cause::kRuntimeHeapVsLimit) {
+      one.confidence = std::min(one.confidence, std::min(most, 0.6));
+      one.reasons_against.push_back(reason);
+    }
   }
 }
 
@@ -289,7 +264,8 @@ std::optional<Verdict> Judge::run() {
     by_kind();
     by_processes();
     by_settings();
-    by_time();
+    by_course();
+    rank_kind_first();
   }
   weigh_evidence();
   if (causes_.empty()) {

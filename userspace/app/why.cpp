@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// `memcrest why`: the newest incident of a container, pod or process from what was recorded, in full; or what an exit
+// code means in general.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <charconv>
+#include <iostream>
+#include <optional>
+
+#include "app/exit_codes.h"
+#include "app/terminal.h"
+#include "app/verbs.h"
+#include "export/incident_reader.h"
+#include "export/json.h"
+#include "identity/container_filter.h"
+#include "store/incident_search.h"
+#include "util/text.h"
+#include "view/exit_code_text.h"
+#include "view/text.h"
+
+namespace memcrest {
+namespace {
+
+constexpr const char* kNextTime =
+    "To catch the next one, keep one of these running:\n"
+    "  memcrest agent                                       for good: incidents are kept in /var/lib/memcrest\n"
+    "  memcrest watch --flight-recorder DIR                 prints them, and records the time around each\n"
+    "What can still be known of an end that nobody recorded:\n"
+    "  docker inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.FinishedAt}}' CONTAINER\n"
+    "  journalctl -k -g 'oom-kill|Killed process'           the kernel's own words, as long as its log goes back\n"
+    "  memcrest why --exit-code N                           what that exit code means, and what does not follow\n";
+
+bool is_process(const Incident& incident, const std::string& target) {
+  std::uint32_t pid = 0;
+  const auto [end, wrong] = std::from_chars(target.data(), target.data() + target.size(), pid);
+  return wrong == std::errc{} && end == target.data() + target.size() &&
+         (std::ranges::any_of(incident.victims, [&](const Victim& one) { return one.pid == pid; }) ||
+          (incident.trigger && incident.trigger->pid == pid));
+}
+
+bool is_meant(const Incident& incident, const std::string& target) {
+  if (target.empty() || is_process(incident, target)) {
+    return true;
+  }
+  // A container that nobody could name passes every filter: here only what is known to be the one is told.
+  const Container& container = incident.container;
+  ContainerFilter by_container;
+  by_container.containers = {target};
+  ContainerFilter by_pod;
+  by_pod.pods = {target};
+  return ((!container.name.empty() || !container.id.empty()) &&
+          matches(by_container, container, incident.cgroup.path) &&
+          (!container.name.empty() || container.id.starts_with(target))) ||
+         (!pod_name(container).empty() && matches(by_pod, container, incident.cgroup.path)) ||
+         (target.starts_with('/') && matches_cgroup(target, incident.cgroup.path)) ||
+         (!container.unit.empty() && container.unit == target);
+}
+
+// Line ends stay, all else that a terminal would act on does not.
+std::string escape_lines(const std::string& text) {
+  std::string out;
+  for (std::size_t from = 0; from < text.size();) {
+    const std::size_t end = std::min(text.find('\n', from), text.size());
+    out += escape_terminal(std::string_view(text).substr(from, end - from));
+    out += end < text.size() ? "\n" : "";
+    from = end + 1;
+  }
+  return out;
+}
+
+// A kill tells more than a burst that was survived; of two of a kind the later one, and of that what was told last.
+bool tells_more(const Incident& one, const std::optional<Incident>& best) {
+  const auto weight = [](const Incident& incident) { return incident.kind == IncidentKind::kBurst ? 0 : 1; };
+  return !best || std::pair(weight(one), one.unix_ns) > std::pair(weight(*best), best->unix_ns);
+}
+
+int tell(const Incident& incident, bool json) {
+  if (json) {
+    std::cout << to_json(incident) << "\n" << std::flush;
+  } else {
+    const Terminal terminal = terminal_of_stdout();
+    TextStyle style;
+    style.color = terminal.color;
+    style.columns = terminal.columns.value_or(style.columns);
+    std::cout << to_text(incident, style);
+    if (incident.advice) {
+      for (const AdviceLine& line : incident.advice->lines) {
+        std::cout << "# " << escape_terminal(line.tool) << "\n" << escape_lines(line.text);
+        std::cout << (line.text.ends_with('\n') ? "" : "\n");
+      }
+    }
+    std::cout << std::flush;
+  }
+  if (!std::cout) {
+    spdlog::error("standard output could not be written");
+    return kExitOutput;
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+int why(const WhyOptions& options) {
+  if (options.exit_code) {
+    std::cout << exit_code_text(*options.exit_code) << std::flush;
+    return std::cout ? kExitOk : kExitOutput;
+  }
+  std::optional<Incident> best;
+  std::size_t unreadable = 0;
+  const auto found = search_incidents(options.from, [&](const std::string& json) {
+    auto incident = incident_from_json(json);
+    if (!incident) {
+      ++unreadable;
+    } else if (is_meant(*incident, options.target) && tells_more(*incident, best)) {
+      best = std::move(*incident);
+    }
+    return true;
+  });
+  if (unreadable > 0) {
+    spdlog::warn("{} incidents could not be read", unreadable);
+  }
+  if (found && found->unreadable > 0) {
+    spdlog::warn("{} files could not be read: {}", found->unreadable, escape_terminal(found->last_error));
+  }
+  if (best) {
+    return tell(*best, options.json);
+  }
+  if (!found) {
+    spdlog::error("{}", escape_terminal(found.error().message()));
+  } else {
+    spdlog::error("no incident{} in {} ({} files read)",
+                  options.target.empty() ? "" : " of " + escape_terminal(options.target), escape_terminal(options.from),
+                  found->files);
+  }
+  std::cerr << kNextTime;
+  return kExitFailure;
+}
+
+}  // namespace memcrest
