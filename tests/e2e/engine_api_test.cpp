@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <thread>
@@ -371,10 +372,24 @@ TEST_F(DockerEngineTest, EventsOutliveTheDaemon) {
   EXPECT_EQ(looked_up(api_, path_of(id)).name, "again");
 }
 
+// A signal has stopped a thread when it has next been to the kernel: some answer until then.
+bool stands_still(pid_t process) {
+  std::error_code gone;
+  const std::filesystem::directory_iterator threads("/proc/" + std::to_string(process) + "/task", gone);
+  return !gone && std::ranges::all_of(threads, [](const auto& thread) {
+    std::ifstream file(thread.path() / "status");
+    std::string line;
+    while (std::getline(file, line) && !line.starts_with("State:")) {
+    }
+    return line.find("T (stopped)") != std::string::npos;
+  });
+}
+
 TEST_F(DockerEngineTest, ADaemonThatStandsStill) {
   const std::string id = create("--name still", "hog exit 0");
   const pid_t daemon = engine()->pid();
   ASSERT_EQ(::kill(daemon, SIGSTOP), 0);
+  EXPECT_TRUE(comes_true([&] { return stands_still(daemon); }));
   const auto start = SteadyClock::now();
   const auto answer = DockerApi(engine()->socket(), 500ms).look_up(path_of(id));
   const auto end = SteadyClock::now();

@@ -61,6 +61,23 @@ class Peers:
         message = logs() if line.startswith('{"resourceLogs"') else metrics()
         return json_format.Parse(line, message)
 
+    def otlp_request(self, path, body):
+        """The request that a receiver got; unknown fields are an error."""
+        from google.protobuf.unknown_fields import UnknownFieldSet  # pylint: disable=import-outside-toplevel
+
+        def check(message):
+            if len(UnknownFieldSet(message)):
+                raise AssertionError(f'unknown fields in {message.DESCRIPTOR.full_name}')
+            for field, value in message.ListFields():
+                if field.message_type:
+                    for one in value if field.label == field.LABEL_REPEATED else [value]:
+                        check(one)
+        logs, metrics = self._otlp_classes()
+        message = {'/v1/logs': logs, '/v1/metrics': metrics}[path]()
+        message.ParseFromString(body)
+        check(message)
+        return message
+
     def _otlp_classes(self):
         if self._otlp is None:
             protos = os.path.join(self.directory, 'node_modules', '@elastic', 'mockotlpserver')

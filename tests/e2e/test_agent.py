@@ -22,14 +22,15 @@ tearDownModule = harness.stop_docker
 class Agent:
     """`memcrest agent` for the life of a with statement."""
 
-    def __init__(self, directory, *options, env=None):
+    def __init__(self, directory, *options, env=None, before=()):
+        self.before = before
         self.options = ['--directory', directory, '--listen', '127.0.0.1:0', '--docker-socket', docker.socket,
                         *map(str, options)]
         self.env = env
         self.process = None
 
     def __enter__(self):
-        self.process = subprocess.Popen([MEMCREST, 'agent', *self.options], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*self.before, MEMCREST, 'agent', *self.options], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self.env)
         self.err = harness.Lines(self.process.stderr)
         wait_until(lambda: self.says('(port ') or self.process.poll() is not None)
@@ -71,12 +72,16 @@ class Agent:
         return float(lines[0].rsplit(' ', 1)[1]) if len(lines) == 1 else None
 
 
+def oom_of(test):
+    container, name, code = docker.run_to_end('sh', '-c', 'sleep 1; exec hog anon 128m')
+    test.remove_later(container)
+    test.assertEqual(code, 137)
+    return container, name
+
+
 class AgentTest(harness.TestCase):
     def oom(self):
-        container, name, code = docker.run_to_end('sh', '-c', 'sleep 1; exec hog anon 128m')
-        self.remove_later(container)
-        self.assertEqual(code, 137)
-        return container, name
+        return oom_of(self)
 
     def test_an_oom_is_in_metrics_api_stream_and_after_a_kill(self):
         directory = self.scratch()

@@ -33,7 +33,7 @@ Truth refused(Stage& stage, const std::string& name, std::uint64_t limit, const 
   cgroup.limit(limit);
   Truth truth = truth_of_limit(stage, cgroup, limit);
   truth.refusals = 40;
-  Hog hog(stage.machine(), cgroup, request + " --repeat 40 --pause 75");
+  Hog hog(stage.machine(), cgroup, request + " --repeat 40 --pause 200");
   if (hog.ends_within(60s) && hog.was_killed()) {
     throw NotPlayed("the kernel killed instead");
   }
