@@ -7,6 +7,7 @@
 #include <charconv>
 #include <iostream>
 #include <optional>
+#include <tuple>
 
 #include "app/exit_codes.h"
 #include "app/terminal.h"
@@ -72,7 +73,10 @@ std::string escape_lines(const std::string& text) {
 // A kill tells more than a burst that was survived; of two of a kind the later one, and of that what was told last.
 bool tells_more(const Incident& one, const std::optional<Incident>& best) {
   const auto weight = [](const Incident& incident) { return incident.kind == IncidentKind::kBurst ? 0 : 1; };
-  return !best || std::pair(weight(one), one.unix_ns) > std::pair(weight(*best), best->unix_ns);
+  const auto rank = [&](const Incident& incident) {
+    return std::tuple(weight(incident), incident.unix_ns, !incident.update.empty());
+  };
+  return !best || rank(one) > rank(*best);
 }
 
 int tell(const Incident& incident, bool json) {
@@ -83,7 +87,9 @@ int tell(const Incident& incident, bool json) {
     TextStyle style;
     style.color = terminal.color;
     style.columns = terminal.columns.value_or(style.columns);
-    std::cout << to_text(incident, style);
+    Incident whole = incident;
+    whole.update.clear();  // its last telling, in full
+    std::cout << to_text(whole, style);
     if (incident.advice) {
       for (const AdviceLine& line : incident.advice->lines) {
         std::cout << "# " << escape_terminal(line.tool) << "\n" << escape_lines(line.text);

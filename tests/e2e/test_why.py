@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""memcrest why: the newest incident of a container from a recording, a directory and the agent's spool."""
+
+import json
+import os
+
+import harness
+from harness import memcrest, wait_until
+from test_agent import Agent, oom_of
+from test_record import Recorder, query
+
+setUpModule = harness.start_docker
+tearDownModule = harness.stop_docker
+
+
+class WhyTest(harness.TestCase):
+    def test_the_newest_of_one_container(self):
+        kept, recordings = self.scratch(), os.path.join(self.scratch(), 'recordings')
+        with Agent(kept) as agent, Recorder('--directory', recordings) as recorder:
+            other, _ = oom_of(self)
+            container, name = oom_of(self)
+            self.assertTrue(wait_until(lambda: {i['container']['id'] for i in agent.incidents()} >= {container, other}))
+            pid = next(i for i in agent.incidents() if i['container']['id'] == container)['victims'][0]['pid']
+            from_agent = memcrest('why', name, '--from', kept)  # while the agent writes
+            self.assertEqual(agent.stop(), 0, agent.err.text())
+            self.assertEqual(recorder.stop(), 0, recorder.out.text())
+        recording, = (os.path.join(recordings, one) for one in os.listdir(recordings))
+        kills = "SELECT count(DISTINCT id) FROM incidents WHERE kind = 'oom'"
+        self.assertGreaterEqual(query(recording, kills)[0][0], 2)
+        for source in (kept, recordings, recording):
+            with self.subTest(source=source):
+                done = memcrest('why', name, '--from', source)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                for text in (name, 'why', 'docker update'):
+                    self.assertIn(text, done.stdout)
+                told = memcrest('why', container[:12], '--from', source, '--json')
+                harness.validate(told.stdout)
+                incident = json.loads(told.stdout)
+                self.assertEqual((incident['container']['id'], incident['kind']), (container, 'oom'))
+                self.assertTrue(incident['verdict']['causes'])
+                by_process = json.loads(memcrest('why', str(pid), '--from', source, '--json').stdout)
+                self.assertEqual(by_process['id'], incident['id'])
+                newest = json.loads(memcrest('why', '--from', source, '--json').stdout)
+                self.assertGreaterEqual(newest['time'], incident['time'])  # others may have theirs
+                nobody = memcrest('why', 'nobody', '--from', source)
+                self.assertEqual((nobody.returncode, nobody.stdout), (1, ''))
+                self.assertIn('To catch the next one', nobody.stderr)
+        self.assertEqual(from_agent.returncode, 0, from_agent.stderr)
+        self.assertIn(name, from_agent.stdout)
+
+    def test_exit_codes(self):
+        for code, words in (('137', 'SIGKILL'), ('139', 'SIGSEGV'), ('134', 'SIGABRT'), ('143', 'SIGTERM'), ('0', '0')):
+            done = memcrest('why', '--exit-code', code)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(words, done.stdout)
+        for wrong in ('256', '-1', 'x', ''):
+            self.assertNotEqual(memcrest('why', '--exit-code', wrong).returncode, 0)
+
+    def test_what_holds_no_incident(self):
+        for source in ('/nonexistent', '/dev/null', self.scratch(), harness.MEMCREST):
+            done = memcrest('why', '--from', source)
+            self.assertEqual(done.returncode, 1, source)
+            self.assertIn('memcrest: ', done.stderr)
