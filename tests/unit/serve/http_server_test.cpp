@@ -194,7 +194,7 @@ TEST(HttpServerTest, ARequestThatTricklesInIsEnded) {
 
 TEST(HttpServerTest, AnAnswerThatNobodyReadsIsEndedAndAStreamIsNot) {
   HttpSettings settings;
-  settings.request = std::chrono::milliseconds(400);
+  settings.request = std::chrono::seconds(10);
   settings.answer = std::chrono::milliseconds(400);
   const auto server = start(settings);
   const Fd large = connect_to(*server);
