@@ -18,6 +18,7 @@ void fields(V& v, E& e) {
   v("min_bytes", e.min_bytes);
   v.always("window_ns", e.window);
   v.always("max_cgroups", e.max_cgroups);
+  v("foreign_wait_ns", e.foreign_wait);
 }
 
 template <typename V, Some<OomSettings> E>

@@ -82,6 +82,8 @@ constexpr std::string_view kTierPolling = "polling";
 constexpr std::chrono::milliseconds kLogWait{80};
 constexpr std::chrono::milliseconds kGroupLogWait = KernelLogSettings{}.group_settle + kLogWait;
 constexpr std::chrono::milliseconds kHostLogWait{1000};
+// A huge page of 2 MiB is cleared in well under this, also on a busy machine.
+constexpr std::chrono::milliseconds kForeignWait{100};
 
 class ObservedSource final : public EventSource {
  public:
@@ -238,6 +240,8 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.bursts.min_bytes = options.burst_min_bytes;
   settings.bursts.window = options.burst_window;
   settings.charge_tier = out->features_.charge.name;
+  const bool batched = settings.charge_tier.starts_with("lru");
+  settings.bursts.foreign_wait = batched ? kForeignWait : std::chrono::milliseconds(0);
   if (out->features_.programs.empty()) {
     settings.standing_gaps.push_back("no BPF program runs: " + why_no_program(out->features_));
   }
@@ -262,8 +266,7 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   const Tier& charge = out->features_.charge;
   settings.falls_are_seen = charge.uses("on_page_counter_uncharge") || charge.uses("on_page_counter_uncharge_kprobe");
   out->merged_ = std::make_unique<MergedSource>(std::move(out->sources_));
-  out->source_ = std::make_unique<KindSource>(*out->merged_, KernelKinds::read(out->root_.proc),
-                                              out->features_.charge.name.starts_with("lru"));
+  out->source_ = std::make_unique<KindSource>(*out->merged_, KernelKinds::read(out->root_.proc), batched);
   if (hooks.observe) {
     out->observed_ = std::make_unique<ObservedSource>(*out->source_, hooks.observe);
   }

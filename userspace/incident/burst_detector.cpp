@@ -31,8 +31,10 @@ BurstTrack& BurstDetector::track(std::uint64_t cgroup_id) {
     forget_quietest();
   }
   const auto window = std::max(static_cast<std::int64_t>(kMinWindowNs), settings_.window.count());
+  const auto foreign_wait = std::max(std::int64_t{0}, settings_.foreign_wait.count());
   auto& slot = tracks_[cgroup_id];
-  slot = std::make_unique<BurstTrack>(cgroup_id, static_cast<std::uint64_t>(window));
+  slot = std::make_unique<BurstTrack>(cgroup_id, static_cast<std::uint64_t>(window),
+                                      static_cast<std::uint64_t>(foreign_wait));
   return *slot;
 }
 

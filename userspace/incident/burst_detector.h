@@ -19,6 +19,10 @@ struct BurstSettings {
   std::optional<std::uint64_t> min_bytes;  // unset: max(16 MiB, 5 % of the cgroup's limit)
   std::chrono::nanoseconds window{1'000'000'000};
   std::size_t max_cgroups = 16384;  // the longest quiet one is forgotten first
+  // How long growth that was first seen under a task of another cgroup waits for this cgroup's own step, which then
+  // tells whose it is. For hooks that see pages some time after their charge (tiers "lru…": a huge page is cleared in
+  // between); others see who charges, and a foreign task means that none of the cgroup's own did.
+  std::chrono::nanoseconds foreign_wait{0};
 };
 
 struct BurstFinding {

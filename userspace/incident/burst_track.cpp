@@ -22,8 +22,12 @@ std::uint64_t minus(std::uint64_t a, std::uint64_t b) { return saturating_sub(a,
 
 }  // namespace
 
-BurstTrack::BurstTrack(std::uint64_t cgroup, std::uint64_t window)
-    : cgroup_id(cgroup), window_ns(window), history(kMaxPoints, kMaxAgeNs), lows(window) {}
+BurstTrack::BurstTrack(std::uint64_t cgroup, std::uint64_t window, std::uint64_t foreign_wait)
+    : cgroup_id(cgroup),
+      window_ns(window),
+      foreign_wait_ns(foreign_wait),
+      history(kMaxPoints, kMaxAgeNs),
+      lows(window) {}
 
 void BurstTrack::add(UsagePoint point) {
   if (has_points()) {
@@ -33,6 +37,7 @@ void BurstTrack::add(UsagePoint point) {
     ledger.forget_before(minus(point.time_ns, 2 * window_ns));
   }
   told_bytes = std::min(told_bytes, point.usage_bytes);
+  waiting_bytes = std::min(waiting_bytes, point.usage_bytes - told_bytes);
   history.add(point, quantum / 4);
   lows.add(last());
 }
@@ -73,24 +78,46 @@ void BurstTrack::note_watermark(std::uint64_t time_ns, std::uint64_t bytes) {
   }
 }
 
-// A sample may see memory before the step that tells whose it is: growth waits for its step. An ancestor is looked at
-// when one of its children takes a step: the task that runs then did not make all that came since the last look.
+// A sample may see memory before the step that tells whose it is: growth waits for its step. So may a task of another
+// cgroup (BurstSettings::foreign_wait). An ancestor is looked
+// at when one of its children takes a step: the task that runs then did not make all that came since the last look.
 void BurstTrack::blame(const StepEvent& event) {
   if (event.usage_bytes <= told_bytes) {
     return;
   }
-  const std::uint64_t grown = event.usage_bytes - told_bytes;
+  if (waiting_bytes > 0 && minus(event.time_ns, waiting_ns) > foreign_wait_ns) {
+    blame_nobody();
+  }
+  const std::uint64_t grown = minus(event.usage_bytes, told_bytes);
+  if (event.foreign) {
+    waiting_ns = waiting_bytes > 0 ? waiting_ns : event.time_ns;
+    waiting_bytes = std::max(waiting_bytes, grown);
+    if (foreign_wait_ns == 0) {
+      blame_nobody();
+    }
+    return;
+  }
   const std::uint64_t own = event.ancestor ? std::min(grown, quantum) : grown;
-  ledger.add(last().time_ns, {.task = event.foreign ? nullptr : &event.task,
+  ledger.add(last().time_ns, {.task = &event.task,
                               .bytes = own,
                               .page_cache = event.page_cache,
-                              .kind = event.foreign ? MemoryKind::kUnknown : event.kind,
+                              .kind = event.kind,
                               .user_stack = &event.user_stack,
                               .kernel_stack = &event.kernel_stack});
   if (grown > own) {
     ledger.add(last().time_ns, {.bytes = grown - own});
   }
-  told_bytes = event.usage_bytes;
+  told_bytes += grown;
+  waiting_bytes = minus(waiting_bytes, grown);
+}
+
+// No step of its own came for what others saw.
+void BurstTrack::blame_nobody() {
+  if (waiting_bytes > 0) {
+    ledger.add(last().time_ns, {.bytes = waiting_bytes});
+    told_bytes += waiting_bytes;
+    waiting_bytes = 0;
+  }
 }
 
 // The rise that leads from the lowest point of the window to now. It starts where usage left the base by more than a
@@ -174,6 +201,7 @@ BurstTrack::Open BurstTrack::without_foot(Open rise) const {
 
 BurstFinding BurstTrack::finish(const Open& whole, std::uint64_t end_ns, BurstEnd end, std::uint64_t unsure_ns) {
   const Open rise = without_foot(whole);
+  blame_nobody();
   BurstFinding out;
   out.cgroup_id = cgroup_id;
   out.end_ns = end_ns;

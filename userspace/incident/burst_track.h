@@ -31,7 +31,7 @@ struct BurstTrack {
     bool steps_missing = false;
   };
 
-  BurstTrack(std::uint64_t cgroup, std::uint64_t window);
+  BurstTrack(std::uint64_t cgroup, std::uint64_t window, std::uint64_t foreign_wait);
 
   void add(UsagePoint point);
   void add_late(const StepEvent& event);
@@ -39,6 +39,7 @@ struct BurstTrack {
   void note_watermark(std::uint64_t time_ns, std::uint64_t bytes);
   [[nodiscard]] bool comes_late(std::uint64_t time_ns) const { return has_points() && time_ns < last().time_ns; }
   void blame(const StepEvent& event);
+  void blame_nobody();
   void level_out(std::uint64_t now_ns, std::vector<BurstFinding>& ended);
   void settle(bool sampled, std::uint64_t least, std::vector<BurstFinding>& ended);
   void open_if_risen(std::uint64_t least);
@@ -52,12 +53,16 @@ struct BurstTrack {
 
   std::uint64_t cgroup_id;
   std::uint64_t window_ns;
+  std::uint64_t foreign_wait_ns;
   UsageHistory history;
   SlidingMinimum lows;
   GrowthLedger ledger;
   std::optional<std::uint64_t> limit_bytes;
   std::uint64_t quantum = 1U << 20U;
   std::uint64_t told_bytes = 0;  // usage up to which the ledger says who
+  // Above it, what was first seen under a task of another cgroup, and since when.
+  std::uint64_t waiting_bytes = 0;
+  std::uint64_t waiting_ns = 0;
   std::uint64_t watermark = 0;
   std::uint64_t last_step_ns = 0;
   std::uint64_t last_missing_ns = 0;                               // when steps were last left out

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "support/burst_steps.h"
 
 namespace memcrest {
@@ -35,6 +37,44 @@ TEST(BurstEvidence, ContributorsAreProcessesLargestFirst) {
   EXPECT_EQ(contributors[0].comm, "big");
   EXPECT_NEAR(contributors[0].share, 0.5, 0.03);
   EXPECT_NEAR(contributors[1].share, 0.25, 0.03) << "the foreign quarter has no name";
+}
+
+// Hooks that see a huge page once it is cleared: until then any task that drains a batch of this cgroup's sees it
+// first.
+TEST(BurstEvidence, GrowthThatOthersSawFirstWaitsForItsStep) {
+  BurstDetector detector({.foreign_wait = std::chrono::milliseconds(100)});
+  StepBuilder steps;
+  detector.step(steps.first(kSecond, 100_MiB));
+  std::uint64_t usage = 100_MiB;
+  std::uint64_t at = 2 * kSecond;
+  const auto seen_by_another = [&] {
+    auto foreign = steps.by(task(30, "innocent")).up(at += 10_us, usage += 2_MiB);
+    foreign.foreign = true;
+    detector.step(foreign);
+  };
+  for (int i = 0; i < 10; ++i) {
+    seen_by_another();
+    seen_by_another();
+    auto own = steps.by(task(10, "big")).up(at += 10_us, usage += 2_MiB);
+    own.kind = MemoryKind::kHugePage;
+    detector.step(own);
+  }
+  seen_by_another();
+  at += 101_ms;
+  auto own = steps.by(task(10, "big")).up(at, usage += 2_MiB);
+  own.kind = MemoryKind::kHugePage;
+  detector.step(own);
+  seen_by_another();
+  detector.advance(9 * kSecond);
+  const auto found = detector.take();
+  ASSERT_EQ(found.size(), 1);
+  EXPECT_EQ(found[0].seen_bytes, 66_MiB);
+  const auto& kinds = found[0].burst.kinds;
+  ASSERT_EQ(kinds.size(), 2);
+  EXPECT_EQ(kinds[0].kind, MemoryKind::kHugePage);
+  EXPECT_EQ(kinds[0].bytes, 62_MiB);
+  EXPECT_EQ(kinds[1].kind, MemoryKind::kUnknown) << "too long ago, and at the end";
+  EXPECT_EQ(kinds[1].bytes, 4_MiB);
 }
 
 TEST(BurstEvidence, GrowthOfAnAncestorBelongsToTheTaskBelow) {
