@@ -10,14 +10,13 @@ import json
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
 
 import yaml
 
-from harness import PATIENCE, SOURCE, cgroups, read, run, wait_until
+from harness import PATIENCE, SOURCE, cgroups, free_port, read, run, wait_until
 from pods_api import NODE, Ca
 
 BIN = os.environ.get('MEMCREST_KUBERNETES', '')
@@ -29,12 +28,6 @@ PATHS = {'Namespace': '/api/v1/namespaces', 'ServiceAccount': '/api/v1/namespace
          'ClusterRoleBinding': '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
          'Deployment': '/apis/apps/v1/namespaces/{}/deployments', 'DaemonSet': '/apis/apps/v1/namespaces/{}/daemonsets',
          'Job': '/apis/batch/v1/namespaces/{}/jobs'}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 class Cluster:

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,12 @@ def run(*command, check=True, timeout=120, **options):
 def read(path):
     with open(path, encoding='utf-8') as file:
         return file.read()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
 
 
 def unique(prefix='mc'):
