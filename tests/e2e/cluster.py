@@ -27,7 +27,17 @@ PATHS = {'Namespace': '/api/v1/namespaces', 'ServiceAccount': '/api/v1/namespace
          'ClusterRole': '/apis/rbac.authorization.k8s.io/v1/clusterroles',
          'ClusterRoleBinding': '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
          'Deployment': '/apis/apps/v1/namespaces/{}/deployments', 'DaemonSet': '/apis/apps/v1/namespaces/{}/daemonsets',
-         'Job': '/apis/batch/v1/namespaces/{}/jobs'}
+         'Job': '/apis/batch/v1/namespaces/{}/jobs', 'ConfigMap': '/api/v1/namespaces/{}/configmaps',
+         'PriorityClass': '/apis/scheduling.k8s.io/v1/priorityclasses'}
+
+
+def left_out(sent, kept, at=''):
+    """What an API server did not take over of an object: it drops fields that it does not know without a word."""
+    if isinstance(sent, dict) and isinstance(kept, dict):
+        return [one for key, value in sent.items() for one in left_out(value, kept.get(key), f'{at}.{key}')]
+    if isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
+        return [one for i, (a, b) in enumerate(zip(sent, kept)) for one in left_out(a, b, f'{at}[{i}]')]
+    return [] if sent == kept else [f'{at}: {sent!r} became {kept!r}']
 
 
 class Cluster:
@@ -58,7 +68,7 @@ class Cluster:
                   '--authorization-mode', 'RBAC', '--service-account-issuer', ISSUER,
                   '--service-account-signing-key-file', self._file('account.key'), '--service-account-key-file',
                   self._file('account.key'), '--service-cluster-ip-range', '10.96.0.0/24',
-                  '--endpoint-reconciler-type', 'none', '--disable-admission-plugins', 'ServiceAccount')
+                  '--endpoint-reconciler-type', 'none', '--allow-privileged', '--disable-admission-plugins', 'ServiceAccount')
         self._wait('the API server', lambda: self.request('GET', '/readyz')[0] == 200)
         config = self._kubeconfig()
         self._run('kube-controller-manager', '--kubeconfig', config, '--port', '0', '--secure-port', '0',
@@ -186,11 +196,22 @@ class Cluster:
             raise AssertionError(f'{path}: {status} {answer}')
         return answer
 
-    def create(self, value):
-        path = PATHS[value['kind']].format(value['metadata'].get('namespace'))
+    def create(self, value, query=''):
+        path = PATHS[value['kind']].format(value['metadata'].get('namespace')) + query
         status, answer = self.request('POST', path, value)
         if status != 201:
             raise AssertionError(f'{path}: {status} {answer}')
+        return answer
+
+    def create_strictly(self, value, query=''):
+        """The same, and an error where a field was not understood."""
+        lost = left_out(value, self.create(value, query))
+        if lost:
+            raise AssertionError(f'{value["kind"]} {value["metadata"]["name"]}: {lost}')
+
+    def delete(self, value):
+        path = PATHS[value['kind']].format(value['metadata'].get('namespace')) + f'/{value["metadata"]["name"]}'
+        self.request('DELETE', path + '?propagationPolicy=Background')
 
     def apply(self, file):
         """A manifest of the project."""

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """memcrest against a real Kubernetes: kubelet and containerd run the pods, the real API server tells of them and lets
-memcrest do what deploy/kubernetes/rbac.yaml says, and no more. scripts/test-kubernetes runs it."""
+memcrest do what deploy/kubernetes/base/rbac.yaml says, and no more; the DaemonSet of deploy/kubernetes catches a pod's
+OOM and names it. scripts/test-kubernetes runs it."""
 
 import json
 import os
 import sys
+import urllib.request
 
 import harness
+import yaml
 from cluster import PATHS, Cluster
-from harness import MIB, run
+from harness import MIB, free_port, run, wait_until
 from pods_api import NODE
 from runtimes import IMAGE, Containerd
 
 containerd = Containerd()
 cluster = None
+LABEL = 'app.kubernetes.io/name=memcrest'
 SCHEMA = os.path.join(harness.SOURCE, 'docs', 'ps.schema.json')
 
 
@@ -23,9 +27,9 @@ def setUpModule():
     try:
         containerd.start()
         cluster.start()
-        cluster.create({'kind': 'Namespace', 'metadata': {'name': 'memcrest'}})
         cluster.create({'kind': 'Namespace', 'metadata': {'name': 'shop'}})
-        cluster.apply('deploy/kubernetes/rbac.yaml')
+        for file in ('namespace', 'rbac'):
+            cluster.apply(f'deploy/kubernetes/base/{file}.yaml')
     except BaseException:
         tearDownModule()
         raise
@@ -143,6 +147,79 @@ class RealKubernetesTest(harness.TestCase):
             self.assertEqual(row['container']['state']['restart_count'], 0)
             self.assertEqual(row['container']['state']['status'], 'running')
             self.assertEqual(row['limit_bytes'], 64 * MIB)
+
+
+class DaemonSetTest(harness.TestCase):
+    """deploy/kubernetes, with the image of deploy/image."""
+
+    @classmethod
+    def setUpClass(cls):
+        archive = os.path.join(cluster.dir, 'memcrest.tar')
+        built = run(os.path.join(harness.SOURCE, 'deploy', 'image', 'build'), '--program', harness.MEMCREST, '--output',
+                    archive)
+        cls.image = built.stdout.splitlines()[0]
+        containerd.ctr('--namespace', 'k8s.io', 'images', 'import', '--snapshotter', 'native', archive)
+
+    def setUp(self):
+        super().setUp()
+        self.data = self.scratch()
+        self.port = free_port()
+
+    def manifests(self, overlay):
+        """As kustomize gives them, with a port and a directory of this test's own."""
+        text = run('kubectl', 'kustomize', os.path.join(harness.SOURCE, 'deploy', 'kubernetes', overlay)).stdout
+        text = text.replace('9464', str(self.port)).replace('path: /var/lib/memcrest', f'path: {self.data}')
+        return list(yaml.safe_load_all(text))
+
+    def start(self, overlay):
+        for value in self.manifests(overlay):
+            if value['kind'] not in ('Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding'):
+                cluster.create_strictly(value)
+                self.addCleanup(cluster.delete, value)
+        self.addCleanup(wait_until, lambda: not cluster.pods('memcrest', LABEL), 60)
+        pod = cluster.wait_for_pod('memcrest', LABEL, lambda one: status_of(one).get('ready'))
+        self.assertEqual(pod['spec']['containers'][0]['image'], self.image)
+        for value in self.manifests(overlay):
+            if value['kind'] == 'DaemonSet':
+                self.addCleanup(cluster.delete, value)  # first of all, so that its pod goes
+        return pod
+
+    def ask(self, path):
+        with urllib.request.urlopen(f'http://127.0.0.1:{self.port}{path}', timeout=20) as answer:
+            return answer.read().decode()
+
+    def catches(self, overlay):
+        pod = self.start(overlay)
+        shop = workload('Deployment', 'victim', 'sh', '-c', 'sleep 5; exec hog anon 256m')
+        cluster.create(shop)
+        self.addCleanup(cluster.delete, shop)
+        killed = cluster.wait_for_pod('shop', 'app=victim', restarted(1))
+
+        def oom():
+            return next((one for one in json.loads(self.ask('/api/v1/incidents'))['incidents']
+                         if one['kind'] == 'oom' and (one['container']['pod'] or {}).get('name') ==
+                         killed['metadata']['name']), None)
+        incident = wait_until(oom)
+        self.assertTrue(incident, self.ask('/api/v1/incidents'))
+        self.assertEqual(incident['container']['pod']['namespace'], 'shop')
+        self.assertEqual((incident['container']['name'], incident['container']['image']), ('app', IMAGE))
+        self.assertEqual(incident['victims'][0]['cmdline'], 'hog anon 256m')
+        self.assertIn('namespace="shop"', self.ask('/metrics'))
+        again = cluster.pods('memcrest', LABEL)[0]
+        self.assertEqual((again['metadata']['name'], status_of(again)['restartCount']), (pod['metadata']['name'], 0))
+        return incident
+
+    def test_every_field_is_understood(self):
+        for overlay in ('base', 'overlays/privileged', 'overlays/podmonitor'):
+            for value in self.manifests(overlay):
+                if value['kind'] in ('ConfigMap', 'PriorityClass', 'DaemonSet'):
+                    cluster.create_strictly(value, '?dryRun=All')
+
+    def test_base_catches_a_pods_oom_and_names_it(self):
+        self.catches('base')
+
+    def test_privileged_has_the_kernel_log_too(self):
+        self.assertIn('kmsg', self.catches('overlays/privileged')['evidence']['oom_tier'])
 
 
 if __name__ == '__main__':
