@@ -154,6 +154,7 @@ class DaemonSetTest(harness.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        cls.kubectl = run(os.path.join(harness.SOURCE, 'scripts', 'deploy-peers'), timeout=600).stdout.strip() + '/kubectl'
         archive = os.path.join(cluster.dir, 'memcrest.tar')
         built = run(os.path.join(harness.SOURCE, 'deploy', 'image', 'build'), '--program', harness.MEMCREST, '--output',
                     archive)
@@ -167,7 +168,7 @@ class DaemonSetTest(harness.TestCase):
 
     def manifests(self, overlay):
         """As kustomize gives them, with a port and a directory of this test's own."""
-        text = run('kubectl', 'kustomize', os.path.join(harness.SOURCE, 'deploy', 'kubernetes', overlay)).stdout
+        text = run(self.kubectl, 'kustomize', os.path.join(harness.SOURCE, 'deploy', 'kubernetes', overlay)).stdout
         text = text.replace('9464', str(self.port)).replace('path: /var/lib/memcrest', f'path: {self.data}')
         return list(yaml.safe_load_all(text))
 

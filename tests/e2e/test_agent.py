@@ -262,6 +262,7 @@ class ConfigTest(unittest.TestCase):
         self.assertEqual(self.check('--listen', '127.0.0.1:1', env={'MEMCREST_LISTEN': bad}).returncode, 0)
         self.assertEqual(self.check(env={'MEMCREST_LISTEN': '127.0.0.1:1'}, config=f'listen = "{bad}"\n').returncode, 0)
         self.assertEqual(self.check(env={'MEMCREST_LISTEN': bad}, config='listen = "127.0.0.1:1"\n').returncode, 2)
+        self.assertEqual(self.check(env={'MEMCREST_DOCKER_SOCKET': ''}).returncode, 0)
 
 
 if __name__ == '__main__':

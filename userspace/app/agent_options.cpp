@@ -192,7 +192,9 @@ std::vector<std::string> flags_of_environment(CLI::App& app) {
     }
     const bool is_flag = option->get_items_expected_max() == 0;
     const std::string_view text = value;
-    if (!is_flag) {
+    if (!is_flag && text.empty()) {  // CLI11 takes "--key=" for a value that was forgotten
+      out.insert(out.end(), {"--" + key, ""});
+    } else if (!is_flag) {
       out.push_back("--" + key + "=" + value);
     } else if (text == "1" || text == "true") {
       out.push_back("--" + key);

@@ -18,7 +18,13 @@ Result<void> drop_all_privileges() { return keep_only({}); }
 
 Result<void> drop_privileges(const KeptPrivileges& kept) {
   std::vector<unsigned> wanted = {CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG};
-  if (kept.kprobes) {
+  if (capng_get_caps_process() != 0) {
+    return fail_errno("read", "capabilities");
+  }
+  // Runtimes that do not know CAP_BPF (Docker 20.10) give the capability that it was once part of.
+  const bool by_name =
+      capng_have_capability(CAPNG_PERMITTED, CAP_BPF) != 0 && capng_have_capability(CAPNG_PERMITTED, CAP_PERFMON) != 0;
+  if (kept.kprobes || !by_name) {
     wanted.push_back(CAP_SYS_ADMIN);
   }
   if (kept.users_podman) {
