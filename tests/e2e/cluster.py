@@ -28,6 +28,7 @@ PATHS = {'Namespace': '/api/v1/namespaces', 'ServiceAccount': '/api/v1/namespace
          'ClusterRoleBinding': '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
          'Deployment': '/apis/apps/v1/namespaces/{}/deployments', 'DaemonSet': '/apis/apps/v1/namespaces/{}/daemonsets',
          'Job': '/apis/batch/v1/namespaces/{}/jobs', 'ConfigMap': '/api/v1/namespaces/{}/configmaps',
+         'Secret': '/api/v1/namespaces/{}/secrets',
          'PriorityClass': '/apis/scheduling.k8s.io/v1/priorityclasses'}
 
 

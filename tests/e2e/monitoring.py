@@ -117,7 +117,7 @@ class Dashboard:
             for target in panel.get('targets', []):
                 yield f'{panel["title"]} {target["refId"]}', fill_in(target['expr'])
         for one in self.json['annotations']['list']:
-            yield f'annotation {one["name"]}', fill_in(one['expr'])
+            yield f'annotation {one["name"]}', fill_in(one['target']['expr'])
 
     def variables(self):
         for one in self.json['templating']['list']:

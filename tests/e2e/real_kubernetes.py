@@ -3,15 +3,18 @@
 memcrest do what deploy/kubernetes/base/rbac.yaml says, and no more; the DaemonSet of deploy/kubernetes catches a pod's
 OOM and names it. scripts/test-kubernetes runs it."""
 
+import contextlib
+import http.client
 import json
 import os
+import ssl
 import sys
 import urllib.request
 
 import harness
 import yaml
 from cluster import PATHS, Cluster
-from harness import MIB, free_port, run, wait_until
+from harness import MIB, free_port, read, run, wait_until
 from pods_api import NODE
 from runtimes import IMAGE, Containerd
 
@@ -170,7 +173,8 @@ class DaemonSetTest(harness.TestCase):
         """As kustomize gives them, with a port and a directory of this test's own."""
         text = run(self.kubectl, 'kustomize', os.path.join(harness.SOURCE, 'deploy', 'kubernetes', overlay)).stdout
         text = text.replace('9464', str(self.port)).replace('path: /var/lib/memcrest', f'path: {self.data}')
-        return list(yaml.safe_load_all(text))
+        values = yaml.safe_load_all(text.replace('0.0.0.0', '127.0.0.1'))  # where the probes and this test ask
+        return [value for value in values if value['kind'] != 'PodMonitor']  # its operator's, which is not here
 
     def start(self, overlay):
         for value in self.manifests(overlay):
@@ -188,6 +192,13 @@ class DaemonSetTest(harness.TestCase):
     def ask(self, path):
         with urllib.request.urlopen(f'http://127.0.0.1:{self.port}{path}', timeout=20) as answer:
             return answer.read().decode()
+
+    def ask_with_tls(self, path, **headers):
+        connection = http.client.HTTPSConnection('127.0.0.1', self.port, timeout=20,
+                                                 context=ssl.create_default_context(cafile=cluster.ca.file))
+        with contextlib.closing(connection):
+            connection.request('GET', path, headers=headers)
+            return connection.getresponse().status
 
     def catches(self, overlay):
         pod = self.start(overlay)
@@ -218,6 +229,19 @@ class DaemonSetTest(harness.TestCase):
 
     def test_base_catches_a_pods_oom_and_names_it(self):
         self.catches('base')
+
+    def test_beyond_the_node_only_with_tls_and_the_token(self):
+        pair = read(cluster.ca.certificate('127.0.0.1'))
+        token = 'a-token-of-some-length'
+        secret = {'apiVersion': 'v1', 'kind': 'Secret', 'metadata': {'name': 'memcrest-http', 'namespace': 'memcrest'},
+                  'stringData': {'tls.crt': pair, 'tls.key': pair, 'token': token}}
+        cluster.create(secret)
+        self.addCleanup(cluster.delete, secret)
+        self.start('overlays/podmonitor')  # its probes speak TLS, or the pod would not be ready
+        self.assertEqual(self.ask_with_tls('/metrics'), 401)
+        self.assertEqual(self.ask_with_tls('/metrics', Authorization=f'Bearer {token}'), 200)
+        with self.assertRaises((OSError, http.client.HTTPException)):
+            self.ask('/metrics')
 
     def test_privileged_has_the_kernel_log_too(self):
         self.assertIn('kmsg', self.catches('overlays/privileged')['evidence']['oom_tier'])

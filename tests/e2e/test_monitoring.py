@@ -10,7 +10,8 @@ import shutil
 import harness
 import yaml
 from harness import docker, memcrest, read, run, wait_until
-from monitoring import PROMETHEUS_FILES, Alertmanager, Dashboard, Prometheus
+from monitoring import DASHBOARD, PROMETHEUS_FILES, Alertmanager, Dashboard, Prometheus
+from peers import peers
 from test_agent import Agent
 from test_receivers import Receiver
 
@@ -48,6 +49,15 @@ class FilesTest(harness.TestCase):
         for where, expression in [*Dashboard().queries(), *((rule.get('alert'), rule['expr']) for rule in all_rules())]:
             for selector in SELECTOR.findall(expression):
                 self.assertIn(selector.split('{')[0], known | recorded, where)
+
+    def test_the_dashboard_is_of_grafanas_type(self):
+        peers.fetch()
+        checker = os.path.join(harness.SOURCE, 'tests', 'peers', 'dashboard_types.mjs')
+        run('node', checker, peers.directory, DASHBOARD)
+        broken = os.path.join(self.scratch(), 'broken.json')
+        with open(broken, 'w', encoding='utf-8') as file:
+            file.write(read(DASHBOARD).replace('"type": "query"', '"type": "quary"'))
+        self.assertIn('quary', run('node', checker, peers.directory, broken, check=False).stdout)
 
     def test_the_dashboard_is_laid_out(self):
         dashboard = Dashboard()
