@@ -49,6 +49,8 @@ seen.ready_ms = Number(await tab.evaluate(() => document.documentElement.dataset
 seen.painted_ms = await tab.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(performance.now())))));
 seen.title = await tab.title();
 seen.facts = Object.fromEntries(await near(tab).locator('dl.facts > div').evaluateAll((rows) => rows.map((row) => [row.querySelector('dt').textContent, row.querySelector('dd').textContent])));
+seen.told = await near(tab).locator('p.told').allTextContents();
+seen.ready = await near(tab).locator('pre.ready').allTextContents();
 seen.headings = await tab.locator('h1, h2, h3').allTextContents();
 seen.text = (await tab.locator('body').innerText()).slice(0, 200_000);
 seen.tables = await near(tab).locator('table').evaluateAll((tables) => tables.map((table) => ({

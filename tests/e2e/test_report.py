@@ -241,8 +241,10 @@ class PageTest(ReportTest):
         self.assertIn(f'docker stats last showed about {size(shown)}' if shown else 'had shown nothing yet', facts['samplers'])
         self.assertIn('exit code 137', facts['state'])
         self.assertIn(self.recording.name, seen['headings'])
+        self.assertEqual(seen['told'], [incident['verdict']['text'], incident['advice']['text']])
+        self.assertEqual(seen['ready'], [line['text'] for line in incident['advice']['lines']])
         captions = {table['caption']: table['rows'] for table in seen['tables']}
-        for caption in ('Tools that look every so often, at their usual intervals', 'Growth by process',
+        for caption in ('Tools that look every so often, at their usual intervals', 'Growth by process', 'The burst by kind of memory',
                         'Resident memory of those that were killed, at the kill', 'Processes at the kill, largest first'):
             self.assertIn(caption, captions)
             self.assertIn(caption, seen['roles']['table'])

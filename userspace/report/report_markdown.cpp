@@ -171,19 +171,78 @@ void put_facts(std::string& out, const Incident& incident) {
                       std::to_string(incident.evidence.lost_bulk) + " bulk records");
 }
 
+// A sentence of ours that may hold names from outside: no markup of theirs.
+std::string prose(std::string_view text) {
+  std::string out;
+  for (const char c : escape_terminal(text)) {
+    out += std::string_view("\\`*_[]<>&|~#!").contains(c) ? std::string{'\\', c} : std::string(1, c);
+  }
+  return out;
+}
+
+// Nothing in the text can end the block.
+void put_block(std::string& out, const char* language, const std::string& text) {
+  const std::string fence(std::max<std::size_t>(3, longest_run(text, '`') + 1), '`');
+  out += "\n" + fence + language + "\n" + text.substr(0, text.find_last_not_of('\n') + 1) + "\n" + fence + "\n";
+}
+
+std::string sure(double confidence) {
+  return percent_of(static_cast<std::uint64_t>((confidence >= 0 && confidence <= 1 ? confidence : 0) * 1000), 1000) +
+         " sure";
+}
+
+void put_why(std::string& out, const Incident& incident) {
+  if (incident.verdict && !incident.verdict->causes.empty()) {
+    out += "\n**Why:** " + prose(incident.verdict->text) + "\n\n";
+    for (const JudgedCause& one : incident.verdict->causes) {
+      out += "- " + std::string(to_string(one.cause)) + ", " + sure(one.confidence) + "\n";
+      for (const std::string& reason : one.reasons_for) {
+        out += "  - for it: " + prose(reason) + "\n";
+      }
+      for (const std::string& reason : one.reasons_against) {
+        out += "  - against it: " + prose(reason) + "\n";
+      }
+    }
+  }
+  if (incident.advice && !incident.advice->text.empty()) {
+    out += "\n**What to do:** " + prose(incident.advice->text) + "\n";
+    if (!incident.advice->lines.empty()) {
+      std::string clean;  // lines stay lines
+      const std::string& text = incident.advice->lines.front().text;
+      for (std::size_t at = 0; at <= text.size();) {
+        const std::size_t end = std::min(text.find('\n', at), text.size());
+        clean += escape_terminal(std::string_view(text).substr(at, end - at)) + "\n";
+        at = end + 1;
+      }
+      put_block(out, "", clean);
+    }
+  }
+}
+
+void put_composition(std::string& out, const Incident& incident) {
+  if (!incident.composition || incident.composition->parts.empty()) {
+    return;
+  }
+  out += "\n| the memory was | size | of the limit |\n|---|--:|--:|\n";
+  for (const CompositionPart& part : incident.composition->parts) {
+    out += "| " + markdown_code(part.name) + " | " + format_size(part.bytes) + " | " +
+           percent_of(part.bytes, incident.limit.bytes) + " |\n";
+  }
+}
+
 // The story as the terminal tells it, in a block that nothing in it can end.
 void put_story(std::string& out, const Incident& incident) {
   Incident whole = incident;
   whole.update.clear();
-  const std::string story = to_text(whole, TextStyle{});
-  const std::string fence(std::max<std::size_t>(3, longest_run(story, '`') + 1), '`');
-  out += "\n" + fence + "text\n" + story.substr(0, story.find_last_not_of('\n') + 1) + "\n" + fence + "\n";
+  put_block(out, "text", to_text(whole, TextStyle{}));
 }
 
 void put_incident(std::string& out, const ReportedIncident& one) {
   const Incident& incident = one.incident;
   out += "\n## " + words_of_kind(incident) + ": " + markdown_code(name_of(incident)) + "\n\n";
   put_facts(out, incident);
+  put_why(out, incident);
+  put_composition(out, incident);
   put_victims(out, incident);
   put_growth(out, one);
   put_samplers(out, incident);

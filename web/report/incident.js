@@ -4,6 +4,7 @@ import { usageChart } from './chart.js';
 import { el, newId, table } from './dom.js';
 import { facts } from './facts.js';
 import { flame } from './flame.js';
+import { composition, grown, why } from './verdict.js';
 import { dated, indented, kindOf, nameOf, percent, process, setting, size, span } from './words.js';
 
 const KIND_NAMES = [['anon', 'anon_bytes', 'Anonymous'], ['file', 'file_bytes', 'Files'], ['shmem', 'shmem_bytes', 'Shared memory, tmpfs'],
@@ -79,6 +80,7 @@ function whoGrew(incident, growth, later) {
       { head: 'Growth', number: true, cell: (p) => size(p.bytes) }, { head: 'Share', number: true, cell: (p) => percent(p.share) },
       { head: 'Page cache', number: true, cell: (p) => size(p.page_cache_bytes) }, { head: 'Steps', number: true, cell: (p) => p.steps },
     ], growth.processes),
+    grown(incident),
     graph ? [el('h4', null, 'Growth by stack'), graph.node,
       el('p', { class: 'hint' }, 'Wide is much. Below the process, above it what it called; kernel frames have their own colour.', growth.has_names ? '' : ' Frames are addresses: the recording has no names.', ' Keys: arrows move, Enter zooms, Escape shows all.'),
       el('details', null, el('summary', null, 'The stacks as a table'), stackTable(growth))] : el('p', null, 'No stacks were recorded.'));
@@ -173,10 +175,10 @@ export function body(one, model) {
   if (chart) later.push(chart);
   const nodes = [
     section('Memory over time', chart ? chart.node : el('p', null, 'No usage of this cgroup was recorded.')),
-    samplers(incident), whoGrew(incident, one.detail?.growth, later), byKind(incident), around(one.detail ?? {}), processes(incident, one.detail ?? {}),
+    samplers(incident), whoGrew(incident, one.detail?.growth, later), byKind(incident), composition(incident), around(one.detail ?? {}), processes(incident, one.detail ?? {}),
     kernelStat(incident), ranking(incident), raw(one),
   ].filter(Boolean);
   return { nodes, later, chart };
 }
 
-export { facts };
+export { facts, why };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The report's page: reads the document that it holds, and shows it. Nothing is loaded and nothing is sent.
 import { el, table } from './dom.js';
-import { body, facts, heading } from './incident.js';
+import { body, facts, heading, why } from './incident.js';
 import { limitsOf } from './limits.js';
 import { decode, before } from './series.js';
 import { counted, dated, kindOf, nameOf, span } from './words.js';
@@ -94,7 +94,7 @@ function article(one, index) {
     return el('article', { 'aria-labelledby': `incident-${index}` }, el('h2', { id: `incident-${index}` }, one.id), el('p', { class: 'notice' }, `This incident cannot be read: ${one.unreadable}`));
   }
   const rest = el('div', { class: 'rest' });
-  const node = el('article', { 'aria-labelledby': `incident-${index}` }, heading(one, index), facts(one.incident), rest);
+  const node = el('article', { 'aria-labelledby': `incident-${index}` }, heading(one, index), why(one.incident), facts(one.incident), rest);
   node.fill = () => {
     node.fill = () => {};
     const { nodes, later } = body(one, modelOf(one, index));

@@ -37,6 +37,23 @@ TEST(ReportMarkdown, TellsTheStoryInTables) {
   EXPECT_THAT(text, HasSubstr("OOM KILL   web   docker b5d635627bb8"));
 }
 
+TEST(ReportMarkdown, TellsWhyAndWhatToDo) {
+  Incident incident = oom_incident();
+  incident.verdict = Verdict{.causes = {{Cause::kLeak, 0.87, {"floors rose in `a_b`"}, {"only 20 min were seen"}},
+                                        {Cause::kUnknown, 0.2, {}, {}}},
+                             .text = "It leaks <b>3 MiB</b> a minute in a|b\n# no heading"};
+  incident.advice =
+      Advice{.text = "No limit helps.", .lines = {{"kubernetes", "spec:\n  a: ```\n\x1b[2J"}, {"ecs", "{}"}}};
+  incident.composition = Composition{.parts = {{"anon", 1_GiB}, {"file", 1_MiB}}};
+  const std::string text = markdown_of(incident);
+  EXPECT_THAT(text, HasSubstr("**Why:** It leaks \\<b\\>3 MiB\\</b\\> a minute in a\\|b\\\\n\\# no heading\n"));
+  EXPECT_THAT(text,
+              HasSubstr("- leak, 87 % sure\n  - for it: floors rose in \\`a\\_b\\`\n  - against it: only 20 min"));
+  EXPECT_THAT(text, HasSubstr("- unknown, 20 % sure\n"));
+  EXPECT_THAT(text, HasSubstr("**What to do:** No limit helps.\n\n````\nspec:\n  a: ```\n\\x1b[2J\n````\n"));
+  EXPECT_THAT(text, HasSubstr("| `anon` | 1.00 GiB | 50 % |\n| `file` | 1.00 MiB | under 1 % |\n"));
+}
+
 TEST(ReportMarkdown, TextFromOutsideIsCodeAndNothingElse) {
   EXPECT_EQ(markdown_code("web"), "`web`");
   EXPECT_EQ(markdown_code("a|b"), "`a\\|b`");
