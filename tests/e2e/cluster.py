@@ -220,6 +220,16 @@ class Cluster:
             for value in yaml.safe_load_all(text):
                 self.create(value)
 
+    def delete_pods(self, namespace, label):
+        """And replica sets: no garbage collector runs here."""
+        self.request('DELETE', f'/apis/apps/v1/namespaces/{namespace}/replicasets?labelSelector={label}')
+
+        def gone():
+            self.request('DELETE', f'/api/v1/namespaces/{namespace}/pods?labelSelector={label}')
+            return not self.pods(namespace, label)
+        if not wait_until(gone, timeout=120, pause=1):
+            raise AssertionError(f'pods of {label} do not go')
+
     def service_account_token(self, namespace, name):
         """As the kubelet gets it for a pod: bound and of limited life."""
         status, answer = self.request('POST', PATHS['ServiceAccount'].format(namespace) + f'/{name}/token',

@@ -20,6 +20,7 @@ from runtimes import IMAGE, Containerd
 
 containerd = Containerd()
 cluster = None
+OURS = ('ConfigMap', 'PriorityClass', 'DaemonSet')  # of the manifests; the others are there for all tests
 LABEL = 'app.kubernetes.io/name=memcrest'
 SCHEMA = os.path.join(harness.SOURCE, 'docs', 'ps.schema.json')
 
@@ -177,17 +178,18 @@ class DaemonSetTest(harness.TestCase):
         return [value for value in values if value['kind'] != 'PodMonitor']  # its operator's, which is not here
 
     def start(self, overlay):
-        for value in self.manifests(overlay):
-            if value['kind'] not in ('Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding'):
-                cluster.create_strictly(value)
-                self.addCleanup(cluster.delete, value)
-        self.addCleanup(wait_until, lambda: not cluster.pods('memcrest', LABEL), 60)
+        values = [value for value in self.manifests(overlay) if value['kind'] in OURS]
+        self.addCleanup(self.remove, values)
+        for value in values:
+            cluster.create_strictly(value)
         pod = cluster.wait_for_pod('memcrest', LABEL, lambda one: status_of(one).get('ready'))
         self.assertEqual(pod['spec']['containers'][0]['image'], self.image)
-        for value in self.manifests(overlay):
-            if value['kind'] == 'DaemonSet':
-                self.addCleanup(cluster.delete, value)  # first of all, so that its pod goes
         return pod
+
+    def remove(self, values):
+        for value in values:
+            cluster.delete(value)
+        cluster.delete_pods('memcrest', LABEL)
 
     def ask(self, path):
         with urllib.request.urlopen(f'http://127.0.0.1:{self.port}{path}', timeout=20) as answer:
@@ -204,15 +206,16 @@ class DaemonSetTest(harness.TestCase):
         pod = self.start(overlay)
         shop = workload('Deployment', 'victim', 'sh', '-c', 'sleep 5; exec hog anon 256m')
         cluster.create(shop)
+        self.addCleanup(cluster.delete_pods, 'shop', 'app=victim')
         self.addCleanup(cluster.delete, shop)
         killed = cluster.wait_for_pod('shop', 'app=victim', restarted(1))
 
         def oom():
-            return next((one for one in json.loads(self.ask('/api/v1/incidents'))['incidents']
-                         if one['kind'] == 'oom' and (one['container']['pod'] or {}).get('name') ==
+            return next((one for one in json.loads(self.ask('/api/v1/incidents?kind=oom'))['incidents']
+                         if (one['container']['pod'] or {}).get('name') ==
                          killed['metadata']['name']), None)
         incident = wait_until(oom)
-        self.assertTrue(incident, self.ask('/api/v1/incidents'))
+        self.assertTrue(incident, self.ask('/api/v1/incidents?kind=oom'))
         self.assertEqual(incident['container']['pod']['namespace'], 'shop')
         self.assertEqual((incident['container']['name'], incident['container']['image']), ('app', IMAGE))
         self.assertEqual(incident['victims'][0]['cmdline'], 'hog anon 256m')
@@ -224,7 +227,7 @@ class DaemonSetTest(harness.TestCase):
     def test_every_field_is_understood(self):
         for overlay in ('base', 'overlays/privileged', 'overlays/podmonitor'):
             for value in self.manifests(overlay):
-                if value['kind'] in ('ConfigMap', 'PriorityClass', 'DaemonSet'):
+                if value['kind'] in OURS:
                     cluster.create_strictly(value, '?dryRun=All')
 
     def test_base_catches_a_pods_oom_and_names_it(self):

@@ -80,8 +80,8 @@ class ImageTest(harness.TestCase):
         self.assertEqual(code, 137)
 
         def oom():
-            return next((one for one in json.loads(get(port, '/api/v1/incidents'))['incidents']
-                         if one['kind'] == 'oom' and one['container']['id'] == container), None)
+            return next((one for one in json.loads(get(port, '/api/v1/incidents?kind=oom'))['incidents']
+                         if one['container']['id'] == container), None)
         incident = wait_until(oom)
         self.assertTrue(incident)
         self.assert_named(incident, container, name)
@@ -93,7 +93,7 @@ class ImageTest(harness.TestCase):
         # It goes on where it was: the volume outlives the container.
         docker('restart', agent)
         self.assertTrue(wait_until(lambda: answers(port, '/readyz')))
-        self.assertIn(incident['id'], get(port, '/api/v1/incidents'))
+        self.assertIn(incident['id'], get(port, '/api/v1/incidents?kind=oom'))
         self.assertEqual(docker.inspect(agent, '.State.OOMKilled'), 'false')
 
     def assert_held(self, agent):
@@ -193,7 +193,7 @@ class ComposeTest(harness.TestCase):
         self.assertEqual(result[0]['value'][1], '1')
         rules = json.loads(get(self.prometheus_port, '/api/v1/rules'))['data']['groups']
         self.assertEqual({group['name'] for group in rules}, {'memcrest-containers', 'memcrest-agents'})
-        self.assertIn(f'"{name}"', get(self.port, '/api/v1/incidents'))
+        self.assertIn(f'"{name}"', get(self.port, '/api/v1/incidents?kind=oom'))
         # Compose's own names are labels of theirs.
         info = next(line for line in get(self.port, '/metrics').splitlines()
                     if line.startswith('memcrest_container_info') and 'compose_service="prometheus"' in line)
