@@ -88,7 +88,7 @@ class ImageTest(harness.TestCase):
         victim = incident['victims'][0]
         self.assertEqual((victim['cmdline'], victim['exe']), ('hog anon 128m', '/bin/hog'))
         self.assertIn('kmsg', incident['evidence']['oom_tier'])
-        self.assertTrue(incident['evidence']['complete'], incident['evidence'])
+        self.assert_nothing_lost(incident)
         self.assert_held(agent)
         # It goes on where it was: the volume outlives the container.
         docker('restart', agent)
