@@ -122,6 +122,30 @@ class ImageTest(harness.TestCase):
         self.assertLess(len(layer), 40 * MIB)  # a debug build
 
 
+class NodeWithCgroup2Test(harness.TestCase):
+    """What the DaemonSet may do is enough for the best hooks, under a kernel that has them all."""
+
+    def test_the_daemonsets_capabilities_in_a_cgroup_namespace(self):
+        daemonset = yaml.safe_load(read(os.path.join(DEPLOY, 'kubernetes', 'base', 'daemonset.yaml')))
+        added = daemonset['spec']['template']['spec']['containers'][0]['securityContext']['capabilities']['add']
+        script = os.path.join(SOURCE, 'tests', 'vm', 'pod.sh')
+        agent, hog = os.path.abspath(MEMCREST), os.path.abspath(harness.HOG)
+        programs = (agent, hog, '/usr/bin/unshare', '/usr/bin/setpriv', '/bin/busybox')
+        out = run(os.path.join(SOURCE, 'scripts', 'vm'), '--kernel', '6.1', '--cgroup', '2', '--build', harness.BUILD,
+                  '--env', f'AGENT={agent}', '--env', f'HOG={hog}', '--env',
+                  'CAPABILITIES=' + ','.join('+' + one.lower() for one in added),
+                  *[word for program in programs for word in ('--add', program)], '--', script, timeout=600).stdout
+        found = re.search(r'^INCIDENTS (.*)$', out, re.M)
+        self.assertTrue(found, out)
+        incidents = json.loads(found.group(1))['incidents']
+        self.assertEqual([one['cgroup']['path'] for one in incidents], ['/kubepods/victim'], out)
+        self.assertEqual(incidents[0]['limit']['cgroup_path'], '/kubepods/victim')
+        self.assertTrue(incidents[0]['victims'][0]['cmdline'].endswith('hog anon 128m'))
+        self.assertEqual(incidents[0]['oom']['order'], 0)  # what the kernel log tells elsewhere
+        self.assertIn('charge_tier="page_counter",oom_tier="oom_kill_process"', out)
+        self.assertRegex(out, r'CapEff:\s*000000c400080004')  # bpf, perfmon, syslog, sys_ptrace, dac_read_search
+
+
 class ComposeTest(harness.TestCase):
     def setUp(self):
         super().setUp()
