@@ -272,6 +272,10 @@ class ChartTest(harness.TestCase):
             with self.subTest(overlay):
                 self.assertEqual(self.plain(self.helm(**values)), self.plain(self.kustomize(f'{kubernetes}/{overlay}')))
 
+    def test_the_image_is_the_one_that_is_built(self):
+        pod = self.plain(self.helm())['DaemonSet']['spec']['template']['spec']
+        self.assertEqual(pod['containers'][0]['image'], PEERS['image'])
+
     def test_values_arrive(self):
         rendered = self.plain(self.helm(namespace='other', image={'tag': 'x'}, config='listen = "127.0.0.1:1"\n',
                                         env=[{'name': 'A', 'value': 'b'}], priorityClass={'create': False, 'name': 'own'}))
