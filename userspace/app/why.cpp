@@ -70,9 +70,13 @@ std::string escape_lines(const std::string& text) {
   return out;
 }
 
-// A kill tells more than a burst that was survived; of two of a kind the later one, and of that what was told last.
+// A kill tells more than a burst that was survived, or an end that was asked for; of two of a kind the later one, and of that what was told last.
 bool tells_more(const Incident& one, const std::optional<Incident>& best) {
-  const auto weight = [](const Incident& incident) { return incident.kind == IncidentKind::kBurst ? 0 : 1; };
+  const auto weight = [](const Incident& incident) {
+    const bool stopped = incident.verdict && !incident.verdict->causes.empty() &&
+                         incident.verdict->causes.front().cause == Cause::kStoppedByRuntime;
+    return incident.kind == IncidentKind::kBurst || stopped ? 0 : 1;
+  };
   const auto rank = [&](const Incident& incident) {
     return std::tuple(weight(incident), incident.unix_ns, !incident.update.empty());
   };
