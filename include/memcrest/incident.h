@@ -263,6 +263,10 @@ struct Evidence {
 // is that of a file, so up to 100 ms before it count too. False where it tells no time of the end.
 [[nodiscard]] bool ended_after(const RuntimeState& state, std::int64_t kill_unix_ns);
 
+struct Incident;
+// Whether its end was ordered through the container runtime (docker stop, kubelet): told, but no alarm.
+[[nodiscard]] bool was_ordered(const Incident& incident);
+
 struct Incident {
   IncidentKind kind = IncidentKind::kOom;
   std::string id;

@@ -73,9 +73,7 @@ std::string escape_lines(const std::string& text) {
 // A kill tells more than a burst that was survived, or an end that was asked for; of two of a kind the later one, and of that what was told last.
 bool tells_more(const Incident& one, const std::optional<Incident>& best) {
   const auto weight = [](const Incident& incident) {
-    const bool stopped = incident.verdict && !incident.verdict->causes.empty() &&
-                         incident.verdict->causes.front().cause == Cause::kStoppedByRuntime;
-    return incident.kind == IncidentKind::kBurst || stopped ? 0 : 1;
+    return incident.kind == IncidentKind::kBurst || was_ordered(incident) ? 0 : 1;
   };
   const auto rank = [&](const Incident& incident) {
     return std::tuple(weight(incident), incident.unix_ns, !incident.update.empty());
@@ -132,6 +130,10 @@ int why(const WhyOptions& options) {
   }
   if (found && found->unreadable > 0) {
     spdlog::warn("{} files could not be read: {}", found->unreadable, escape_terminal(found->last_error));
+  }
+  if (found && found->files_left_out + found->files_cut + found->too_long > 0) {
+    spdlog::warn("not all was read: {} of the oldest files left out, the oldest incidents of {} files, {} of more than 4 MiB",
+                 found->files_left_out, found->files_cut, found->too_long);
   }
   if (best) {
     return tell(*best, options.json);

@@ -100,6 +100,11 @@ const char* to_string(CgroupKind kind) {
   return "cgroup";
 }
 
+bool was_ordered(const Incident& incident) {
+  return incident.end && incident.verdict && !incident.verdict->causes.empty() &&
+         incident.verdict->causes.front().cause == Cause::kStoppedByRuntime;
+}
+
 const char* to_string(Cause cause) {
   switch (cause) {
     case Cause::kUnknown:

@@ -42,9 +42,7 @@ bool holds(const std::string& parent, const std::string& path) {
 
 // What was asked for needs no evidence.
 bool is_worth_a_file(const Incident& incident, bool bursts) {
-  const bool stopped = incident.verdict && !incident.verdict->causes.empty() &&
-                       incident.verdict->causes.front().cause == Cause::kStoppedByRuntime;
-  return incident.kind == IncidentKind::kBurst ? bursts : !stopped;
+  return incident.kind == IncidentKind::kBurst ? bursts : !was_ordered(incident);
 }
 
 }  // namespace

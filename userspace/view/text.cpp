@@ -41,10 +41,8 @@ const char* heading_word(const Incident& incident) {
 
 Tone heading_tone(const Incident& incident) {
   const bool over = incident.stuck && !incident.stuck->ongoing;
-  const bool wanted = incident.verdict && !incident.verdict->causes.empty() &&
-                      incident.verdict->causes.front().cause == Cause::kStoppedByRuntime;
-  const bool alarm = incident.update.empty() && (incident.kind == IncidentKind::kOom ||
-                                                 (incident.kind == IncidentKind::kKill && !wanted));
+  const bool kill = incident.kind == IncidentKind::kOom || incident.kind == IncidentKind::kKill;
+  const bool alarm = incident.update.empty() && kill && !was_ordered(incident);
   return alarm && !over ? Tone::kAlarm : Tone::kNotice;
 }
 
