@@ -22,7 +22,7 @@ class ExitsTest(harness.TestCase):
         container, _ = docker.create(*command, memory=memory, options=options)
         self.remove_later(container)
         docker('start', container)
-        pid = int(docker('inspect', '-f', '{{.State.Pid}}', container))
+        pid = int(docker('inspect', '-f', '{{.State.Pid}}', container).stdout)
         time.sleep(0.5)  # it has grown what a shell grows
         return container, pid
 
