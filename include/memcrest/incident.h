@@ -218,9 +218,9 @@ struct Sender {
   std::string comm;
   std::string cmdline;  // as that of a victim
   std::string cgroup_path;
-  std::string unit;            // its systemd unit, where it is in no container
-  std::string container_id;    // empty: a process of the host
-  std::string container_name;  // empty: unknown
+  std::string unit;             // its systemd unit, where it is in no container
+  std::string container_id;     // empty: a process of the host
+  std::string container_name;   // empty: unknown
   bool same_container = false;  // as the process that it was sent to
 };
 
@@ -243,8 +243,8 @@ struct ProcessEnd {
   std::uint32_t uid = 0;
   bool main_process = false;  // as of a victim
   bool main_process_known = true;
-  bool by_kernel = false;     // the kernel itself sent it; `sender` is who ran then
-  bool without_info = false;  // not by kill(2): cgroup.kill, a parent's death
+  bool by_kernel = false;        // the kernel itself sent it; `sender` is who ran then
+  bool without_info = false;     // not by kill(2): cgroup.kill, a parent's death
   std::optional<Sender> sender;  // of a SIGKILL; nullopt: it was not seen
   std::optional<AskedToEnd> asked;
   std::uint64_t left_out = 0;  // ends in this cgroup before it that the rate limit left out

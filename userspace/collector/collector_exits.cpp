@@ -50,9 +50,9 @@ void Collector::tell_exit(const ExitFinding& finding) {
   }
   if (finding.asked) {
     const std::uint64_t until = finding.kill ? finding.kill->time_ns : finding.time_ns;
-    end.asked = AskedToEnd{
-        finding.asked->signal, static_cast<double>(until - std::min(until, finding.asked->time_ns)) / 1e6,
-        sender_of(finding.asked->sender, incident.container)};
+    end.asked =
+        AskedToEnd{finding.asked->signal, static_cast<double>(until - std::min(until, finding.asked->time_ns)) / 1e6,
+                   sender_of(finding.asked->sender, incident.container)};
   }
   if (end.signal == SIGKILL && !end.sender) {
     incident.evidence.gaps.emplace_back("who sent the SIGKILL was not seen: no hook, or its record was lost");
@@ -68,10 +68,15 @@ void Collector::tell_exit(const ExitFinding& finding) {
   hold(std::move(incident), finding.time_ns, {Place{.cgroup_id = task.cgroup_id}}, {});
 }
 
-// A crash of a child is its parent's business, as is any end outside of containers; a SIGKILL has a sender that somebody
-// wants to know.
+// A crash of a child is its parent's business, as is any end outside of containers; a SIGKILL has a sender that
+// somebody wants to know.
 bool Collector::is_worth_telling(Incident& incident, const std::vector<Place>& places) {
   ProcessEnd& end = *incident.end;
+  // Its files went with it; the runtime has told its limit before.
+  if (!incident.limit.bytes || incident.container.memory_limit_bytes.value_or(~0ULL) < *incident.limit.bytes) {
+    incident.limit.bytes = incident.container.memory_limit_bytes;
+    incident.limit.cgroup_path = incident.cgroup.path;
+  }
   if (end.sender && !incident.container.id.empty()) {
     end.sender->same_container = end.sender->container_id == incident.container.id;
   }

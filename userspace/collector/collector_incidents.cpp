@@ -39,8 +39,8 @@ void add_tasks(Incident& incident, const LogOomEvent& log) {
 
 std::string Collector::id_of(std::uint64_t boot_ns, std::uint64_t cgroup_id, std::uint32_t pid) const {
   char text[96];
-  std::snprintf(text, sizeof(text), "%.8s-%llx-%llx-%x", settings_.host.boot_id.c_str(), static_cast<unsigned long long>(boot_ns),
-                static_cast<unsigned long long>(cgroup_id), pid);
+  std::snprintf(text, sizeof(text), "%.8s-%llx-%llx-%x", settings_.host.boot_id.c_str(),
+                static_cast<unsigned long long>(boot_ns), static_cast<unsigned long long>(cgroup_id), pid);
   return text;
 }
 

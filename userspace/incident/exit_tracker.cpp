@@ -103,9 +103,9 @@ bool ExitTracker::by_oom_killer(const ExitFinding& finding) const {
     return false;
   }
   const auto killer = oom_threads_.find(finding.kill->sender.tid);
-  return killer != oom_threads_.end() && (killer->second > finding.kill->time_ns
-                                              ? killer->second - finding.kill->time_ns
-                                              : finding.kill->time_ns - killer->second) <= kSameOomNs;
+  return killer != oom_threads_.end() &&
+         (killer->second > finding.kill->time_ns ? killer->second - finding.kill->time_ns
+                                                 : finding.kill->time_ns - killer->second) <= kSameOomNs;
 }
 
 bool ExitTracker::may_tell(ExitFinding& finding) {

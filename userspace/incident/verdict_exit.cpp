@@ -26,8 +26,8 @@ bool is_one_of(const Names& names, const Sender& sender) {
 std::string who(const Sender& sender) {
   std::string out = sender.comm + "[" + std::to_string(sender.pid) + "]";
   if (!sender.container_id.empty() && !sender.same_container) {
-    out += " of container " +
-           (sender.container_name.empty() ? sender.container_id.substr(0, 12) : sender.container_name);
+    out +=
+        " of container " + (sender.container_name.empty() ? sender.container_id.substr(0, 12) : sender.container_name);
   } else if (!sender.unit.empty()) {
     out += " of " + sender.unit;
   }
@@ -90,7 +90,8 @@ std::string runtime_sentence(const Incident& incident) {
   if (end.asked) {
     return "The container runtime" + by + " stopped it: " + asked_words(*end.asked) +
            ", and SIGKILL when it had not ended by then, " +
-           (is_pod(incident) ? "its terminationGracePeriodSeconds being over." : "as docker stop does after its grace period.");
+           (is_pod(incident) ? "its terminationGracePeriodSeconds being over."
+                             : "as docker stop does after its grace period.");
   }
   return "The container runtime" + by + " killed it without asking first" +
          (is_pod(incident) ? ": its pod was deleted by force or evicted, or a probe failed and its grace period was 0."
@@ -120,16 +121,15 @@ std::string fault_words(std::uint32_t signal) {
 
 }  // namespace
 
-bool is_early_killer(const std::string& comm) {
-  return std::ranges::find(kEarlyKillers, comm) != kEarlyKillers.end();
-}
+bool is_early_killer(const std::string& comm) { return std::ranges::find(kEarlyKillers, comm) != kEarlyKillers.end(); }
 
 JudgedCause judge_end(const Incident& incident) {
   const ProcessEnd& end = *incident.end;
-  JudgedCause out = end.signal == SIGKILL ? judge_kill(end)
-                    : end.signal == SIGABRT
-                        ? JudgedCause{Cause::kAborted, 0.9, {"it ended by SIGABRT, which a program sends itself"}, {}}
-                        : JudgedCause{Cause::kCrashed, 0.9, {signal_name(end.signal) + ": " + fault_words(end.signal)}, {}};
+  JudgedCause out =
+      end.signal == SIGKILL ? judge_kill(end)
+      : end.signal == SIGABRT
+          ? JudgedCause{Cause::kAborted, 0.9, {"it ended by SIGABRT, which a program sends itself"}, {}}
+          : JudgedCause{Cause::kCrashed, 0.9, {signal_name(end.signal) + ": " + fault_words(end.signal)}, {}};
   if (end.without_info) {
     out.reasons_for.emplace_back("not by kill(2): by cgroup.kill, or since its parent ended");
   }
@@ -140,7 +140,8 @@ JudgedCause judge_end(const Incident& incident) {
   weigh_memory(incident, out);
   if (const auto& state = incident.container.state;
       state && state->oom_killed.value_or(false) && ended_after(*state, incident.unix_ns)) {
-    out.reasons_against.emplace_back("the runtime says OOMKilled true; the kernel's OOM killer did not kill this process");
+    out.reasons_against.emplace_back(
+        "the runtime says OOMKilled true; the kernel's OOM killer did not kill this process");
   }
   return out;
 }
@@ -155,10 +156,11 @@ std::string end_sentence(const Incident& incident, Cause cause) {
     case Cause::kStoppedByRuntime:
       return runtime_sentence(incident) + " No OOM.";
     case Cause::kStoppedByServiceManager:
-      return "systemd killed it" + (end.asked ? ": " + asked_words(*end.asked) + ", and its stop timeout was over" : "") +
-             ". No OOM.";
+      return "systemd killed it" +
+             (end.asked ? ": " + asked_words(*end.asked) + ", and its stop timeout was over" : "") + ". No OOM.";
     case Cause::kEarlyOomKiller:
-      return sender + " killed it: a killer of user space, which acts before the kernel's OOM killer. No limit of a cgroup "
+      return sender +
+             " killed it: a killer of user space, which acts before the kernel's OOM killer. No limit of a cgroup "
              "was hit.";
     case Cause::kKilledFromHost:
       return sender + ", killed it from outside of the container. No OOM.";
@@ -168,7 +170,8 @@ std::string end_sentence(const Incident& incident, Cause cause) {
     case Cause::kKilledByKernel:
       return "The kernel killed it, but not for want of memory.";
     case Cause::kCrashed:
-      return "It crashed by " + signal_name(end.signal) + ": " + fault_words(end.signal) + ". No memory limit ends a process so.";
+      return "It crashed by " + signal_name(end.signal) + ": " + fault_words(end.signal) +
+             ". No memory limit ends a process so.";
     case Cause::kAborted:
       return "It ended itself by SIGABRT: a failed assertion, an uncaught exception, or an allocation that was refused "
              "(ulimit -v, overcommit, a runtime's own heap limit). A container's limit kills, it refuses nothing.";
@@ -180,20 +183,23 @@ std::string end_sentence(const Incident& incident, Cause cause) {
 std::string end_remedy(const Incident& incident, Cause cause) {
   switch (cause) {
     case Cause::kStoppedByRuntime:
-      return incident.end->asked ? "If it should end by itself: handle the signal in the main process (a shell as PID 1 passes "
-                                   "none on), or give it longer (docker stop -t, stop_grace_period, terminationGracePeriodSeconds)."
-                                 : "";
+      return incident.end->asked
+                 ? "If it should end by itself: handle the signal in the main process (a shell as PID 1 passes "
+                   "none on), or give it longer (docker stop -t, stop_grace_period, terminationGracePeriodSeconds)."
+                 : "";
     case Cause::kStoppedByServiceManager:
       return "systemctl status and journalctl -u tell why it was stopped; TimeoutStopSec= is how long it may take.";
     case Cause::kEarlyOomKiller:
-      return "Its log says why it chose this one (journalctl -u systemd-oomd, earlyoom): pressure or free memory of the "
+      return "Its log says why it chose this one (journalctl -u systemd-oomd, earlyoom): pressure or free memory of "
+             "the "
              "machine, not this container's limit.";
     case Cause::kCrashed:
       return incident.end->signal == SIGBUS
                  ? "Look whether a tmpfs or /dev/shm was full (docker run --shm-size), then for a core file."
                  : "Look for a core file, and at the kernel's log; raising a memory limit changes nothing.";
     case Cause::kAborted:
-      return "Read its last lines on standard error; raising a memory limit helps only a runtime that sizes its heap by it.";
+      return "Read its last lines on standard error; raising a memory limit helps only a runtime that sizes its heap "
+             "by it.";
     case Cause::kUnknown:
       return "docker events and the kernel's log (journalctl -k) may know more.";
     default:

@@ -162,8 +162,8 @@ void put_facts(std::string& out, const Incident& incident) {
   if (const auto& end = incident.end) {
     row("ended", markdown_code(end->cmdline.empty() ? end->comm : end->cmdline) + ", pid " + std::to_string(end->pid) +
                      (end->main_process ? " (main process)" : "") + ", by **" + signal_name(end->signal) + "**" +
-                     (end->sender && !end->by_kernel ? " from " + process(end->sender->comm, end->sender->pid) + ", uid " +
-                                                           std::to_string(end->sender->uid)
+                     (end->sender && !end->by_kernel ? " from " + process(end->sender->comm, end->sender->pid) +
+                                                           ", uid " + std::to_string(end->sender->uid)
                                                      : std::string()));
   }
   row("limit", "**" + size_or(incident.limit.bytes, "none known") + "** " +

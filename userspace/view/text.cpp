@@ -164,7 +164,8 @@ void put_state(Layout& page, const Incident& incident) {
 // A runtime that was as fast as the incident is not told of again.
 bool state_is_of_this_end(const Incident& incident) {
   const auto& state = incident.container.state;
-  return (incident.kind == IncidentKind::kOom || incident.kind == IncidentKind::kKill) && state && ended_after(*state, incident.unix_ns);
+  return (incident.kind == IncidentKind::kOom || incident.kind == IncidentKind::kKill) && state &&
+         ended_after(*state, incident.unix_ns);
 }
 
 std::string update_text(const Incident& incident, const TextStyle& style) {

@@ -16,8 +16,9 @@ void put_sender(Layout& page, const Sender& sender) {
   if (sender.same_container) {
     page.piece(kDot, "in the same container");
   } else if (!sender.container_id.empty()) {
-    page.piece(kDot, escape_terminal("container " + (sender.container_name.empty() ? sender.container_id.substr(0, kShortId)
-                                                                                   : sender.container_name)));
+    page.piece(kDot,
+               escape_terminal("container " + (sender.container_name.empty() ? sender.container_id.substr(0, kShortId)
+                                                                             : sender.container_name)));
   } else if (!sender.unit.empty()) {
     page.piece(kDot, escape_terminal(sender.unit));
   }

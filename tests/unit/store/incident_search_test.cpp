@@ -22,7 +22,7 @@ void make(const std::string& path, const std::string& sql) {
   sqlite3* database = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
   const std::string all = "PRAGMA application_id = " + std::to_string(kRecordingApplicationId) +
-                          "; CREATE TABLE incidents (seq INTEGER PRIMARY KEY, json TEXT);" + sql;
+                          "; CREATE TABLE incidents (seq INTEGER PRIMARY KEY, json);" + sql;
   char* error = nullptr;
   EXPECT_EQ(sqlite3_exec(database, all.c_str(), nullptr, nullptr, &error), SQLITE_OK) << error;
   sqlite3_close(database);
