@@ -1,29 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Who sent a SIGKILL to whom. The OOM killer's own come from the kernel (SEND_SIG_PRIV). */
+/*
+ * Who sent a SIGKILL to whom, and who asked a container's first process to end. The OOM killer's own come from the
+ * kernel (SEND_SIG_PRIV).
+ */
 #include "../core/emit.bpf.h"
 #include "../core/task.bpf.h"
 
+#define SIGINT 2
+#define SIGQUIT 3
 #define SIGKILL 9
+#define SIGTERM 15
+#define SIGRTMIN_3 37 /* what systemd takes for "halt" as a container's first process */
 #define TRACE_SIGNAL_DELIVERED 0 /* include/trace/events/signal.h */
-#define SEND_SIG_PRIV 1 /* include/linux/sched/signal.h: a marker in place of a pointer */
+#define SEND_SIG_NOINFO 0 /* include/linux/sched/signal.h: markers in place of a pointer */
+#define SEND_SIG_PRIV 1
+
+static __always_inline bool asks_to_end(int sig)
+{
+	return sig == SIGTERM || sig == SIGINT || sig == SIGQUIT || sig == SIGRTMIN_3;
+}
+
+/*
+ * The first process of a pid namespace, asked by somebody outside of it: who is inside can send millions. It may be
+ * ignored, which is the rule for a first process without a handler.
+ */
+static __always_inline bool is_asked_from_outside(int sig, __u64 target)
+{
+	__u64 upid, own;
+
+	if (!asks_to_end(sig))
+		return false;
+	upid = innermost_upid((__u64)TASK(target, group_leader));
+	own = innermost_upid((__u64)TASK(bpf_get_current_task(), group_leader));
+	return upid && own && LOAD_AT(struct upid, upid, nr) == 1 &&
+	       (__u64)LOAD_AT(struct upid, upid, ns) != (__u64)LOAD_AT(struct upid, own, ns);
+}
 
 static __always_inline int signal_sent(int sig, __u64 info, __u64 target, int group, int result)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct memcrest_kill *r;
 
-	if (sig != SIGKILL)
+	if (sig != SIGKILL && !is_asked_from_outside(sig, target))
 		return 0;
-	if (mark_victim_pid && info == SEND_SIG_PRIV)
+	if (sig == SIGKILL && mark_victim_pid && info == SEND_SIG_PRIV)
 		bpf_map_update_elem(&last_kill, &tid, &target, BPF_ANY);
 	/* A signal to a zombie, or a second one to a dying process, changes nothing, and anybody can send millions. */
-	if (result != TRACE_SIGNAL_DELIVERED)
+	if (sig == SIGKILL && result != TRACE_SIGNAL_DELIVERED)
 		return 0;
 	/*
 	 * Only the kernel's own belong to an OOM: what users send must not crowd those out, nor what the end of a pid
 	 * namespace sends to all of its processes (zap_pid_ns_processes: its sender exits).
 	 */
-	if (info == SEND_SIG_PRIV && !(TASK(bpf_get_current_task(), flags) & PF_EXITING))
+	if (sig == SIGKILL && info == SEND_SIG_PRIV && !(TASK(bpf_get_current_task(), flags) & PF_EXITING))
 		r = emit_reserve(&critical, MEMCREST_REC_KILL, sizeof(*r));
 	else
 		r = emit_reserve(&bulk, MEMCREST_REC_KILL, sizeof(*r));
@@ -31,7 +60,9 @@ static __always_inline int signal_sent(int sig, __u64 info, __u64 target, int gr
 		return 0;
 	fill_task(&r->sender, bpf_get_current_task());
 	fill_task(&r->target, target);
-	r->flags = (group ? MEMCREST_KILL_GROUP : 0) | (info == SEND_SIG_PRIV ? MEMCREST_KILL_KERNEL : 0);
+	r->flags = (group ? MEMCREST_KILL_GROUP : 0) | (info == SEND_SIG_PRIV ? MEMCREST_KILL_KERNEL : 0) |
+		   (info == SEND_SIG_NOINFO ? MEMCREST_KILL_NO_INFO : 0);
+	r->signal = sig;
 	r->code = info > SEND_SIG_PRIV ? LOAD_AT(struct kernel_siginfo, info, si_code) : 0;
 	emit_submit(r, MEMCREST_REC_KILL, info == SEND_SIG_PRIV ? 0 : bulk_wake_flags(false));
 	return 0;

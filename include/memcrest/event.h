@@ -171,12 +171,15 @@ struct VictimEvent {
   std::optional<RelativeInfo> init;  // first process of its pid namespace, which may be the victim; nullopt: not known
 };
 
+// A SIGKILL; or what asks the first process of a pid namespace to end (SIGTERM, SIGINT, SIGQUIT, SIGRTMIN+3).
 struct KillEvent {
   std::uint64_t time_ns = 0;
   TaskInfo sender;
   TaskInfo target;
   bool from_kernel = false;
   bool to_group = false;
+  bool without_info = false;  // not by kill(2): cgroup.kill, a parent's death
+  std::uint32_t signal = 9;
   std::int32_t code = 0;
 };
 

@@ -211,6 +211,45 @@ struct ChargeFailure {
   double duration_ms = 0;  // from the first to the last
 };
 
+// Who sent a signal.
+struct Sender {
+  std::uint32_t pid = 0;
+  std::uint32_t uid = 0;
+  std::string comm;
+  std::string cmdline;  // as that of a victim
+  std::string cgroup_path;
+  std::string unit;             // its systemd unit, where it is in no container
+  std::string container_id;     // empty: a process of the host
+  std::string container_name;   // empty: unknown
+  bool same_container = false;  // as the process that it was sent to
+};
+
+// What asked for an end before it came.
+struct AskedToEnd {
+  std::uint32_t signal = 0;
+  double before_ms = 0;  // the end
+  std::optional<Sender> sender;
+};
+
+// A process that a signal ended, without an OOM.
+struct ProcessEnd {
+  std::uint32_t signal = 0;
+  bool core_dumped = false;
+  std::uint32_t pid = 0;
+  std::uint32_t container_pid = 0;
+  std::string comm;
+  std::string cmdline;  // as that of a victim
+  std::string exe;
+  std::uint32_t uid = 0;
+  bool main_process = false;  // as of a victim
+  bool main_process_known = true;
+  bool by_kernel = false;        // the kernel itself sent it; `sender` is who ran then
+  bool without_info = false;     // not by kill(2): cgroup.kill, a parent's death
+  std::optional<Sender> sender;  // of a SIGKILL; nullopt: it was not seen
+  std::optional<AskedToEnd> asked;
+  std::uint64_t left_out = 0;  // ends in this cgroup before it that the rate limit left out
+};
+
 struct Evidence {
   std::string charge_tier;
   std::string oom_tier;
@@ -223,6 +262,10 @@ struct Evidence {
 // Whether the runtime tells of an end at or after a kill: its clock and the kernel's come by different ways, Podman's
 // is that of a file, so up to 100 ms before it count too. False where it tells no time of the end.
 [[nodiscard]] bool ended_after(const RuntimeState& state, std::int64_t kill_unix_ns);
+
+struct Incident;
+// Whether its end was ordered through the container runtime (docker stop, kubelet): told, but no alarm.
+[[nodiscard]] bool was_ordered(const Incident& incident);
 
 struct Incident {
   IncidentKind kind = IncidentKind::kOom;
@@ -247,6 +290,7 @@ struct Incident {
   std::optional<HostRanking> ranking;  // scope host only
   std::optional<Stuck> stuck;
   std::optional<ChargeFailure> charge_failure;
+  std::optional<ProcessEnd> end;  // kind kill only
   // memory.stat as the kernel log printed it at the kill; empty: it did not.
   std::vector<std::pair<std::string, std::uint64_t>> memory_stat;
   // What the verdict needs beside: see memcrest/verdict.h.

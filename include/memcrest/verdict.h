@@ -28,6 +28,15 @@ enum class Cause {
   kMempolicy,
   kLimitLowered,
   kAskedFor,  // sysrq-f
+  // Of ends by a signal, without any OOM:
+  kStoppedByRuntime,
+  kStoppedByServiceManager,
+  kEarlyOomKiller,  // systemd-oomd, earlyoom, oomd: before the kernel's
+  kKilledFromHost,
+  kKilledWithin,  // by a process of the same container
+  kKilledByKernel,
+  kCrashed,
+  kAborted,
 };
 
 [[nodiscard]] const char* to_string(Cause cause);

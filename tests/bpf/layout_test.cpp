@@ -158,8 +158,9 @@ TEST_F(ObjectLayout, OtherRecords) {
   MEMBER(memcrest_exec, cmdline);
   SIZE(memcrest_throttle, 5);
   MEMBER(memcrest_throttle, window_ns);
-  SIZE(memcrest_kill, 5);
+  SIZE(memcrest_kill, 6);
   MEMBER(memcrest_kill, target);
+  MEMBER(memcrest_kill, signal);
   MEMBER(memcrest_kill, code);
   SIZE(memcrest_cgroup, 8);
   MEMBER(memcrest_cgroup, parent_id);

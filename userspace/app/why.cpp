@@ -70,9 +70,12 @@ std::string escape_lines(const std::string& text) {
   return out;
 }
 
-// A kill tells more than a burst that was survived; of two of a kind the later one, and of that what was told last.
+// A kill tells more than a burst that was survived, or an end that was asked for; of two of a kind the later one, and
+// of that what was told last.
 bool tells_more(const Incident& one, const std::optional<Incident>& best) {
-  const auto weight = [](const Incident& incident) { return incident.kind == IncidentKind::kBurst ? 0 : 1; };
+  const auto weight = [](const Incident& incident) {
+    return incident.kind == IncidentKind::kBurst || was_ordered(incident) ? 0 : 1;
+  };
   const auto rank = [&](const Incident& incident) {
     return std::tuple(weight(incident), incident.unix_ns, !incident.update.empty());
   };
@@ -128,6 +131,11 @@ int why(const WhyOptions& options) {
   }
   if (found && found->unreadable > 0) {
     spdlog::warn("{} files could not be read: {}", found->unreadable, escape_terminal(found->last_error));
+  }
+  if (found && found->files_left_out + found->files_cut + found->too_long > 0) {
+    spdlog::warn(
+        "not all was read: {} of the oldest files left out, the oldest incidents of {} files, {} of more than 4 MiB",
+        found->files_left_out, found->files_cut, found->too_long);
   }
   if (best) {
     return tell(*best, options.json);

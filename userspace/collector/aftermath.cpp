@@ -27,7 +27,8 @@ bool speaks_of_the_end(const Incident& incident, const RuntimeState& now) {
 }  // namespace
 
 void Aftermath::follow(const Incident& incident, std::uint64_t now_ns) {
-  const bool killed = incident.kind == IncidentKind::kOom && !incident.victims.empty();
+  const bool killed = (incident.kind == IncidentKind::kOom && !incident.victims.empty()) ||
+                      (incident.end && incident.end->main_process);
   const bool may_speak =
       incident.container.runtime == Runtime::kDocker || incident.container.runtime == Runtime::kPodman;
   if (killed && may_speak && !incident.container.id.empty() && followed_.size() < kMaxFollowed) {

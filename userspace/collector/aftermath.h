@@ -20,7 +20,7 @@ class Aftermath {
   explicit Aftermath(Surroundings& around) : around_(around) {}
 
   // An incident that was just told. An OOM in a container is followed for ten seconds, a child's too: who waits for
-  // the child often ends with it. At most 256 at once.
+  // the child often ends with it. So is another end of the main process. At most 256 at once.
   void follow(const Incident& incident, std::uint64_t now_ns);
   // Tells those of which the runtime has spoken; looks at most every 50 ms. `last`: look now, since this is the end.
   void collect(std::uint64_t now_ns, bool last, const Sink& sink);

@@ -86,6 +86,7 @@ EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   bursts_.advance(read_until);
   collect_bursts(now, false);
   collect_failures(read_until, false);
+  collect_exits(read_until);
   release(now, false);
   return status;
 }
@@ -96,13 +97,14 @@ void Collector::finish() {
   bursts_.close(now_.boot_ns);
   collect_bursts(now_.boot_ns, true);
   collect_failures(now_.boot_ns, true);
+  collect_exits(~0ULL);
   release(now_.boot_ns, true);
 }
 
 std::chrono::milliseconds Collector::wait_time(std::chrono::milliseconds longest) const {
   const std::uint64_t now = now_.boot_ns;
   std::uint64_t wait = static_cast<std::uint64_t>(longest.count()) * kMillisecond;
-  for (const auto& deadline : {ooms_.deadline(), failures_.deadline()}) {
+  for (const auto& deadline : {ooms_.deadline(), failures_.deadline(), exits_.deadline()}) {
     if (deadline) {
       wait = std::min(wait, *deadline > now ? *deadline - now : 0);
     }
@@ -141,9 +143,15 @@ void Collector::on(const SampleEvent& event) {
 }
 void Collector::on(const ExecEvent& /*event*/) {}
 void Collector::on(const ThrottleEvent& event) { bursts_.missing(event.cgroup_id, event.time_ns); }
-void Collector::on(const ExitEvent& event) { ooms_.feed(event); }
+void Collector::on(const ExitEvent& event) {
+  ooms_.feed(event);
+  exits_.feed(event);
+}
 void Collector::on(const OomEvent& event) { ooms_.feed(event); }
-void Collector::on(const KillEvent& event) { ooms_.feed(event); }
+void Collector::on(const KillEvent& event) {
+  ooms_.feed(event);
+  exits_.feed(event);
+}
 void Collector::on(const ChargeFailureEvent& event) { failures_.feed(event, now_.boot_ns); }
 
 void Collector::on(const LogOomEvent& event) {
@@ -165,6 +173,7 @@ void Collector::on(const VictimEvent& event) {
     stalls_.note(memcg.cgroup_id, event.time_ns, memcg.reclaim_ns, memcg.throttle_ns);
   }
   ooms_.feed(event);
+  exits_.feed(event);
 }
 
 void Collector::cut_rise(const ProcessKey& victim, std::uint64_t cgroup_id, std::uint64_t time_ns,
@@ -227,6 +236,12 @@ void Collector::sample_active() {
 void Collector::collect_failures(std::uint64_t now_ns, bool all) {
   for (const ChargeFailureFinding& finding : failures_.take(now_ns, all)) {
     tell_failure(finding);
+  }
+}
+
+void Collector::collect_exits(std::uint64_t now_ns) {
+  for (const ExitFinding& finding : exits_.take(now_ns)) {
+    tell_exit(finding);
   }
 }
 
@@ -324,6 +339,9 @@ void Collector::release(std::uint64_t now_ns, bool all) {
     }
     if (identity.pending && one.incident.container.unknown_reason.empty()) {
       one.incident.container.unknown_reason = "the container runtime has not answered yet";
+    }
+    if (one.incident.end && !is_worth_telling(one.incident, one.places)) {
+      continue;
     }
     judge_roles(one.incident, one.places);
     if (one.incident.ranking) {

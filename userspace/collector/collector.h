@@ -15,6 +15,7 @@
 #include "collector/aftermath.h"
 #include "incident/burst_detector.h"
 #include "incident/charge_failures.h"
+#include "incident/exit_tracker.h"
 #include "incident/floor_history.h"
 #include "incident/oom_assembler.h"
 #include "incident/stall_history.h"
@@ -45,6 +46,7 @@ struct Totals {
   std::uint64_t victims = 0;
   std::uint64_t bursts = 0;
   std::uint64_t charge_failures = 0;  // incidents, not charges
+  std::uint64_t kills = 0;            // ends by a signal without an OOM
   std::uint64_t steps = 0;
   std::uint64_t events = 0;
 };
@@ -117,12 +119,16 @@ class Collector {
   void tell_burst(const BurstFinding& finding);
   void tell_failure(const ChargeFailureFinding& finding);
   void collect_failures(std::uint64_t now_ns, bool all);
+  void collect_exits(std::uint64_t now_ns);
+  void tell_exit(const ExitFinding& finding);
+  [[nodiscard]] Sender sender_of(const TaskInfo& task, const Container& target);
   void cut_rise(const ProcessKey& victim, std::uint64_t cgroup_id, std::uint64_t time_ns,
                 std::optional<std::uint64_t> watermark);
   [[nodiscard]] Origin take_rise(Incident& incident, const ProcessKey& victim,
                                  const std::vector<std::uint64_t>& cgroup_ids, std::uint64_t& from_ns);
   void add_detail(Incident& incident, const OomFinding& finding);
   void sharpen_peak(BurstFinding& finding) const;
+  [[nodiscard]] std::string id_of(std::uint64_t boot_ns, std::uint64_t cgroup_id, std::uint32_t pid) const;
   [[nodiscard]] Incident begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id);
   [[nodiscard]] Incident begin(IncidentKind kind, std::uint64_t boot_ns, const std::string& path);
   [[nodiscard]] Limit limit_of(const OomFinding& finding, const Incident& incident) const;
@@ -137,6 +143,7 @@ class Collector {
   [[nodiscard]] bool lives_in(std::uint64_t cgroup_id, const Container& container, const Place& place);
   void judge_role(Victim& victim, const Container& container, const Place& place);
   void judge_roles(Incident& incident, const std::vector<Place>& places);
+  [[nodiscard]] bool is_worth_telling(Incident& incident, const std::vector<Place>& places);
   void release(std::uint64_t now_ns, bool all);
   void note_loss(std::uint64_t now_ns);
   void look_back(Incident& incident, std::uint64_t cgroup_id);
@@ -150,6 +157,7 @@ class Collector {
   BurstDetector bursts_;
   OomAssembler ooms_;
   ChargeFailures failures_;
+  ExitTracker exits_;
   StallHistory stalls_;
   FloorHistory floors_;
   Aftermath aftermath_;

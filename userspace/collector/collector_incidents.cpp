@@ -16,13 +16,6 @@ std::string parent_path(const std::string& path) {
   return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
 }
 
-std::string incident_id(const Host& host, std::uint64_t boot_ns, std::uint64_t cgroup_id, std::uint32_t pid) {
-  char text[96];
-  std::snprintf(text, sizeof(text), "%.8s-%llx-%llx-%x", host.boot_id.c_str(), static_cast<unsigned long long>(boot_ns),
-                static_cast<unsigned long long>(cgroup_id), pid);
-  return text;
-}
-
 // The log lists threads on some kernels: each process counts once.
 void add_tasks(Incident& incident, const LogOomEvent& log) {
   std::set<std::uint32_t> seen;
@@ -43,6 +36,13 @@ void add_tasks(Incident& incident, const LogOomEvent& log) {
 }
 
 }  // namespace
+
+std::string Collector::id_of(std::uint64_t boot_ns, std::uint64_t cgroup_id, std::uint32_t pid) const {
+  char text[96];
+  std::snprintf(text, sizeof(text), "%.8s-%llx-%llx-%x", settings_.host.boot_id.c_str(),
+                static_cast<unsigned long long>(boot_ns), static_cast<unsigned long long>(cgroup_id), pid);
+  return text;
+}
 
 Incident Collector::begin(IncidentKind kind, std::uint64_t boot_ns, std::uint64_t cgroup_id) {
   Incident out;
@@ -70,7 +70,7 @@ void Collector::tell_oom(const OomFinding& finding) {
                           ? begin(IncidentKind::kOom, finding.time_ns, finding.victim_path)
                           : begin(IncidentKind::kOom, finding.time_ns, finding.victim_cgroup_id);
   const std::uint32_t first_pid = finding.victims.empty() ? 0 : finding.victims.front().task.process.tgid;
-  incident.id = incident_id(settings_.host, finding.time_ns, incident.cgroup.id, first_pid);
+  incident.id = id_of(finding.time_ns, incident.cgroup.id, first_pid);
   incident.scope = finding.scope;
   incident.limit = limit_of(finding, incident);
   if (finding.hit) {
@@ -195,7 +195,7 @@ void Collector::on(const OomCountEvent& event) {
   }
   // Several that are gone can be told of at the same moment: their paths tell them apart.
   const auto id = event.cgroup_id != 0 ? event.cgroup_id : std::hash<std::string>{}(event.path);
-  incident.id = incident_id(settings_.host, event.time_ns, id, 0);
+  incident.id = id_of(event.time_ns, id, 0);
   const std::string limit_path = event.limit_path.value_or("");
   incident.limit = {std::nullopt, settings_.files.limit, ""};
   if (!event.limit_path && !event.path.empty()) {
@@ -242,7 +242,7 @@ void Collector::on(const StuckEvent& event) {
     incident.cgroup.path = event.path;
   }
   // The same for the beginning and the end.
-  incident.id = incident_id(settings_.host, event.since_ns, event.cgroup_id, 0);
+  incident.id = id_of(event.since_ns, event.cgroup_id, 0);
   incident.limit = {event.limit_bytes, settings_.files.limit, incident.cgroup.path};
   incident.usage_bytes = event.usage_bytes;
   Stuck stuck;
@@ -266,7 +266,7 @@ void Collector::on(const StuckEvent& event) {
 void Collector::tell_failure(const ChargeFailureFinding& finding) {
   const ChargeFailureEvent& last = finding.last;
   Incident incident = begin(IncidentKind::kChargeFailure, last.time_ns, last.cgroup_id);
-  incident.id = incident_id(settings_.host, finding.first_ns, last.cgroup_id, 0);
+  incident.id = id_of(finding.first_ns, last.cgroup_id, 0);
   // Whose limit it was is not told by the kernel: the one in the chain that has the least room left.
   const MemcgState* tightest = nullptr;
   const auto left = [](std::optional<std::uint64_t> limit, std::uint64_t usage) {
@@ -323,7 +323,7 @@ void Collector::tell_failure(const ChargeFailureFinding& finding) {
 
 void Collector::tell_burst(const BurstFinding& finding) {
   Incident incident = begin(IncidentKind::kBurst, finding.end_ns, finding.cgroup_id);
-  incident.id = incident_id(settings_.host, finding.burst.start_boot_ns, finding.cgroup_id, 0);
+  incident.id = id_of(finding.burst.start_boot_ns, finding.cgroup_id, 0);
   incident.limit = nearest_limit(incident.cgroup.path, finding.limit_bytes);
   incident.peak_bytes = std::max(finding.watermark_bytes, finding.burst.peak_bytes);
   incident.burst = finding.burst;

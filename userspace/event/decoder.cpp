@@ -172,12 +172,17 @@ Result<Event> convert(const memcrest_victim& raw) {
 }
 
 Result<Event> convert(const memcrest_kill& raw) {
+  if (raw.signal == 0 || raw.signal > 64) {
+    return fail("decode", "kill record", 0, "no such signal");
+  }
   KillEvent event;
   event.time_ns = raw.h.time_ns;
   event.sender = task_of(raw.sender);
   event.target = task_of(raw.target);
   event.from_kernel = (raw.flags & MEMCREST_KILL_KERNEL) != 0;
   event.to_group = (raw.flags & MEMCREST_KILL_GROUP) != 0;
+  event.without_info = (raw.flags & MEMCREST_KILL_NO_INFO) != 0;
+  event.signal = raw.signal;
   event.code = raw.code;
   return event;
 }

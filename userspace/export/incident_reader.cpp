@@ -191,6 +191,42 @@ void read_charge_failure(const JsonReader& json, ChargeFailure& out) {
   json.real("duration_ms", out.duration_ms);
 }
 
+void read_sender(const JsonReader& json, Sender& out) {
+  json.number("pid", out.pid);
+  json.number("uid", out.uid);
+  json.text("comm", out.comm);
+  json.text("cmdline", out.cmdline);
+  json.text("cgroup_path", out.cgroup_path);
+  json.text("unit", out.unit);
+  json.text("container_id", out.container_id);
+  json.text("container_name", out.container_name);
+  json.boolean("same_container", out.same_container);
+}
+
+void read_asked(const JsonReader& json, AskedToEnd& out) {
+  json.number("signal_number", out.signal);
+  json.real("before_ms", out.before_ms);
+  json.object("sender", out.sender, read_sender);
+}
+
+void read_end(const JsonReader& json, ProcessEnd& out) {
+  json.number("signal_number", out.signal);
+  json.boolean("core_dumped", out.core_dumped);
+  json.number("pid", out.pid);
+  json.number("container_pid", out.container_pid);
+  json.text("comm", out.comm);
+  json.text("cmdline", out.cmdline);
+  json.text("exe", out.exe);
+  json.number("uid", out.uid);
+  json.boolean("main_process", out.main_process);
+  json.boolean("main_process_known", out.main_process_known);
+  json.boolean("by_kernel", out.by_kernel);
+  json.boolean("without_info", out.without_info);
+  json.object("sender", out.sender, read_sender);
+  json.object("asked", out.asked, read_asked);
+  json.number("left_out", out.left_out);
+}
+
 void read_evidence(const JsonReader& json, Evidence& out) {
   json.text("charge_tier", out.charge_tier);
   json.text("oom_tier", out.oom_tier);
@@ -227,6 +263,7 @@ void read_parts(const JsonReader& json, Incident& out) {
   json.object("ranking", out.ranking, read_ranking);
   json.object("stuck", out.stuck, read_stuck);
   json.object("charge_failure", out.charge_failure, read_charge_failure);
+  json.object("end", out.end, read_end);
   json.numbers("memory_stat", out.memory_stat);
   read_verdict(json, out);
   json.object("evidence", out.evidence, read_evidence);

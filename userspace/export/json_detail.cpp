@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/json_detail.h"
+#include "util/signal_name.h"
 
 namespace memcrest {
 namespace {
@@ -77,6 +78,50 @@ Json charge_failure_json(const ChargeFailure& failure) {
   return json;
 }
 
+Json sender_json(const Sender& sender) {
+  Json json;
+  json["pid"] = sender.pid;
+  json["uid"] = sender.uid;
+  json["comm"] = text(sender.comm);
+  json["cmdline"] = text_or_null(sender.cmdline);
+  json["cgroup_path"] = text_or_null(sender.cgroup_path);
+  json["unit"] = text_or_null(sender.unit);
+  json["container_id"] = text_or_null(sender.container_id);
+  json["container_name"] = text_or_null(sender.container_name);
+  json["same_container"] = sender.same_container;
+  return json;
+}
+
+Json asked_json(const AskedToEnd& asked) {
+  Json json;
+  json["signal_number"] = asked.signal;
+  json["signal"] = text(signal_name(asked.signal));
+  json["before_ms"] = span_ms(asked.before_ms);
+  json["sender"] = object_or_null(asked.sender, sender_json);
+  return json;
+}
+
+Json end_json(const ProcessEnd& end) {
+  Json json;
+  json["signal_number"] = end.signal;
+  json["signal"] = text(signal_name(end.signal));
+  json["core_dumped"] = end.core_dumped;
+  json["pid"] = end.pid;
+  json["container_pid"] = pid_or_null(end.container_pid);
+  json["comm"] = text(end.comm);
+  json["cmdline"] = text_or_null(end.cmdline);
+  json["exe"] = text_or_null(end.exe);
+  json["uid"] = end.uid;
+  json["main_process"] = end.main_process;
+  json["main_process_known"] = end.main_process_known;
+  json["by_kernel"] = end.by_kernel;
+  json["without_info"] = end.without_info;
+  json["sender"] = object_or_null(end.sender, sender_json);
+  json["asked"] = object_or_null(end.asked, asked_json);
+  json["left_out"] = end.left_out;
+  return json;
+}
+
 Json memory_stat_json(const Incident& incident) {
   if (incident.memory_stat.empty()) {
     return nullptr;
@@ -106,6 +151,7 @@ void add_detail(Json& json, const Incident& incident) {
   json["ranking"] = object_or_null(incident.ranking, ranking_json);
   json["stuck"] = object_or_null(incident.stuck, stuck_json);
   json["charge_failure"] = object_or_null(incident.charge_failure, charge_failure_json);
+  json["end"] = object_or_null(incident.end, end_json);
   json["memory_stat"] = memory_stat_json(incident);
 }
 

@@ -19,7 +19,15 @@ constexpr Cause kCauses[] = {Cause::kUnknown,
                              Cause::kCpuset,
                              Cause::kMempolicy,
                              Cause::kLimitLowered,
-                             Cause::kAskedFor};
+                             Cause::kAskedFor,
+                             Cause::kStoppedByRuntime,
+                             Cause::kStoppedByServiceManager,
+                             Cause::kEarlyOomKiller,
+                             Cause::kKilledFromHost,
+                             Cause::kKilledWithin,
+                             Cause::kKilledByKernel,
+                             Cause::kCrashed,
+                             Cause::kAborted};
 constexpr CompositionSource kSources[] = {CompositionSource::kKernelLog, CompositionSource::kVictims,
                                           CompositionSource::kGrowth};
 

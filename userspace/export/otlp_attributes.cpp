@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "identity/container_filter.h"
+#include "util/signal_name.h"
 #include "util/units.h"
 
 namespace memcrest {
@@ -78,6 +79,9 @@ void add_container(OtlpAttributes& out, const Container& container, const std::s
 }
 
 int severity_of(const Incident& incident) {
+  if (was_ordered(incident)) {
+    return kOtlpInfo;
+  }
   switch (incident.kind) {
     case IncidentKind::kOom:
     case IncidentKind::kKill:
@@ -101,6 +105,11 @@ std::string body_of(const Incident& incident) {
     out += (&victim == &incident.victims.front() ? ": killed " : ", ") + victim.comm + "[" +
            std::to_string(victim.pid) + "]";
   }
+  if (const auto& end = incident.end) {
+    out += ": " + end->comm + "[" + std::to_string(end->pid) + "] ended by " + signal_name(end->signal) +
+           (end->sender && !end->by_kernel ? " from " + end->sender->comm + "[" + std::to_string(end->sender->pid) + "]"
+                                           : std::string());
+  }
   if (incident.burst) {
     out += "; grew " + format_size(incident.burst->base_bytes) + " to " + format_size(incident.burst->peak_bytes);
   }
@@ -119,6 +128,15 @@ OtlpAttributes attributes_of(const Incident& incident) {
     out.number("process.pid", std::uint64_t{victim.pid}).text("process.executable.name", victim.comm);
     out.text("process.command_line", victim.cmdline).text("process.executable.path", victim.exe);
     out.number("memcrest.incident.victims", std::uint64_t{incident.victims.size()});
+  }
+  if (const auto& end = incident.end) {
+    out.number("process.pid", std::uint64_t{end->pid}).text("process.executable.name", end->comm);
+    out.text("process.command_line", end->cmdline).text("process.executable.path", end->exe);
+    out.text("memcrest.end.signal", signal_name(end->signal));
+    if (end->sender) {
+      out.number("memcrest.end.sender.pid", std::uint64_t{end->sender->pid});
+      out.text("memcrest.end.sender.name", end->sender->comm);
+    }
   }
   if (incident.burst) {
     out.number("memcrest.burst.base", incident.burst->base_bytes);

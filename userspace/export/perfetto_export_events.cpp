@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "export/perfetto_export.h"
+#include "util/signal_name.h"
 
 namespace memcrest {
 
@@ -63,7 +64,7 @@ void PerfettoExport::tell(const KillEvent& kill) {
   TraceEvent event;
   event.time_ns = kill.time_ns;
   event.track = process_of(kill.target, kill.time_ns);
-  event.name = "SIGKILL";
+  event.name = signal_name(kill.signal);
   event.notes = {{"sender", kill.sender.comm},
                  {"sender pid", std::uint64_t{kill.sender.process.tgid}},
                  {"by the kernel", kill.from_kernel}};

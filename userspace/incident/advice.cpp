@@ -6,6 +6,7 @@
 
 #include "incident/composition.h"
 #include "incident/saturating.h"
+#include "incident/verdict_exit.h"
 #include "incident/verdict_words.h"
 #include "util/units.h"
 
@@ -113,8 +114,17 @@ std::string cause_sentence(const Incident& incident, const JudgedCause& top) {
       return "Somebody set the limit below what was in use.";
     case Cause::kAskedFor:
       return "A person asked for this kill (sysrq-f): nothing was exhausted.";
+    case Cause::kStoppedByRuntime:
+    case Cause::kStoppedByServiceManager:
+    case Cause::kEarlyOomKiller:
+    case Cause::kKilledFromHost:
+    case Cause::kKilledWithin:
+    case Cause::kKilledByKernel:
+    case Cause::kCrashed:
+    case Cause::kAborted:
+      return end_sentence(incident, top.cause);
     case Cause::kUnknown:
-      return "What was recorded does not tell why.";
+      return incident.end ? end_sentence(incident, top.cause) : "What was recorded does not tell why.";
   }
   return "";
 }
@@ -138,6 +148,14 @@ bool limit_helps(Cause cause) {
     case Cause::kMempolicy:
     case Cause::kLimitLowered:
     case Cause::kAskedFor:
+    case Cause::kStoppedByRuntime:
+    case Cause::kStoppedByServiceManager:
+    case Cause::kEarlyOomKiller:
+    case Cause::kKilledFromHost:
+    case Cause::kKilledWithin:
+    case Cause::kKilledByKernel:
+    case Cause::kCrashed:
+    case Cause::kAborted:
       return false;
   }
   return false;
@@ -200,6 +218,14 @@ const char* remedy(Cause cause) {
     case Cause::kRuntimeHeapVsLimit:
     case Cause::kSwapFull:
     case Cause::kAskedFor:
+    case Cause::kStoppedByRuntime:
+    case Cause::kStoppedByServiceManager:
+    case Cause::kEarlyOomKiller:
+    case Cause::kKilledFromHost:
+    case Cause::kKilledWithin:
+    case Cause::kKilledByKernel:
+    case Cause::kCrashed:
+    case Cause::kAborted:
       return "";
   }
   return "";
@@ -265,6 +291,10 @@ std::optional<Advice> advise(const Incident& incident, const Verdict& verdict) {
   }
   const Cause cause = verdict.causes.front().cause;
   Advice out;
+  if (incident.end) {
+    out.text = end_remedy(incident, cause);
+    return out.text.empty() ? std::nullopt : std::optional(out);
+  }
   out.text = cause == Cause::kRuntimeHeapVsLimit ? heap_words(incident) : remedy(cause);
   const bool perhaps_a_leak = cause == Cause::kLeak && verdict.causes.front().confidence < kProbably;
   if (perhaps_a_leak) {

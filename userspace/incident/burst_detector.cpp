@@ -206,6 +206,12 @@ std::vector<std::uint64_t> BurstDetector::active(std::uint64_t now_ns) const {
   return out;
 }
 
+std::optional<std::uint64_t> BurstDetector::usage_at(std::uint64_t cgroup_id, std::uint64_t time_ns) const {
+  const auto found = tracks_.find(cgroup_id);
+  return found == tracks_.end() || !found->second->has_points() ? std::nullopt
+                                                                : std::optional(found->second->history.at(time_ns));
+}
+
 std::vector<std::uint64_t> BurstDetector::under_way() const {
   std::vector<std::uint64_t> out;
   std::ranges::copy_if(active_, std::back_inserter(out),

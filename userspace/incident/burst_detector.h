@@ -76,6 +76,8 @@ class BurstDetector {
   // Of these, the ones with a burst under way.
   [[nodiscard]] std::vector<std::uint64_t> under_way() const;
   [[nodiscard]] bool any_under_way() const;
+  // What steps and samples saw of its usage at that time; nullopt: nothing.
+  [[nodiscard]] std::optional<std::uint64_t> usage_at(std::uint64_t cgroup_id, std::uint64_t time_ns) const;
   // Cheap: may say yes for a moment after the last one went quiet.
   [[nodiscard]] bool any_active() const { return !active_.empty(); }
 

@@ -100,6 +100,11 @@ const char* to_string(CgroupKind kind) {
   return "cgroup";
 }
 
+bool was_ordered(const Incident& incident) {
+  return incident.end && incident.verdict && !incident.verdict->causes.empty() &&
+         incident.verdict->causes.front().cause == Cause::kStoppedByRuntime;
+}
+
 const char* to_string(Cause cause) {
   switch (cause) {
     case Cause::kUnknown:
@@ -134,6 +139,22 @@ const char* to_string(Cause cause) {
       return "limit-lowered";
     case Cause::kAskedFor:
       return "asked-for";
+    case Cause::kStoppedByRuntime:
+      return "stopped-by-runtime";
+    case Cause::kStoppedByServiceManager:
+      return "stopped-by-service-manager";
+    case Cause::kEarlyOomKiller:
+      return "early-oom-killer";
+    case Cause::kKilledFromHost:
+      return "killed-from-host";
+    case Cause::kKilledWithin:
+      return "killed-within-container";
+    case Cause::kKilledByKernel:
+      return "killed-by-kernel";
+    case Cause::kCrashed:
+      return "crashed";
+    case Cause::kAborted:
+      return "aborted";
   }
   return "unknown";
 }

@@ -2,6 +2,7 @@
 #include "incident/oom_assembler.h"
 
 #include <algorithm>
+#include <csignal>
 #include <ranges>
 
 #include "incident/log_report.h"
@@ -137,7 +138,7 @@ void OomAssembler::take_control(OomFinding& finding, const VictimEvent& event) {
 
 // CLONE_VM: the kernel also kills whoever shares the victim's memory, without marking it.
 void OomAssembler::feed(const KillEvent& event) {
-  if (!event.from_kernel) {
+  if (!event.from_kernel || event.signal != SIGKILL) {
     return;
   }
   // The newest first: a thread may kill again while its last kill is still open.

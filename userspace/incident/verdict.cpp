@@ -11,6 +11,7 @@
 #include "incident/runtime_settings.h"
 #include "incident/saturating.h"
 #include "incident/verdict_course.h"
+#include "incident/verdict_exit.h"
 #include "incident/verdict_words.h"
 #include "util/units.h"
 
@@ -250,6 +251,16 @@ void Judge::weigh_evidence() {
 }
 
 std::optional<Verdict> Judge::run() {
+  if (incident_.end) {
+    causes_.push_back(judge_end(incident_));
+    if (incident_.evidence.lost_critical + incident_.evidence.lost_bulk > 0) {
+      causes_.back().confidence -= 0.1;
+      causes_.back().reasons_against.emplace_back("records were lost");
+    }
+    Verdict out{causes_, {}};
+    out.text = verdict_text(incident_, out);
+    return out;
+  }
   if (incident_.kind == IncidentKind::kBurst) {
     const auto& limit = incident_.limit.bytes;
     if (!incident_.burst || !limit || incident_.burst->peak_bytes < *limit / 10 * 9) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "report/report_text.h"
+#include "util/signal_name.h"
 #include "util/text.h"
 #include "util/units.h"
 #include "view/loss_text.h"
@@ -158,6 +159,13 @@ void put_facts(std::string& out, const Incident& incident) {
     row("pod", markdown_code(container.pod->name_space + "/" + container.pod->name));
   }
   row("cgroup", markdown_code(incident.cgroup.path));
+  if (const auto& end = incident.end) {
+    row("ended", markdown_code(end->cmdline.empty() ? end->comm : end->cmdline) + ", pid " + std::to_string(end->pid) +
+                     (end->main_process ? " (main process)" : "") + ", by **" + signal_name(end->signal) + "**" +
+                     (end->sender && !end->by_kernel ? " from " + process(end->sender->comm, end->sender->pid) +
+                                                           ", uid " + std::to_string(end->sender->uid)
+                                                     : std::string()));
+  }
   row("limit", "**" + size_or(incident.limit.bytes, "none known") + "** " +
                    (incident.limit.kind.empty() ? "" : markdown_code(incident.limit.kind)) +
                    (incident.scope == Scope::kAncestor ? " of " + markdown_code(incident.limit.cgroup_path) : "") +

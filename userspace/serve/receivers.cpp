@@ -107,8 +107,8 @@ class Webhook final : public Receiver {
       return {.outcome = Outcome::kTaken, .why = "not readable in the spool", .refused = incidents.size()};
     }
     const auto& [incident, json] = read.front();
-    if (settings_.format != WebhookFormat::kJson && !incident.update.empty()) {
-      return {};  // a person has been told
+    if (settings_.format != WebhookFormat::kJson && (!incident.update.empty() || was_ordered(incident))) {
+      return {};  // a person has been told, or ordered it
     }
     const std::string body = webhook_body(settings_.format, incident, json);
     HttpHeaders headers = {{"Content-Type", "application/json"}};
@@ -141,7 +141,9 @@ void add_field(std::string& out, std::string_view name, std::string_view value) 
   out += '\n';
 }
 
-int priority_of(const Incident& incident) { return severity_of(incident) == kOtlpError ? 3 : 4; }
+int priority_of(const Incident& incident) {
+  return severity_of(incident) == kOtlpError ? 3 : severity_of(incident) == kOtlpInfo ? 6 : 4;
+}
 
 std::string journal_entry(const Incident& incident, const std::string& json) {
   std::string out;
@@ -226,7 +228,9 @@ std::string slack_text(const std::string& text) {
 
 std::string alert_of(const Incident& incident) {
   JsonLine labels;
-  labels.text("alertname", "Memcrest" + std::string(incident.kind == IncidentKind::kOom ? "Oom" : "Memory"));
+  labels.text("alertname", "Memcrest" + std::string(incident.kind == IncidentKind::kOom    ? "Oom"
+                                                    : incident.kind == IncidentKind::kKill ? "Kill"
+                                                                                           : "Memory"));
   labels.text("severity", severity_of(incident) == kOtlpError ? "critical" : "warning");
   labels.text("kind", to_string(incident.kind)).text("scope", to_string(incident.scope));
   for (const auto& [name, value] :

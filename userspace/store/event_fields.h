@@ -173,6 +173,8 @@ void fields(V& v, E& e) {
   v("target", e.target);
   v("from_kernel", e.from_kernel);
   v("to_group", e.to_group);
+  v("without_info", e.without_info);
+  v("signal", e.signal);
   v("code", e.code);
 }
 

@@ -40,6 +40,11 @@ bool holds(const std::string& parent, const std::string& path) {
          (path.starts_with(parent) && path.size() > parent.size() && path[parent.size()] == '/');
 }
 
+// What was asked for needs no evidence.
+bool is_worth_a_file(const Incident& incident, bool bursts) {
+  return incident.kind == IncidentKind::kBurst ? bursts : !was_ordered(incident);
+}
+
 }  // namespace
 
 FlightRecorder::FlightRecorder(std::unique_ptr<RecordingDirectory> directory, const FlightSettings& settings,
@@ -293,7 +298,7 @@ void FlightRecorder::end_file() {
 }
 
 void FlightRecorder::add(const Incident& incident, std::string json) {
-  const bool begins = settings_.bursts || incident.kind != IncidentKind::kBurst;
+  const bool begins = is_worth_a_file(incident, settings_.bursts);
   if (begins && writer_ != nullptr &&
       now_.boot_ns - begun_ns_ > kMaxAfters * static_cast<std::uint64_t>(settings_.after.count())) {
     end_file();
@@ -318,7 +323,7 @@ void FlightRecorder::add(const Incident& incident, std::string json) {
 }
 
 void FlightRecorder::record(const Waiting& told) {
-  const bool begins = settings_.bursts || told.incident.kind != IncidentKind::kBurst;
+  const bool begins = is_worth_a_file(told.incident, settings_.bursts);
   if (!begins && !written_.contains(told.incident.cgroup.id)) {
     return;
   }

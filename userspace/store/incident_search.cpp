@@ -21,7 +21,7 @@ bool is_ours(const fs::path& path) {
 }
 
 // Two levels: the agent keeps its recordings in a directory below its spool.
-std::vector<std::string> files_in(const std::string& directory) {
+std::vector<std::string> files_in(const std::string& directory, IncidentSearch& found) {
   std::vector<std::string> out;
   std::error_code error;
   fs::recursive_directory_iterator one(directory, fs::directory_options::skip_permission_denied, error);
@@ -39,21 +39,25 @@ std::vector<std::string> files_in(const std::string& directory) {
   std::ranges::sort(out, [](const std::string& a, const std::string& b) {
     return std::pair(a.ends_with(".spool"), a) > std::pair(b.ends_with(".spool"), b);
   });
+  found.files_left_out = out.size() - std::min(out.size(), kMostFiles);
   out.resize(std::min(out.size(), kMostFiles));
   return out;
 }
 
-Result<bool> search_file(const std::string& path, const std::function<bool(const std::string& json)>& take) {
+Result<bool> search_file(const std::string& path, const std::function<bool(const std::string& json)>& take,
+                         IncidentSearch& found) {
   auto database = Database::open_untrusted(path);
   if (!database) {
     return std::unexpected(database.error());
   }
   auto rows = database->prepare(
-      "SELECT json FROM incidents WHERE typeof(json) = 'text' AND length(json) <= ? ORDER BY seq DESC LIMIT ?");
+      "SELECT CASE WHEN length(json) <= ? THEN json END FROM incidents WHERE typeof(json) = 'text' ORDER BY seq DESC "
+      "LIMIT ?");
   if (!rows) {
     return std::unexpected(rows.error());
   }
-  rows->bind(std::int64_t{kMostBytes}).bind(std::int64_t{kMostTellings});
+  rows->bind(std::int64_t{kMostBytes}).bind(std::int64_t{kMostTellings} + 1);
+  int read = 0;
   for (auto row = rows->step();; row = rows->step()) {
     if (!row) {
       return std::unexpected(row.error());
@@ -61,7 +65,13 @@ Result<bool> search_file(const std::string& path, const std::function<bool(const
     if (!*row) {
       return true;
     }
-    if (!take(rows->text(0))) {
+    if (++read > kMostTellings) {
+      ++found.files_cut;
+      return true;
+    }
+    if (rows->is_null(0)) {
+      ++found.too_long;
+    } else if (!take(rows->text(0))) {
       return false;
     }
   }
@@ -78,8 +88,8 @@ Result<IncidentSearch> search_incidents(const std::string& path,
   }
   const bool directory = fs::is_directory(status);
   IncidentSearch out;
-  for (const std::string& file : directory ? files_in(path) : std::vector<std::string>{path}) {
-    const auto more = search_file(file, take);
+  for (const std::string& file : directory ? files_in(path, out) : std::vector<std::string>{path}) {
+    const auto more = search_file(file, take, out);
     if (!more && !directory) {
       return std::unexpected(more.error());
     }

@@ -5,6 +5,7 @@
 #include "view/text.h"
 
 #include <algorithm>
+#include <csignal>
 
 #include "identity/label_facts.h"
 #include "util/text.h"
@@ -31,7 +32,7 @@ const char* heading_word(const Incident& incident) {
     case IncidentKind::kBurst:
       return "BURST";
     case IncidentKind::kKill:
-      return "KILL";
+      return incident.end && incident.end->signal != SIGKILL ? "CRASH" : "KILL";
     case IncidentKind::kChargeFailure:
       return "MEMORY REFUSED";
   }
@@ -40,8 +41,8 @@ const char* heading_word(const Incident& incident) {
 
 Tone heading_tone(const Incident& incident) {
   const bool over = incident.stuck && !incident.stuck->ongoing;
-  const bool alarm =
-      incident.update.empty() && (incident.kind == IncidentKind::kOom || incident.kind == IncidentKind::kKill);
+  const bool kill = incident.kind == IncidentKind::kOom || incident.kind == IncidentKind::kKill;
+  const bool alarm = incident.update.empty() && kill && !was_ordered(incident);
   return alarm && !over ? Tone::kAlarm : Tone::kNotice;
 }
 
@@ -154,13 +155,17 @@ void put_state(Layout& page, const Incident& incident) {
   if (!incident.victims.empty()) {
     page.row("kernel");
     page.words("", kill_words(incident));
+  } else if (incident.end) {
+    page.row("kernel");
+    page.words("", "its OOM killer did not kill " + process(incident.end->comm, incident.end->pid));
   }
 }
 
 // A runtime that was as fast as the incident is not told of again.
 bool state_is_of_this_end(const Incident& incident) {
   const auto& state = incident.container.state;
-  return incident.kind == IncidentKind::kOom && state && ended_after(*state, incident.unix_ns);
+  return (incident.kind == IncidentKind::kOom || incident.kind == IncidentKind::kKill) && state &&
+         ended_after(*state, incident.unix_ns);
 }
 
 std::string update_text(const Incident& incident, const TextStyle& style) {
@@ -203,6 +208,7 @@ std::string to_text(const Incident& incident, const TextStyle& style) {
   put_heading(page, incident);
   put_identity(page, incident);
   put_killed(page, incident);
+  put_end(page, incident);
   put_stuck(page, incident);
   put_refused(page, incident);
   put_trigger(page, incident);

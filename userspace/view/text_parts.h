@@ -13,6 +13,8 @@ void put_killed(Layout& page, const Incident& incident);
 void put_stuck(Layout& page, const Incident& incident);
 void put_refused(Layout& page, const Incident& incident);
 void put_trigger(Layout& page, const Incident& incident);
+// What ended by a signal without an OOM, and who sent it (text_end.cpp).
+void put_end(Layout& page, const Incident& incident);
 
 // What was full (text_full.cpp): the limit, swap, the time lost before, and who holds the machine's memory.
 void put_limit(Layout& page, const Incident& incident);

@@ -92,6 +92,17 @@ function evidence({ evidence: one }) {
     one.gaps.length ? el('ul', null, one.gaps.map((gap) => el('li', null, gap))) : null];
 }
 
+const sentBy = (one) => join([one.cmdline ?? one.comm, process(one.comm, one.pid), `uid ${one.uid}`, one.same_container ? 'in the same container' : one.container_id ? `container ${one.container_name ?? one.container_id.slice(0, 12)}` : one.unit]);
+
+function ended({ end: one }) {
+  if (!one) return null;
+  const role = one.main_process ? `main process: exit ${128 + one.signal_number}` : one.main_process_known ? 'a child' : 'main process or child: not known';
+  return [el('p', null, code(one.cmdline ?? one.comm), ` pid ${one.pid}, ${role}`),
+    el('p', null, el('strong', null, one.signal), one.by_kernel ? ' by the kernel' : one.sender ? [' from ', sentBy(one.sender)] : '', one.core_dumped ? ', core dumped' : ''),
+    one.asked ? el('p', { class: 'more' }, `${one.asked.signal} ${ms(one.asked.before_ms)} before`, one.asked.sender ? [', from ', sentBy(one.asked.sender)] : '') : null,
+    one.left_out > 0 ? el('p', { class: 'notice' }, `${one.left_out} ends of this cgroup before it were left out by the rate limit`) : null];
+}
+
 function trigger(incident) {
   const one = incident.trigger;
   if (!one || incident.victims.some((victim) => victim.pid === one.pid)) return null;
@@ -104,7 +115,7 @@ export function facts(incident) {
   const rows = [
     ['unknown', unknown ? el('p', { class: 'notice' }, unknown) : null],
     ['cgroup', el('p', null, code(incident.cgroup.path ?? `id ${incident.cgroup.id}, path unknown`))],
-    ['killed', incident.victims.length ? killed(incident) : null], ['stuck', stuck(incident)], ['refused', refused(incident)],
+    ['killed', incident.victims.length ? killed(incident) : null], ['ended', ended(incident)], ['stuck', stuck(incident)], ['refused', refused(incident)],
     ['trigger', trigger(incident)], ['limit', limit(incident)], ['swap', swap(incident)], ['stalled', stalled(incident)],
     ['grew', grew(incident)], ['samplers', samplers(incident)], ['state', state(incident)], ['evidence', evidence(incident)],
   ];

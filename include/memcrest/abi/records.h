@@ -191,13 +191,17 @@ MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_victim) + 8 <= 4096, "victim fits 
 enum {
 	MEMCREST_KILL_KERNEL = 1, /* sent by the kernel itself (SEND_SIG_PRIV) */
 	MEMCREST_KILL_GROUP = 2, /* to the whole process */
+	MEMCREST_KILL_NO_INFO = 4, /* SEND_SIG_NOINFO: cgroup.kill, a parent's death; not kill(2) */
 };
+
+/* SIGKILL to any process; what asks the first process of a pid namespace to end (a container's stop signal). */
 
 struct memcrest_kill {
 	struct memcrest_header h;
 	struct memcrest_task sender; /* who was running */
 	struct memcrest_task target;
-	__u32 flags; /* MEMCREST_KILL_* */
+	__u16 flags; /* MEMCREST_KILL_* */
+	__u16 signal;
 	__s32 code; /* si_code, 0 when unknown */
 };
 MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_kill) == 32 + 128 + 8, "kill layout");

@@ -179,6 +179,7 @@ TEST(Decoder, ExecKillThrottleExit) {
 
   auto kill = make<memcrest_kill>(MEMCREST_REC_KILL);
   kill.flags = MEMCREST_KILL_KERNEL;
+  kill.signal = 9;
   event = decode(bytes_of(kill));
   ASSERT_TRUE(event);
   EXPECT_TRUE(std::get<KillEvent>(*event).from_kernel);

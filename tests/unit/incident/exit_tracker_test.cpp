@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "incident/exit_tracker.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "support/event_builder.h"
+
+namespace memcrest {
+namespace {
+
+using namespace testing_support;  // NOLINT(google-build-using-namespace): literals
+
+KillEvent kill_of(std::uint64_t time_ns, const TaskInfo& target, std::uint32_t signal = SIGKILL) {
+  KillEvent out;
+  out.time_ns = time_ns;
+  out.sender = task(905, "sender", 7);
+  out.target = target;
+  out.signal = signal;
+  return out;
+}
+
+ExitEvent exit_of(std::uint64_t time_ns, const TaskInfo& who, std::int32_t status = SIGKILL) {
+  return {time_ns, who, status};
+}
+
+TEST(ExitTracker, AnEndComesWithWhoSentItAndWhoHadAsked) {
+  ExitTracker tracker;
+  const TaskInfo web = task(10, "web");
+  tracker.feed(kill_of(1000_ms, web, SIGTERM));
+  tracker.feed(kill_of(1500_ms, web, SIGINT));  // the first counts
+  tracker.feed(kill_of(11'000_ms, web));
+  tracker.feed(kill_of(11'001_ms, web));
+  tracker.feed(exit_of(11'002_ms, web));
+  EXPECT_TRUE(tracker.take(11'010_ms).empty()) << "a victim's record may still come";
+  ASSERT_TRUE(tracker.deadline());
+  EXPECT_EQ(*tracker.deadline(), 11'022_ms);
+  const auto found = tracker.take(11'022_ms);
+  ASSERT_EQ(found.size(), 1);
+  EXPECT_EQ(found[0].signal, SIGKILL);
+  ASSERT_TRUE(found[0].kill && found[0].asked);
+  EXPECT_EQ(found[0].kill->time_ns, 11'000_ms);
+  EXPECT_EQ(found[0].asked->signal, SIGTERM);
+  EXPECT_EQ(found[0].left_out, 0);
+  EXPECT_FALSE(tracker.deadline());
+}
+
+TEST(ExitTracker, WhatTheOomKillerEndedIsNotAmongThem) {
+  ExitTracker tracker;
+  const TaskInfo victim = task(10);
+  const TaskInfo sibling = task(11);
+  KillEvent kill = kill_of(1000_ms, victim);
+  kill.from_kernel = true;
+  tracker.feed(kill);
+  kill = kill_of(1001_ms, sibling);
+  kill.from_kernel = true;
+  tracker.feed(kill);
+  VictimEvent mark;
+  mark.time_ns = 1002_ms;
+  mark.task = victim;
+  mark.trigger = kill.sender;
+  tracker.feed(exit_of(1003_ms, victim));
+  tracker.feed(exit_of(1004_ms, sibling));
+  tracker.feed(mark);  // read late
+  EXPECT_TRUE(tracker.take(2000_ms).empty());
+}
+
+TEST(ExitTracker, WhoGoesWithTheFirstProcessOfANamespaceIsNotTold) {
+  ExitTracker tracker;
+  TaskInfo init = task(10, "init");
+  init.ns_tgid = 1;
+  tracker.feed(kill_of(1000_ms, init));
+  for (std::uint32_t pid = 20; pid < 30; ++pid) {
+    KillEvent kill = kill_of(1001_ms, task(pid));
+    kill.sender = init;
+    kill.from_kernel = true;
+    tracker.feed(kill);
+    tracker.feed(exit_of(1002_ms, task(pid)));
+  }
+  tracker.feed(exit_of(1003_ms, init));
+  const auto found = tracker.take(2000_ms);
+  ASSERT_EQ(found.size(), 1);
+  EXPECT_EQ(found[0].task.process, init.process);
+}
+
+TEST(ExitTracker, CrashesHaveNoSenderAndWhatAsksIsNoKill) {
+  ExitTracker tracker;
+  tracker.feed(kill_of(999_ms, task(10)));  // too late to matter: it was crashing already
+  tracker.feed(exit_of(1000_ms, task(10), SIGSEGV | 0x80));
+  for (const int signal : {0, SIGTERM, SIGINT, SIGPIPE, SIGHUP}) {
+    tracker.feed(exit_of(1000_ms, task(20), signal));
+  }
+  const auto found = tracker.take(2000_ms);
+  ASSERT_EQ(found.size(), 1);
+  EXPECT_EQ(found[0].signal, SIGSEGV);
+  EXPECT_TRUE(found[0].core_dumped);
+  EXPECT_FALSE(found[0].kill);
+}
+
+TEST(ExitTracker, AStormInOneCgroupIsCountedAndHidesNoOther) {
+  ExitTracker tracker;
+  for (std::uint32_t pid = 1; pid <= 100; ++pid) {
+    tracker.feed(exit_of(1000_ms + pid, task(pid)));
+  }
+  tracker.feed(exit_of(1500_ms, task(200, "other", 101)));
+  EXPECT_EQ(tracker.take(2000_ms).size(), 9);
+  tracker.feed(exit_of(60'000_ms, task(300)));
+  const auto later = tracker.take(61'000_ms);
+  ASSERT_EQ(later.size(), 1);
+  EXPECT_EQ(later[0].left_out, 92);
+}
+
+TEST(ExitTracker, AnOldSignalIsNotBlamed) {
+  ExitTracker tracker;
+  tracker.feed(kill_of(1000_ms, task(10)));
+  tracker.feed(kill_of(1000_ms, task(10), SIGTERM));
+  tracker.feed(exit_of(4'000'000_ms, task(10)));
+  const auto found = tracker.take(~0ULL);
+  ASSERT_EQ(found.size(), 1);
+  EXPECT_FALSE(found[0].kill);
+  EXPECT_FALSE(found[0].asked);
+}
+
+TEST(ExitTracker, IsBounded) {
+  ExitTracker tracker;
+  for (std::uint32_t pid = 1; pid < 50'000; ++pid) {
+    TaskInfo one = task(pid, "x", pid);
+    tracker.feed(kill_of(pid * 1_us, one));
+    tracker.feed(kill_of(pid * 1_us, one, SIGTERM));
+    tracker.feed(exit_of(pid * 1_us, one));
+  }
+  EXPECT_LE(tracker.take(~0ULL).size(), 4096);
+}
+
+}  // namespace
+}  // namespace memcrest

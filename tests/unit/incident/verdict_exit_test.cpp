@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "incident/verdict_exit.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "incident/verdict.h"
+#include "support/event_builder.h"
+
+namespace memcrest {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+using namespace testing_support;  // NOLINT(google-build-using-namespace): literals
+
+Incident ended(std::uint32_t signal, const std::string& sender = "") {
+  Incident out;
+  out.kind = IncidentKind::kKill;
+  out.container.runtime = Runtime::kDocker;
+  out.container.id = "b5d635627bb8";
+  out.usage_bytes = 12_MiB;
+  out.limit.bytes = 128_MiB;
+  out.end = ProcessEnd{.signal = signal, .pid = 100, .comm = "web", .main_process = true};
+  if (!sender.empty()) {
+    out.end->sender = Sender{.pid = 7, .uid = 1000, .comm = sender};
+  }
+  return out;
+}
+
+Verdict verdict_of(Incident incident) {
+  conclude(incident);
+  EXPECT_TRUE(incident.verdict);
+  return incident.verdict.value_or(Verdict{});
+}
+
+Cause cause_of(const Incident& incident) { return verdict_of(incident).causes.at(0).cause; }
+
+TEST(VerdictExit, TheRuntimeStoppedItAfterItsGracePeriod) {
+  Incident incident = ended(SIGKILL, "runc");
+  incident.end->asked = AskedToEnd{SIGTERM, 10'010, std::nullopt};
+  const Verdict verdict = verdict_of(incident);
+  EXPECT_EQ(verdict.causes[0].cause, Cause::kStoppedByRuntime);
+  EXPECT_GE(verdict.causes[0].confidence, 0.8);
+  EXPECT_THAT(verdict.text, HasSubstr("SIGTERM came 10.0 s before, and SIGKILL when it had not ended by then"));
+  EXPECT_THAT(verdict.text, HasSubstr("docker stop"));
+  EXPECT_THAT(verdict.causes[0].reasons_for, Contains("no limit was hit: 12.0 MiB of 128 MiB were in use"));
+  conclude(incident);
+  ASSERT_TRUE(incident.advice);
+  EXPECT_THAT(incident.advice->text, HasSubstr("stop_grace_period"));
+  EXPECT_TRUE(incident.advice->lines.empty()) << "no limit helps";
+}
+
+TEST(VerdictExit, OrWithoutAsking) {
+  EXPECT_THAT(verdict_of(ended(SIGKILL, "crun")).text, HasSubstr("without asking first, as docker kill"));
+  Incident pod = ended(SIGKILL, "runc");
+  pod.container.pod = Pod{};
+  EXPECT_THAT(verdict_of(pod).text, HasSubstr("its pod was deleted by force or evicted"));
+}
+
+TEST(VerdictExit, WhoElseSendsSigkill) {
+  EXPECT_EQ(cause_of(ended(SIGKILL, "systemd-oomd")), Cause::kEarlyOomKiller);
+  EXPECT_EQ(cause_of(ended(SIGKILL, "earlyoom")), Cause::kEarlyOomKiller);
+  EXPECT_EQ(cause_of(ended(SIGKILL, "bash")), Cause::kKilledFromHost);
+  EXPECT_EQ(cause_of(ended(SIGKILL, "systemd")), Cause::kKilledFromHost) << "not pid 1: a user's";
+  Incident incident = ended(SIGKILL, "systemd");
+  incident.end->sender->pid = 1;
+  EXPECT_EQ(cause_of(incident), Cause::kStoppedByServiceManager);
+  incident = ended(SIGKILL, "x");
+  incident.end->by_kernel = true;
+  EXPECT_EQ(cause_of(incident), Cause::kKilledByKernel);
+  EXPECT_EQ(cause_of(ended(SIGKILL)), Cause::kUnknown);
+  EXPECT_LT(verdict_of(ended(SIGKILL)).causes[0].confidence, 0.5);
+}
+
+// A process in a container can call itself what it likes.
+TEST(VerdictExit, NamesCountOutsideOfContainersAlone) {
+  for (const char* name : {"runc", "dockerd", "systemd-oomd", "earlyoom"}) {
+    Incident incident = ended(SIGKILL, name);
+    incident.end->sender->container_id = "other";
+    EXPECT_EQ(cause_of(incident), Cause::kKilledFromHost) << name;
+    incident.end->sender->same_container = true;
+    EXPECT_EQ(cause_of(incident), Cause::kKilledWithin) << name;
+  }
+}
+
+TEST(VerdictExit, ItselfAndItsNeighbours) {
+  Incident incident = ended(SIGKILL, "web");
+  incident.end->sender->same_container = true;
+  EXPECT_THAT(verdict_of(incident).text, HasSubstr("web[7], uid 1000, of the same container"));
+  incident.end->sender->pid = incident.end->pid;
+  EXPECT_THAT(verdict_of(incident).text, HasSubstr("It killed itself"));
+}
+
+TEST(VerdictExit, CrashesAreNoOom) {
+  EXPECT_EQ(cause_of(ended(SIGSEGV)), Cause::kCrashed);
+  EXPECT_THAT(verdict_of(ended(SIGSEGV)).text, HasSubstr("No memory limit ends a process so"));
+  EXPECT_EQ(cause_of(ended(SIGABRT)), Cause::kAborted);
+  EXPECT_THAT(verdict_of(ended(SIGBUS)).text, HasSubstr("a full tmpfs"));
+  EXPECT_EQ(cause_of(ended(77)), Cause::kCrashed) << "any number may be recorded";
+}
+
+TEST(VerdictExit, WhatContradictsIsNamed) {
+  Incident incident = ended(SIGKILL, "bash");
+  incident.usage_bytes = 127_MiB;
+  EXPECT_THAT(verdict_of(incident).causes[0].reasons_against, Contains(HasSubstr("close to the limit")));
+  incident.usage_bytes.reset();
+  EXPECT_THAT(verdict_of(incident).causes[0].reasons_against, Contains("how much memory was in use is not known"));
+  incident.unix_ns = 1000;
+  incident.container.state = RuntimeState{.oom_killed = true, .finished_unix_ns = 2000};
+  EXPECT_THAT(verdict_of(incident).causes[0].reasons_against, Contains(HasSubstr("OOMKilled true")));
+  incident.evidence.lost_bulk = 1;
+  EXPECT_THAT(verdict_of(incident).causes[0].reasons_against, Contains("records were lost"));
+  EXPECT_LT(verdict_of(incident).causes[0].confidence, 0.85);
+}
+
+TEST(VerdictExit, ACauseWithoutItsEndSaysNothing) {
+  Incident incident;
+  EXPECT_EQ(end_sentence(incident, Cause::kCrashed), "");
+  EXPECT_THAT(end_sentence(ended(SIGKILL), Cause::kUnknown), Not(HasSubstr("OOM kill ")));
+}
+
+}  // namespace
+}  // namespace memcrest

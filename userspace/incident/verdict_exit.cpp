@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "incident/verdict_exit.h"
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <string_view>
+
+#include "incident/verdict_words.h"
+#include "util/signal_name.h"
+#include "util/units.h"
+
+namespace memcrest {
+namespace {
+
+// Names of processes, cut to 15 bytes by the kernel.
+constexpr std::array<std::string_view, 9> kRuntimes = {"runc",   "crun",   "youki", "containerd-shim", "dockerd",
+                                                       "conmon", "podman", "crio",  "containerd"};
+constexpr std::array<std::string_view, 4> kEarlyKillers = {"systemd-oomd", "earlyoom", "oomd", "nohang"};
+
+template <typename Names>
+bool is_one_of(const Names& names, const Sender& sender) {
+  return sender.container_id.empty() && std::ranges::find(names, sender.comm) != names.end();
+}
+
+std::string who(const Sender& sender) {
+  std::string out = sender.comm + "[" + std::to_string(sender.pid) + "]";
+  if (!sender.container_id.empty() && !sender.same_container) {
+    out +=
+        " of container " + (sender.container_name.empty() ? sender.container_id.substr(0, 12) : sender.container_name);
+  } else if (!sender.unit.empty()) {
+    out += " of " + sender.unit;
+  }
+  return out + ", uid " + std::to_string(sender.uid);
+}
+
+bool is_pod(const Incident& incident) {
+  return incident.container.pod && incident.container.runtime != Runtime::kPodman;
+}
+
+// How its memory stood: an end near the limit is worth a second look.
+void weigh_memory(const Incident& incident, JudgedCause& out) {
+  if (!incident.usage_bytes || !incident.limit.bytes || *incident.limit.bytes == 0) {
+    out.reasons_against.emplace_back("how much memory was in use is not known");
+    return;
+  }
+  const double share = static_cast<double>(*incident.usage_bytes) / static_cast<double>(*incident.limit.bytes);
+  const std::string words =
+      format_size(*incident.usage_bytes) + " of " + format_size(*incident.limit.bytes) + " were in use";
+  if (share < 0.9) {
+    out.reasons_for.push_back("no limit was hit: " + words);
+  } else {
+    out.reasons_against.push_back(words + ": close to the limit, though its OOM killer did not kill");
+  }
+}
+
+JudgedCause judge_kill(const ProcessEnd& end) {
+  if (!end.sender) {
+    return {Cause::kUnknown, 0.3, {"SIGKILL, and not by the OOM killer"}, {"who sent it was not seen"}};
+  }
+  const Sender& sender = *end.sender;
+  if (end.by_kernel) {
+    return {Cause::kKilledByKernel,
+            0.7,
+            {"the kernel itself sent SIGKILL, and not its OOM killer"},
+            {"why is not told: a CPU time limit (RLIMIT_CPU), the end of a pid namespace, a failed execve"}};
+  }
+  if (sender.same_container) {
+    return {Cause::kKilledWithin, 0.9, {"SIGKILL came from " + who(sender) + ", in the same container"}, {}};
+  }
+  if (is_one_of(kEarlyKillers, sender)) {
+    return {Cause::kEarlyOomKiller, 0.9, {"SIGKILL came from " + who(sender)}, {}};
+  }
+  if (is_one_of(kRuntimes, sender)) {
+    return {Cause::kStoppedByRuntime, 0.9, {"SIGKILL came from " + who(sender)}, {}};
+  }
+  if (sender.pid == 1 && sender.comm == "systemd") {
+    return {Cause::kStoppedByServiceManager, 0.9, {"SIGKILL came from systemd"}, {}};
+  }
+  return {Cause::kKilledFromHost, 0.9, {"SIGKILL came from " + who(sender)}, {}};
+}
+
+std::string asked_words(const AskedToEnd& asked) {
+  return signal_name(asked.signal) + " came " + span_words(asked.before_ms) + " before";
+}
+
+std::string runtime_sentence(const Incident& incident) {
+  const ProcessEnd& end = *incident.end;
+  const std::string by = end.sender ? " (" + end.sender->comm + ")" : "";
+  if (end.asked) {
+    return "The container runtime" + by + " stopped it: " + asked_words(*end.asked) +
+           ", and SIGKILL when it had not ended by then, " +
+           (is_pod(incident) ? "its terminationGracePeriodSeconds being over."
+                             : "as docker stop does after its grace period.");
+  }
+  return "The container runtime" + by + " killed it without asking first" +
+         (is_pod(incident) ? ": its pod was deleted by force or evicted, or a probe failed and its grace period was 0."
+                           : ", as docker kill and docker rm -f do.");
+}
+
+std::string fault_words(std::uint32_t signal) {
+  switch (signal) {
+    case SIGSEGV:
+      return "it touched memory that is not its own";
+    case SIGBUS:
+      return "it touched a mapping with nothing behind it: a truncated file, a full tmpfs, a page that was gone";
+    case SIGILL:
+      return "it ran an instruction that the CPU does not know";
+    case SIGFPE:
+      return "a division by zero or the like";
+    case SIGSYS:
+      return "a system call that seccomp forbids";
+    case SIGXCPU:
+      return "its limit of CPU time was reached";
+    case SIGXFSZ:
+      return "a file grew past its size limit";
+    default:
+      return "a fault of its own";
+  }
+}
+
+}  // namespace
+
+bool is_early_killer(const std::string& comm) { return std::ranges::find(kEarlyKillers, comm) != kEarlyKillers.end(); }
+
+JudgedCause judge_end(const Incident& incident) {
+  const ProcessEnd& end = *incident.end;
+  JudgedCause out =
+      end.signal == SIGKILL ? judge_kill(end)
+      : end.signal == SIGABRT
+          ? JudgedCause{Cause::kAborted, 0.9, {"it ended by SIGABRT, which a program sends itself"}, {}}
+          : JudgedCause{Cause::kCrashed, 0.9, {signal_name(end.signal) + ": " + fault_words(end.signal)}, {}};
+  if (end.without_info) {
+    out.reasons_for.emplace_back("not by kill(2): by cgroup.kill, or since its parent ended");
+  }
+  if (end.asked) {
+    out.reasons_for.push_back(asked_words(*end.asked) +
+                              (end.asked->sender ? ", from " + who(*end.asked->sender) : std::string()));
+  }
+  weigh_memory(incident, out);
+  if (const auto& state = incident.container.state;
+      state && state->oom_killed.value_or(false) && ended_after(*state, incident.unix_ns)) {
+    out.reasons_against.emplace_back(
+        "the runtime says OOMKilled true; the kernel's OOM killer did not kill this process");
+  }
+  return out;
+}
+
+std::string end_sentence(const Incident& incident, Cause cause) {
+  if (!incident.end) {
+    return "";
+  }
+  const ProcessEnd& end = *incident.end;
+  const std::string sender = end.sender ? who(*end.sender) : "somebody";
+  switch (cause) {
+    case Cause::kStoppedByRuntime:
+      return runtime_sentence(incident) + " No OOM.";
+    case Cause::kStoppedByServiceManager:
+      return "systemd killed it" +
+             (end.asked ? ": " + asked_words(*end.asked) + ", and its stop timeout was over" : "") + ". No OOM.";
+    case Cause::kEarlyOomKiller:
+      return sender +
+             " killed it: a killer of user space, which acts before the kernel's OOM killer. No limit of a cgroup "
+             "was hit.";
+    case Cause::kKilledFromHost:
+      return sender + ", killed it from outside of the container. No OOM.";
+    case Cause::kKilledWithin:
+      return end.sender && end.sender->pid == end.pid ? "It killed itself by SIGKILL. No OOM."
+                                                      : sender + ", of the same container, killed it. No OOM.";
+    case Cause::kKilledByKernel:
+      return "The kernel killed it, but not for want of memory.";
+    case Cause::kCrashed:
+      return "It crashed by " + signal_name(end.signal) + ": " + fault_words(end.signal) +
+             ". No memory limit ends a process so.";
+    case Cause::kAborted:
+      return "It ended itself by SIGABRT: a failed assertion, an uncaught exception, or an allocation that was refused "
+             "(ulimit -v, overcommit, a runtime's own heap limit). A container's limit kills, it refuses nothing.";
+    default:
+      return signal_name(end.signal) + " ended it, and who sent it was not seen. It was not the OOM killer.";
+  }
+}
+
+std::string end_remedy(const Incident& incident, Cause cause) {
+  switch (cause) {
+    case Cause::kStoppedByRuntime:
+      return incident.end->asked
+                 ? "If it should end by itself: handle the signal in the main process (a shell as PID 1 passes "
+                   "none on), or give it longer (docker stop -t, stop_grace_period, terminationGracePeriodSeconds)."
+                 : "";
+    case Cause::kStoppedByServiceManager:
+      return "systemctl status and journalctl -u tell why it was stopped; TimeoutStopSec= is how long it may take.";
+    case Cause::kEarlyOomKiller:
+      return "Its log says why it chose this one (journalctl -u systemd-oomd, earlyoom): pressure or free memory of "
+             "the "
+             "machine, not this container's limit.";
+    case Cause::kCrashed:
+      return incident.end->signal == SIGBUS
+                 ? "Look whether a tmpfs or /dev/shm was full (docker run --shm-size), then for a core file."
+                 : "Look for a core file, and at the kernel's log; raising a memory limit changes nothing.";
+    case Cause::kAborted:
+      return "Read its last lines on standard error; raising a memory limit helps only a runtime that sizes its heap "
+             "by it.";
+    case Cause::kUnknown:
+      return "docker events and the kernel's log (journalctl -k) may know more.";
+    default:
+      return "";
+  }
+}
+
+}  // namespace memcrest
