@@ -42,11 +42,7 @@ void put_end(Layout& page, const Incident& incident) {
   const ProcessEnd& end = *incident.end;
   page.row("ended");
   page.piece("", escape_terminal(end.cmdline.empty() ? end.comm : end.cmdline), Tone::kBold);
-  std::string pid = "pid " + std::to_string(end.pid);
-  if (end.container_pid != 0 && end.container_pid != end.pid) {
-    pid += " (" + std::to_string(end.container_pid) + " in the container)";
-  }
-  page.piece("   ", pid);
+  page.piece("   ", pid_words(end.pid, end.container_pid));
   put_role(page, incident, end);
   page.row("signal");
   page.piece("", signal_name(end.signal), Tone::kBold);

@@ -63,11 +63,7 @@ void put_victims(Layout& page, const Incident& incident) {
     const Victim& victim = incident.victims[i];
     page.row(i == 0 ? "killed" : "");
     page.piece("", escape_terminal(victim.cmdline.empty() ? victim.comm : victim.cmdline), Tone::kBold);
-    std::string pid = "pid " + std::to_string(victim.pid);
-    if (victim.container_pid != 0 && victim.container_pid != victim.pid) {
-      pid += " (" + std::to_string(victim.container_pid) + " in the container)";
-    }
-    page.piece("   ", pid);
+    page.piece("   ", pid_words(victim.pid, victim.container_pid));
     put_victim_role(page, incident, victim);
     if (incident.victims.size() == 1) {
       put_victim_memory(page, victim);

@@ -43,6 +43,12 @@ std::string process(const std::string& comm, std::uint32_t pid) {
   return escape_terminal(comm) + "[" + std::to_string(pid) + "]";
 }
 
+std::string pid_words(std::uint32_t pid, std::uint32_t container_pid) {
+  return "pid " + std::to_string(pid) +
+         (container_pid != 0 && container_pid != pid ? " (" + std::to_string(container_pid) + " in the container)"
+                                                     : std::string());
+}
+
 bool is_container(Runtime runtime) {
   return runtime != Runtime::kNone && runtime != Runtime::kUnknown && runtime != Runtime::kSystemd;
 }

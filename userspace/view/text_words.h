@@ -28,6 +28,9 @@ inline constexpr std::size_t kShortId = 12;
 // "python[5943]", escaped.
 [[nodiscard]] std::string process(const std::string& comm, std::uint32_t pid);
 
+// "pid 5943 (1 in the container)"; the second where it is known and another.
+[[nodiscard]] std::string pid_words(std::uint32_t pid, std::uint32_t container_pid);
+
 [[nodiscard]] bool is_container(Runtime runtime);
 // What the limit belongs to, in the word that its user knows it by: container, unit, cgroup.
 [[nodiscard]] const char* noun(const Container& container);
