@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "util/text.h"
 #include "util/units.h"
@@ -125,7 +126,10 @@ TableText table(const SizingReport& report, const SizingStyle& style) {
 
 void put_head(Layout& page, const SizingReport& report) {
   page.heading();
-  page.piece("", counted(report.sizings.size(), "container", "containers"), Tone::kBold);
+  page.piece("",
+             report.settings.all ? counted(report.sizings.size(), "cgroup", "cgroups")
+                                 : counted(report.sizings.size(), "container", "containers"),
+             Tone::kBold);
   if (report.settings.by != SizingBy::kContainer) {
     page.piece(" ", std::string("by ") + to_string(report.settings.by));
   }
@@ -181,8 +185,13 @@ void put_detail(Layout& page, const Sizing& one) {
   }
   if (!one.other_limits.empty()) {
     page.row("at limits");
-    for (std::size_t i = 0; i < one.other_limits.size(); ++i) {
-      page.piece(i == 0 ? "" : kDot, limit_words(one.other_limits[i], one.usage.peaks.windows()));
+    bool first = true;
+    bool held = false;  // the lowest one that all windows kept to is told, and the higher ones that matter
+    for (const OtherLimit& limit : one.other_limits) {
+      if (!held || limit.kind != OtherLimit::Kind::kStep) {
+        page.piece(std::exchange(first, false) ? "" : kDot, limit_words(limit, one.usage.peaks.windows()));
+      }
+      held = held || limit.windows_above.value_or(0) == 0;
     }
     page.piece(" ", "windows seen went above", Tone::kDim);
   }
@@ -206,7 +215,8 @@ void put_evidence(Layout& page, const SizingReport& report) {
 }
 
 bool wants_detail(const Sizing& one) {
-  return one.size_class != SizeClass::kFine && one.size_class != SizeClass::kUnknown;
+  const bool quiet = one.size_class == SizeClass::kFine || one.size_class == SizeClass::kUnknown;
+  return !quiet || one.usage.ooms.own + one.usage.ooms.elsewhere > 0;
 }
 
 }  // namespace
@@ -224,9 +234,11 @@ std::string to_text(const SizingReport& report, const SizingStyle& style) {
   Layout page(columns, style.color);
   std::size_t shown = 0;
   std::size_t more = 0;
+  std::size_t unknown = 0;
   // Of a single one all is told, of many what wants action.
   for (const Sizing& one : report.sizings) {
-    if (report.sizings.size() > 1 && !wants_detail(one) && one.reasons.empty()) {
+    if (report.sizings.size() > 1 && !wants_detail(one)) {
+      unknown += one.size_class == SizeClass::kUnknown ? 1 : 0;
       continue;
     }
     if (++shown <= kMostDetails) {
@@ -238,6 +250,13 @@ std::string to_text(const SizingReport& report, const SizingStyle& style) {
   if (more > 0) {
     page.heading();
     page.words("", counted(more, "more is", "more are") + " explained with --container, or --format json.", Tone::kDim);
+  }
+  if (unknown > 0) {
+    page.heading();
+    page.words("",
+               std::to_string(unknown) + " unknown: usage crossed no level, or fewer than " +
+                   std::to_string(kLeastWindows) + " windows were seen.",
+               Tone::kDim);
   }
   put_evidence(page, report);
   return out + page.finish();

@@ -26,11 +26,13 @@ void UsageWindows::advance(std::uint64_t time_ns) {
     seen_.peaks.add(usage_, number - window_ - 1);  // where nothing happened
     window_ = number;
     peak_ = usage_;
+    used_ = false;
   }
 }
 
 void UsageWindows::use(std::uint64_t usage_bytes) {
   usage_ = usage_bytes;
+  used_ = true;
   peak_ = std::max(peak_, usage_bytes);
   seen_.highest_bytes = std::max(seen_.highest_bytes, usage_bytes);
 }
@@ -39,6 +41,7 @@ void UsageWindows::mark(std::uint64_t watermark_bytes) {
   if (watermark_bytes > seen_.mark_bytes) {
     if (mark_known_) {
       seen_.mark_rose = true;
+      used_ = true;
       peak_ = std::max(peak_, watermark_bytes);
       seen_.highest_bytes = std::max(seen_.highest_bytes, watermark_bytes);
     }
@@ -73,8 +76,8 @@ UsageSeen UsageWindows::end(std::uint64_t time_ns, std::optional<std::uint64_t> 
     seen_.slack_bytes = 0;
   }
   seen_.observed_ns = now_ns_ - begin_ns_;
-  // A last one that has just begun saw nothing.
-  if (window_ == 0 || (now_ns_ - begin_ns_) % window_ns_ > 0) {
+  // A last one that has just begun saw nothing, unless something happened at that very moment.
+  if (window_ == 0 || used_ || (now_ns_ - begin_ns_) % window_ns_ > 0) {
     seen_.peaks.add(peak_);
   }
   seen_.slack_bytes = std::min(seen_.slack_bytes, seen_.mark_bytes / 8);

@@ -48,6 +48,7 @@ class UsageWindows {
   std::uint64_t window_ = 0;  // number of the current one
   std::uint64_t usage_ = 0;
   std::uint64_t peak_ = 0;  // of the current window
+  bool used_ = false;       // something happened in it
 };
 
 }  // namespace memcrest

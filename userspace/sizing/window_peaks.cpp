@@ -51,6 +51,9 @@ void WindowPeaks::coarsen() {
 }
 
 std::uint64_t WindowPeaks::percentile(unsigned percent) const {
+  if (percent >= 100) {
+    return highest_;
+  }
   // By parts, so that no number of windows overflows.
   const std::uint64_t rank = windows_ / 100 * percent + (windows_ % 100 * percent + 99) / 100;
   std::uint64_t seen = 0;

@@ -193,7 +193,7 @@ TEST(SizingBook, PutTogetherByImageAndWorkload) {
   other.serial = 1'000'101;
   other.container.id[0] = '0';
   other.path = "/docker/" + other.container.id;
-  for (const auto [by, label] :
+  for (const auto& [by, label] :
        {std::pair(SizingBy::kImage, "my-app:latest"), std::pair(SizingBy::kWorkload, "shop/web")}) {
     Book book({.window = 1s, .by = by});
     book.cgroups = ExportedCgroups{{web_cgroup(), other}};
