@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """memcrest advise: limits from what real containers needed, and whether they hold when they are set."""
 
+import concurrent.futures
 import json
 import os
 import shlex
@@ -36,6 +37,40 @@ def checked(line):
     if done.returncode != 0:
         raise AssertionError(f'not valid: {done.stdout}{done.stderr}')
     return json.loads(line)
+
+
+class Live:
+    """`memcrest advise --live` for the life of a with statement, ended early by Ctrl-C."""
+
+    def __init__(self, *options):
+        self.options = options
+        self.report = None
+
+    def __enter__(self):
+        self.process = subprocess.Popen([MEMCREST, 'advise', '--live', '1h', '--format', 'json', '--docker-socket',
+                                         docker.socket, *WINDOW, *self.options], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
+        self.out, self.err = harness.Lines(self.process.stdout), harness.Lines(self.process.stderr)
+        if not wait_until(lambda: b'watching' in b''.join(line for _, line in list(self.err.items))):
+            self.__exit__()
+            raise AssertionError(f'no banner: {self.err.text()}')
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.out.finish()
+        self.err.finish()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(harness.PATIENCE)
+        self.out.finish()
+        self.err.finish()
+        if code != 0:
+            raise AssertionError(f'ended with {code}: {self.err.text()}')
+        return checked(self.out.text())
 
 
 class AdviseTest(harness.TestCase):
@@ -77,11 +112,14 @@ class AdviseTest(harness.TestCase):
         fine = self.create('hog', 'anon', '40m', *hold, memory='64m')
         wasteful = self.create('hog', 'anon', '24m', *hold, memory='512m')
         unlimited = self.create('hog', 'anon', '48m', *hold)
-        with Recorder('-o', path) as recorder:
+        excerpts = os.path.join(self.scratch(), 'flight')
+        with Live() as live, Recorder('-o', path) as recorder, \
+                harness.Watch('--flight-recorder', excerpts, '--flight-after', '1s'):
             codes = self.start_all([small, fine, wasteful, unlimited])
             self.assertEqual(codes, {small: 137, fine: 0, wasteful: 0, unlimited: 0})
             time.sleep(2.5)  # the incident, and names
             self.assertEqual(recorder.stop(), 0, recorder.out.text())
+            lived = live.stop()
 
         report = advise(path, *WINDOW, '--image', IMAGE)
         by_id = {one['container']['id']: one for one in report['containers']}
@@ -99,11 +137,14 @@ class AdviseTest(harness.TestCase):
             peaks = one['window_peaks']
             self.assertEqual(list(peaks.values()), sorted(peaks.values()))
             self.assertEqual(peaks['p100'], one['peak_bytes'])
-            self.assertGreaterEqual(peaks['p50'], least * MIB, 'it held it most of the time')
+            self.assertGreaterEqual(peaks['p95'], least * MIB, 'it held it for a while')
             above = {limit['kind']: limit['windows_above'] for limit in one['other_limits']}
             self.assertEqual(above['advised' if container != fine else 'current'], 0)
             self.assertGreater(one['other_limits'][0]['windows_above'], 10, '60 % of the peak')
         self.assertEqual(report['containers'][0]['class'], 'too-small', 'what wants action first')
+
+        self.check_live(lived, {container: by_id[container] for container in codes})
+        self.check_excerpts(excerpts, small)
 
         # As advised, each survives.
         for container in (small, wasteful, unlimited):
@@ -144,51 +185,34 @@ class AdviseTest(harness.TestCase):
         command = (HOG, 'anon', '64m')
         least = json.loads(self.run_report(*command)[1])['smallest_limit_bytes']
         self.assertGreaterEqual(least, 64 * MIB)
-        for limit, code in ((least * 9 // 10, 137), (least + least // 5, 0)):
-            done, _ = self.run_report(*command, options=('--memory', str(limit), '--swap', '0'))
-            self.assertEqual(done.returncode, code, f'{limit} of {least}\n{done.stderr}')
+        expected = {least * 9 // 10: 137, least + least // 5: 0}
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            ends = {limit: pool.submit(self.run_report, *command, options=('--memory', str(limit), '--swap', '0'))
+                    for limit in expected}
+        self.assertEqual({limit: end.result()[0].returncode for limit, end in ends.items()}, expected, least)
 
     def run_report(self, *command, options=()):
         path = os.path.join(self.scratch(), 'report')
         done = memcrest('run', '--json', '--output', path, *options, '--', *command)
         return done, harness.read(path)
 
-    def test_live_and_ended_early(self):
-        container = self.create('hog', 'anon', '24m', '--hold', '4000', memory='512m')
-        process = subprocess.Popen([MEMCREST, 'advise', '--live', '1h', *WINDOW, '--format', 'json', '--docker-socket',
-                                    docker.socket, '--container', container], stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE)
-        out, err = harness.Lines(process.stdout), harness.Lines(process.stderr)
-        try:
-            self.assertTrue(wait_until(lambda: b'watching' in b''.join(line for _, line in list(err.items))))
-            docker('start', container)
-            time.sleep(2.5)
-            process.send_signal(signal.SIGINT)
-            self.assertEqual(process.wait(harness.PATIENCE), 0)
-        finally:
-            process.kill()
-            process.wait()
-            out.finish()
-            err.finish()
-        report = checked(out.text())
+    def check_live(self, report, by_id):
+        """The same machine at the same time, without a recording."""
         self.assertTrue(report['live'])
-        one, = report['containers']
-        self.assertEqual((one['container']['id'], one['class'], one['limit_bytes']), (container, 'wasteful', 512 * MIB))
-        self.assertTrue(one['peak_exact'])
-        self.assertGreaterEqual(one['peak_bytes'], 24 * MIB)
-        self.assertGreaterEqual(one['windows'], 10)
+        live = {one['container']['id']: one for one in report['containers']}
+        for container, recorded in by_id.items():
+            one = live[container]
+            self.assertEqual((one['class'], one['limit_bytes'], one['peak_exact'], one['ooms']['own_limit']),
+                             (recorded['class'], recorded['limit_bytes'], recorded['peak_exact'],
+                              recorded['ooms']['own_limit']))
+            self.assertEqual(one['peak_bytes'], recorded['peak_bytes'], 'the kernel has one mark')
 
-    def test_excerpts_say_that_percentiles_do_not_hold(self):
-        directory = os.path.join(self.scratch(), 'flight')
-        container = self.create('hog', 'anon', '64m', memory='32m')
-        with harness.Watch('--flight-recorder', directory, '--flight-after', '1s') as watch:
-            self.assertEqual(docker.start_and_wait(container), 137)
-            watch.wait_for('oom', container)
-            time.sleep(2.5)
+    def check_excerpts(self, directory, container):
         report = advise(directory, '--container', container)
         self.assertFalse(report['complete'])
         self.assertTrue([gap for gap in report['gaps'] if 'around incidents alone' in gap], report['gaps'])
-        self.assertEqual(report['containers'][0]['class'], 'too-small')
+        one, = (c for c in report['containers'] if c['container']['id'] == container)
+        self.assertEqual(one['class'], 'too-small')
 
     def test_what_is_no_recording(self):
         damaged = os.path.join(self.scratch(), 'damaged.db')
