@@ -111,7 +111,8 @@ void SizingBook::add(const StepEvent& told_step, std::uint64_t grown_bytes) {
   one->reclaim_last = std::max(one->reclaim_last, told_step.reclaim_ns);
   one->suppressed = saturating_add(one->suppressed, told_step.suppressed);
   const auto limit = sane_limit(told_step.limit_bytes);
-  one->limits_differ = one->limits_differ || (one->limit_known && one->limit != limit);
+  // A runtime makes the cgroup first and limits it then: from none to some is no change.
+  one->limits_differ = one->limits_differ || (one->limit && one->limit != limit);
   one->limit_known = true;
   one->limit = limit;
   one->limit_ns = told_step.time_ns;
