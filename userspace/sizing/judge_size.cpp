@@ -54,11 +54,12 @@ class Judge {
   // A later instance, or a higher limit, has shown the need that the kill had hidden.
   bool oom_is_past() const { return seen() > percent_of(usage().ooms.limit_bytes, 102); }
   bool oom_counts() const { return usage().ooms.own > 0 && !oom_is_past(); }
-  bool leaks_surely() const { return usage().ooms.leak_confidence.value_or(0) >= kLeakIsSure; }
+  bool leaks_surely() const { return usage().leak_confidence.value_or(0) >= kLeakIsSure; }
 
   void estimate_need();
   void classify();
   void classify_after_oom();
+  void classify_leak();
   void explain_unlimited();
   void compare_with_limit();
   void say_too_short();
@@ -90,14 +91,6 @@ void Judge::estimate_need() {
 void Judge::classify_after_oom() {
   const SizedOoms& ooms = usage().ooms;
   say(counted(ooms.own, "OOM kill", "OOM kills") + " by its own limit of " + size(ooms.limit_bytes));
-  if (leaks_surely()) {
-    out_.size_class = SizeClass::kLeaking;
-    gives_limit_ = false;
-    out_.needed_bytes.reset();
-    out_.needed_estimated = false;
-    say(ooms.leak_text + " No limit helps, it only takes longer.");
-    return;
-  }
   out_.size_class = SizeClass::kTooSmall;
   if (out_.needed_estimated) {
     say("it had asked for about " + size(*out_.needed_bytes) + " (estimated: what was mapped at the kill)");
@@ -107,9 +100,23 @@ void Judge::classify_after_oom() {
     gives_limit_ = false;
     say("the verdict of the OOM names no limit that would help: memcrest why tells more");
   }
-  if (ooms.leak_confidence) {
+  if (ooms.cache_share.value_or(0) >= kMostlyCache) {
+    say(percent_words(*ooms.cache_share) + " of what it held then was page cache");
+  }
+  if (usage().leak_confidence) {
     say("it may leak: then no limit helps");
   }
+}
+
+void Judge::classify_leak() {
+  out_.size_class = SizeClass::kLeaking;
+  gives_limit_ = false;
+  out_.needed_bytes.reset();
+  out_.needed_estimated = false;
+  if (usage().ooms.own > 0) {
+    say(counted(usage().ooms.own, "OOM kill", "OOM kills") + " by its own limit of " + size(usage().ooms.limit_bytes));
+  }
+  say(usage().leak_text + " No limit helps, it only takes longer");
 }
 
 void Judge::say_too_short() {
@@ -164,7 +171,9 @@ void Judge::compare_with_limit() {
 }
 
 void Judge::classify() {
-  if (oom_counts()) {
+  if (leaks_surely() && (oom_counts() || usage().ooms.own == 0)) {
+    classify_leak();
+  } else if (oom_counts()) {
     classify_after_oom();
   } else if (usage().peaks.windows() == 0 || seen() == 0) {
     out_.size_class = usage().limit_known && !usage().limit_bytes ? SizeClass::kUnlimited : SizeClass::kUnknown;

@@ -38,8 +38,7 @@ struct SizedOoms {
   std::uint64_t limit_bytes = 0;               // the highest limit that was hit
   std::optional<std::uint64_t> needed_bytes;   // as estimated at the kill; nullopt: the kill hid it
   std::optional<std::uint64_t> guessed_bytes;  // a limit to try, where that is all that is known
-  std::optional<double> leak_confidence;       // of the verdict; nullopt: of none was it the first cause
-  std::string leak_text;                       // that verdict's words
+  std::optional<double> cache_share;           // of what was held at the last of them, page cache; nullopt: not known
 };
 
 // All that was seen of one container, or of those that are put together.
@@ -63,6 +62,9 @@ struct SizedUsage {
   std::uint64_t reclaim_ns = 0;   // that its tasks waited for reclaim
   std::uint64_t suppressed = 0;   // steps that were left out by the rate limit
   SizedOoms ooms;
+  std::optional<double>
+      leak_confidence;    // of the verdict on an OOM or a burst; nullopt: of none was it the first cause
+  std::string leak_text;  // that verdict's words
 
   [[nodiscard]] std::optional<double> cache_share() const {
     return grown_bytes == 0 ? std::nullopt

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "identity/cgroup_path.h"
+#include "incident/composition.h"
 #include "incident/saturating.h"
 
 namespace memcrest {
@@ -51,10 +52,16 @@ void add_oom(SizedOoms& ooms, const Incident& incident) {
   } else if (incident.advice && incident.advice->limit_bytes) {
     ooms.guessed_bytes = std::max(ooms.guessed_bytes.value_or(0), sane(*incident.advice->limit_bytes));
   }
+  if (incident.composition) {
+    ooms.cache_share = share_of(*incident.composition, "file");
+  }
+}
+
+void add_leak(SizedUsage& usage, const Incident& incident) {
   if (first_cause(incident) == Cause::kLeak &&
-      incident.verdict->causes.front().confidence > ooms.leak_confidence.value_or(0)) {
-    ooms.leak_confidence = incident.verdict->causes.front().confidence;
-    ooms.leak_text = incident.verdict->text;
+      incident.verdict->causes.front().confidence > usage.leak_confidence.value_or(0)) {
+    usage.leak_confidence = incident.verdict->causes.front().confidence;
+    usage.leak_text = incident.verdict->text;
   }
 }
 
@@ -227,7 +234,8 @@ void SizingBook::settle(bool now_or_never) {
 
 void SizingBook::add(const Incident& incident) {
   const bool over = incident.stuck && !incident.stuck->ongoing;
-  if (incident.kind != IncidentKind::kOom || !incident.update.empty() || over) {
+  const bool tells = incident.kind == IncidentKind::kOom || first_cause(incident) == Cause::kLeak;
+  if (!tells || !incident.update.empty() || over) {
     return;
   }
   ExportedCgroup cgroup{.cgroup_id = incident.cgroup.id,
@@ -244,7 +252,10 @@ void SizingBook::add(const Incident& incident) {
     return;
   }
   if (Told* to = told(cgroup); to != nullptr) {
-    add_oom(to->usage.ooms, incident);
+    add_leak(to->usage, incident);
+    if (incident.kind == IncidentKind::kOom) {
+      add_oom(to->usage.ooms, incident);
+    }
   }
 }
 

@@ -36,7 +36,7 @@ class SizingBook {
   void add(const StepEvent& step, std::uint64_t grown_bytes);
   void add(const SampleEvent& sample);
   void add(const CgroupEvent& change);
-  // An OOM counts once, however often it is told.
+  // An OOM counts once, however often it is told. Of other incidents only the verdict leak is of use.
   void add(const Incident& incident);
   // It was there: told as unknown where nothing else was seen of it.
   void listed(const ExportedCgroup& cgroup);

@@ -39,7 +39,7 @@ Json ooms_json(const SizedOoms& ooms) {
   json["own_limit"] = ooms.own;
   json["elsewhere"] = ooms.elsewhere;
   json["limit_bytes"] = ooms.own == 0 ? Json(nullptr) : Json(ooms.limit_bytes);
-  json["leak_confidence"] = ooms.leak_confidence ? Json(finite(*ooms.leak_confidence)) : Json(nullptr);
+  json["page_cache_share"] = ooms.cache_share ? Json(finite(*ooms.cache_share)) : Json(nullptr);
   return json;
 }
 
@@ -83,6 +83,7 @@ Json sizing_json(const Sizing& one) {
   json["reclaim_ns"] = usage.reclaim_ns;
   json["suppressed_steps"] = usage.suppressed;
   json["ooms"] = ooms_json(usage.ooms);
+  json["leak_confidence"] = usage.leak_confidence ? Json(finite(*usage.leak_confidence)) : Json(nullptr);
   json["needed_bytes"] = number_or_null(one.needed_bytes);
   json["needed_estimated"] = one.needed_estimated;
   json["advised_bytes"] = number_or_null(one.advised_bytes);

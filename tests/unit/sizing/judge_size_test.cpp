@@ -110,11 +110,14 @@ TEST(JudgeSize, AnOomThatHidTheNeedGivesAGuess) {
 TEST(JudgeSize, ALeakIsHelpedByNoLimit) {
   SizedUsage usage = oomed(64_MiB);
   usage.ooms.guessed_bytes = 96_MiB;
-  usage.ooms.leak_confidence = 0.8;
+  usage.leak_confidence = 0.8;
   const Sizing one = judged(usage);
   EXPECT_EQ(one.size_class, SizeClass::kLeaking);
   EXPECT_EQ(one.advised_bytes, std::nullopt);
-  usage.ooms.leak_confidence = 0.55;
+  SizedUsage burst = usage_of(60_MiB, 100_MiB);
+  burst.leak_confidence = 0.8;
+  EXPECT_EQ(judged(burst).size_class, SizeClass::kLeaking) << "also without an OOM";
+  usage.leak_confidence = 0.55;
   const Sizing perhaps = judged(usage);
   EXPECT_EQ(perhaps.size_class, SizeClass::kTooSmall);
   EXPECT_EQ(perhaps.advised_bytes, 96_MiB);

@@ -184,7 +184,28 @@ TEST(SizingBook, OomsThatAnotherLimitCausedAreApart) {
   ASSERT_EQ(all.size(), 1U) << "known by its incidents alone";
   EXPECT_EQ(all[0].ooms.elsewhere, 2U);
   EXPECT_EQ(all[0].ooms.own, 1U);
-  EXPECT_DOUBLE_EQ(all[0].ooms.leak_confidence.value_or(0), 0.7);
+  EXPECT_DOUBLE_EQ(all[0].leak_confidence.value_or(0), 0.7);
+}
+
+TEST(SizingBook, ABurstTellsOfALeakAndIsNoOom) {
+  Book book;
+  Incident burst = oom_of_web();
+  burst.kind = IncidentKind::kBurst;
+  burst.verdict.emplace().causes = {{Cause::kLeak, 0.8, {}, {}}};
+  book.book.add(burst);
+  const auto all = book.end(0);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].ooms.own, 0U);
+  EXPECT_DOUBLE_EQ(all[0].leak_confidence.value_or(0), 0.8);
+}
+
+TEST(SizingBook, WhatWasPageCacheAtTheKillIsKept) {
+  Book book;
+  Incident oom = oom_of_web();
+  oom.composition.emplace().total_bytes = 100;
+  oom.composition->parts = {{"file", 70}, {"anon", 30}};
+  book.book.add(oom);
+  EXPECT_DOUBLE_EQ(book.end(0).at(0).ooms.cache_share.value_or(0), 0.7);
 }
 
 TEST(SizingBook, PutTogetherByImageAndWorkload) {

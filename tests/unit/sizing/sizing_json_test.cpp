@@ -84,7 +84,7 @@ TEST(SizingJson, WhatIsNotKnownIsNullAndNeverZero) {
 TEST(SizingJson, AnOomLeavesOpenWhatLiesAboveItsLimit) {
   SizedUsage usage = oomed(64_MiB);
   usage.ooms.guessed_bytes = 96_MiB;
-  usage.ooms.leak_confidence = 0.5;
+  usage.leak_confidence = 0.5;
   const auto json = parsed(report_of({usage}));
   const auto& one = json["containers"][0];
   EXPECT_EQ(one["ooms"]["own_limit"], 1);

@@ -74,7 +74,7 @@ TEST(SizingLines, WhatHasNoLineIsSaid) {
   const std::string text = to_lines(report_of({in_pod(100_MiB, {})}), LineFormat::kDocker);
   EXPECT_THAT(text, HasSubstr("# no line of this format for web"));
   SizedUsage leak = oomed(64_MiB);
-  leak.ooms.leak_confidence = 0.9;
+  leak.leak_confidence = 0.9;
   EXPECT_THAT(to_lines(report_of({leak}), LineFormat::kDocker), HasSubstr("# no limit advised for web: leaking"));
 }
 
