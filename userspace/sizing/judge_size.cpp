@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <tuple>
 
 #include "incident/advice.h"
@@ -28,7 +29,7 @@ std::string time_words(std::uint64_t ns) {
 }
 
 std::string percent_words(double share) {
-  return std::to_string(static_cast<unsigned>(std::clamp(share, 0.0, 1.0) * 100 + 0.5)) + " %";
+  return std::to_string(std::lround(std::clamp(share, 0.0, 1.0) * 100)) + " %";
 }
 
 std::uint64_t percent_of(std::uint64_t bytes, std::uint64_t percent) {
