@@ -8,6 +8,7 @@
 #include "app/exit_codes.h"
 #include "app/output_file.h"
 #include "app/recorded_cgroups.h"
+#include "app/recording_pass.h"
 #include "app/signals.h"
 #include "app/verbs.h"
 #include "export/csv_export.h"
@@ -56,7 +57,6 @@ class ExportVerb {
  private:
   [[nodiscard]] Result<OutputFile> open_output() const;
   [[nodiscard]] Result<void> pass_all(RecordingReader& reader, RecordingFeed& feed, const OutputFile& output);
-  [[nodiscard]] ExportEnd end_of(const RecordingReader& reader) const;
   void summary(const ExportEnd& end, const RecordingExporter& exporter, const OutputFile& output) const;
   [[nodiscard]] int fail(const Error& error, int code = kExitFailure) const;
 
@@ -77,65 +77,13 @@ Result<OutputFile> ExportVerb::open_output() const {
 
 // What comes before damage is exported; what could not be read is said.
 Result<void> ExportVerb::pass_all(RecordingReader& reader, RecordingFeed& feed, const OutputFile& output) {
-  while (!output.failed()) {
-    if (stop_requested()) {
-      return memcrest::fail("export", options_.path, 0, "stopped before the end");
-    }
-    auto item = reader.next();
-    if (!item) {
-      damage_ = item.error();
-      return {};
-    }
-    if (!*item) {
-      return {};
-    }
-    ++items_;
-    if (auto* event = std::get_if<Event>(&**item)) {
-      feed.add(std::move(*event));
-    } else if (const auto* sampled = std::get_if<RecordingReader::Sampled>(&**item)) {
-      feed.add(Event(sampled->sample));
-    } else if (const auto* moment = std::get_if<Moment>(&**item)) {
-      feed.add(*moment);
-    } else if (const auto* loss = std::get_if<LossCount>(&**item)) {
-      feed.add(*loss);
-    } else if (auto* incident = std::get_if<RecordedIncident>(&**item)) {
-      feed.add_incident(std::move(incident->json));
-    }
+  RecordingPass passed = pass_items(reader, feed, [&] { return !output.failed() && !stop_requested(); });
+  items_ = passed.items;
+  damage_ = std::move(passed.damage);
+  if (stop_requested()) {
+    return memcrest::fail("export", options_.path, 0, "stopped before the end");
   }
   return {};
-}
-
-ExportEnd ExportVerb::end_of(const RecordingReader& reader) const {
-  ExportEnd end;
-  const auto& meta = reader.meta();
-  if (damage_) {
-    end.gaps.push_back("the recording could not be read to its end: " + damage_->message());
-  }
-  if (!reader.ended()) {
-    end.gaps.emplace_back("the recording has no end: its writer was killed, or still writes");
-  } else if (meta.at("ended") != "whole") {
-    end.gaps.push_back("the recording ended early: " + meta.at("ended"));
-  }
-  if (meta.contains("excerpt_before_ns")) {
-    end.gaps.emplace_back("the recording is an excerpt: it holds what was seen around incidents");
-  }
-  if (meta.contains("excerpt_cut_until_boot_ns")) {
-    end.gaps.emplace_back("there was no memory for all that was seen before an incident: its first part is missing");
-  }
-  if (const auto left_out = meta.find("unrecorded"); left_out != meta.end()) {
-    end.gaps.push_back(left_out->second + " items were left out of the recording");
-  }
-  for (const auto& [key, words] :
-       {std::pair("filter", "it holds what matches: "), std::pair("continues", "it continues "),
-        std::pair("continued_by", "it goes on in ")}) {
-    if (const auto found = meta.find(key); found != meta.end()) {
-      end.notes.push_back(words + found->second);
-    }
-  }
-  if (auto words = words_of_missing_names(reader); !words.empty()) {
-    end.notes.push_back(std::move(words));
-  }
-  return end;
 }
 
 void ExportVerb::summary(const ExportEnd& end, const RecordingExporter& exporter, const OutputFile& output) const {
@@ -178,7 +126,10 @@ int ExportVerb::run() {
   if (auto passed = pass_all(*reader, feed, *output); !passed) {
     return fail(passed.error());
   }
-  ExportEnd end = end_of(*reader);
+  ExportEnd end = end_of(*reader, damage_);
+  if (auto words = words_of_missing_names(*reader); !words.empty()) {
+    end.notes.push_back(std::move(words));
+  }
   feed.finish(end);
   if (auto done = output->finish(); !done) {
     return fail(done.error(), options_.to_stdout() ? kExitOutput : kExitFailure);

@@ -53,6 +53,8 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
       return memcrest::symbolize(options.symbolize);
     case Verb::kWhy:
       return memcrest::why(options.why);
+    case Verb::kAdvise:
+      return memcrest::advise(options.advise);
     case Verb::kRun:
       return memcrest::run(options.run, *signals);
     case Verb::kPs:

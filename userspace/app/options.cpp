@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "app/advise_options.h"
 #include "app/exit_codes.h"
 #include "app/filter_options.h"
 #include "app/option_values.h"
@@ -177,6 +178,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   const CLI::App* report = add_report(app, options.report);
   const CLI::App* symbolize = add_symbolize(app, options.symbolize);
   const CLI::App* why = add_why(app, options.why);
+  const CLI::App* advise = add_advise(app, options.advise);
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* ps = add_ps(app, options.ps);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
@@ -198,6 +200,9 @@ ParsedOptions parse_options(int argc, char** argv) {
     check_record(*record, options, command);
     if (exporting->parsed()) {
       check_export(options.exporting);
+    }
+    if (advise->parsed()) {
+      check_advise(*advise, options.advise);
     }
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
@@ -226,6 +231,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     options.verb = Verb::kSymbolize;
   } else if (why->parsed()) {
     options.verb = Verb::kWhy;
+  } else if (advise->parsed()) {
+    options.verb = Verb::kAdvise;
   } else if (run->parsed()) {
     options.verb = Verb::kRun;
   } else if (ps->parsed()) {

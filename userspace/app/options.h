@@ -13,6 +13,7 @@
 #include "collector/cgroup_list.h"
 #include "identity/container_filter.h"
 #include "report/report.h"
+#include "sizing/sizing.h"
 #include "store/filtered_recording.h"
 #include "store/flight_recorder.h"
 #include "store/rotating_recording.h"
@@ -113,7 +114,18 @@ struct WhyOptions {
   bool json = false;
 };
 
-enum class Verb { kWatch, kRecord, kReplay, kExport, kReport, kSymbolize, kWhy, kRun, kPs, kCheck, kVersion };
+enum class AdviseFormat { kText, kJson, kDocker, kCompose, kKubernetes };
+
+struct AdviseOptions {
+  std::vector<std::string> paths;                // of recordings, or directories of them
+  std::optional<std::chrono::nanoseconds> live;  // instead: this machine, so long
+  AdviseFormat format = AdviseFormat::kText;
+  SizingSettings sizing;
+  ContainerFilter filter;
+  TraceOptions trace;  // of live
+};
+
+enum class Verb { kWatch, kRecord, kReplay, kExport, kReport, kSymbolize, kWhy, kAdvise, kRun, kPs, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
@@ -124,6 +136,7 @@ struct Options {
   ReportOptions report;
   SymbolizeOptions symbolize;
   WhyOptions why;
+  AdviseOptions advise;
   RunOptions run;
   PsOptions ps;
   CheckOptions check;

@@ -272,7 +272,7 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   }
   out->around_ =
       std::make_unique<LiveSurroundings>(*out->resolver_, *out->tree_, out->clock_, out->root_, options.cmdlines);
-  if (auto recorded = out->record(record, settings); !recorded) {
+  if (auto recorded = out->record(record, settings, hooks); !recorded) {
     return std::unexpected(recorded.error());
   }
   out->collect(std::move(settings), std::move(sink));
@@ -302,8 +302,11 @@ Result<std::unique_ptr<RecordingSink>> Session::open_recording(const RecordOptio
   return RotatingRecording::create(std::move(*directory), rotation, std::move(meta), around_->now());
 }
 
-std::expected<void, Session::Failure> Session::record(const RecordOptions& options, const CollectorSettings& settings) {
+std::expected<void, Session::Failure> Session::record(const RecordOptions& options, const CollectorSettings& settings,
+                                                      const SessionHooks& hooks) {
   if (options.path.empty() && options.directory.empty()) {
+    recording_ = hooks.sink ? hooks.sink() : nullptr;
+    join_recording();
     return {};
   }
   auto meta = meta_of(settings);
@@ -318,9 +321,15 @@ std::expected<void, Session::Failure> Session::record(const RecordOptions& optio
   if (options.wanted) {
     recording_ = std::make_unique<FilteredRecording>(std::move(recording_), options.wanted);
   }
-  recording_source_ = std::make_unique<RecordingSource>(events(), *recording_);
-  recording_around_ = std::make_unique<RecordingSurroundings>(*around_, *recording_);
+  join_recording();
   return {};
+}
+
+void Session::join_recording() {
+  if (recording_) {
+    recording_source_ = std::make_unique<RecordingSource>(events(), *recording_);
+    recording_around_ = std::make_unique<RecordingSurroundings>(*around_, *recording_);
+  }
 }
 
 void Session::collect(CollectorSettings settings, Collector::Sink sink) {

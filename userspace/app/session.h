@@ -21,10 +21,11 @@
 
 namespace memcrest {
 
-// Where a verb joins in. Both are called on the thread that opens the session and turns its collector.
+// Where a verb joins in. All are called on the thread that opens the session and turns its collector.
 struct SessionHooks {
   std::function<void(std::span<const Event>)> observe;    // all events, as they come
   std::function<Result<void>(const Features&)> attached;  // hooks are attached, no thread of ours runs yet
+  std::function<std::unique_ptr<RecordingSink>()> sink;   // to be recorded into, where no file is asked for
 };
 
 class Session {
@@ -56,7 +57,9 @@ class Session {
   void collect(CollectorSettings settings, Collector::Sink sink);
   [[nodiscard]] Result<std::unique_ptr<RecordingSink>> open_recording(const RecordOptions& options,
                                                                       std::map<std::string, std::string> meta);
-  [[nodiscard]] std::expected<void, Failure> record(const RecordOptions& options, const CollectorSettings& settings);
+  [[nodiscard]] std::expected<void, Failure> record(const RecordOptions& options, const CollectorSettings& settings,
+                                                    const SessionHooks& hooks);
+  void join_recording();
   [[nodiscard]] std::expected<void, Failure> open_sources(const TraceOptions& options);
   [[nodiscard]] std::expected<void, Failure> open_probe(const TraceOptions& options);
   [[nodiscard]] std::expected<void, Failure> open_kernel_log();

@@ -19,6 +19,7 @@ namespace memcrest {
 // `signals` was opened first thing in main: the command gets the signal mask that we were started with.
 [[nodiscard]] int run(const RunOptions& options, RunSignals& signals);
 [[nodiscard]] int why(const WhyOptions& options);
+[[nodiscard]] int advise(const AdviseOptions& options);
 [[nodiscard]] int ps(const PsOptions& options);
 [[nodiscard]] int check(const CheckOptions& options);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A container as a JSON object: the same in every format that names one (docs/incident.schema.json, ps.schema.json).
-// For the sources of this room only.
+// For sources only, never for another header, since it shows nlohmann/json.
 #pragma once
 
 #include "export/json_value.h"

@@ -81,6 +81,41 @@ TEST(Options, ExportSaysWhatDoesNotGoTogether) {
   EXPECT_THAT(complaint({"export", "a", "-f", "otlp-json", "--table", "loss"}), HasSubstr("steps or incidents"));
 }
 
+TEST(Options, AdviseWithEverything) {
+  const auto parsed = parse({"advise", "a.db", "b.db", "--format", "json", "--by", "image", "--window", "10s",
+                             "--margin", "35", "--all", "--container", "web"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_EQ(parsed.options->verb, Verb::kAdvise);
+  const AdviseOptions& advise = parsed.options->advise;
+  EXPECT_THAT(advise.paths, ElementsAre("a.db", "b.db"));
+  EXPECT_EQ(advise.format, AdviseFormat::kJson);
+  EXPECT_EQ(advise.sizing.by, SizingBy::kImage);
+  EXPECT_EQ(advise.sizing.window, std::chrono::seconds(10));
+  EXPECT_EQ(advise.sizing.margin_percent, 35U);
+  EXPECT_TRUE(advise.sizing.all);
+  EXPECT_THAT(advise.filter.containers, ElementsAre("web"));
+}
+
+TEST(Options, AdviseByDefaultDependsOnWhatIsAsked) {
+  const auto sizing = [](const std::vector<std::string>& arguments) { return parse(arguments).options->advise.sizing; };
+  EXPECT_EQ(sizing({"advise", "a.db"}).window, std::chrono::minutes(1));
+  EXPECT_EQ(sizing({"advise", "a.db"}).by, SizingBy::kContainer);
+  EXPECT_EQ(sizing({"advise", "a.db", "--format", "kubernetes"}).by, SizingBy::kWorkload);
+  EXPECT_EQ(sizing({"advise", "a.db", "--format", "compose", "--by", "container"}).by, SizingBy::kContainer);
+  EXPECT_EQ(sizing({"advise", "--live", "2m"}).window, std::chrono::seconds(4));
+  EXPECT_EQ(sizing({"advise", "--live", "1s"}).window, std::chrono::seconds(1));
+  EXPECT_EQ(sizing({"advise", "--live", "8h"}).window, std::chrono::minutes(1));
+}
+
+TEST(Options, AdviseSaysWhatDoesNotGoTogether) {
+  EXPECT_THAT(complaint({"advise"}), HasSubstr("give a recording, or --live"));
+  EXPECT_THAT(complaint({"advise", "a.db", "--live", "1m"}), HasSubstr("--live"));
+  EXPECT_THAT(complaint({"advise", "a.db", "--format", "docker", "--by", "image"}), HasSubstr("--by"));
+  EXPECT_THAT(complaint({"advise", "a.db", "--by", "pod"}), HasSubstr("--by"));
+  EXPECT_THAT(complaint({"advise", "a.db", "--margin", "401"}), HasSubstr("--margin"));
+  EXPECT_THAT(complaint({"advise", "a.db", "--window", "1ns"}), HasSubstr("--window"));
+}
+
 TEST(Options, TheSameFiltersInEachVerb) {
   const std::vector<std::string> filters = {"--container", "a",   "--container", "b",       "--pod",     "p",
                                             "--namespace", "n",   "--label",     "k=v",     "--label",   "only",
