@@ -76,6 +76,14 @@ struct {
 	__type(value, __u64);
 } last_kill SEC(".maps");
 
+/* Thread-group leader (its address) -> when it was last asked to end: once a second is told. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u64);
+} last_asked SEC(".maps");
+
 /* css.serial_nr -> memcrest_failure: refused charges. Read by userspace for what no record has told yet. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -12,6 +12,8 @@
 #define SIGTERM 15
 #define SIGRTMIN_3 37 /* what systemd takes for "halt" as a container's first process */
 #define TRACE_SIGNAL_DELIVERED 0 /* include/trace/events/signal.h */
+#define TRACE_SIGNAL_IGNORED 1
+#define ASKED_AGAIN_NS 1000000000ULL
 #define SEND_SIG_NOINFO 0 /* include/linux/sched/signal.h: markers in place of a pointer */
 #define SEND_SIG_PRIV 1
 
@@ -21,19 +23,28 @@ static __always_inline bool asks_to_end(int sig)
 }
 
 /*
- * The first process of a pid namespace, asked by somebody outside of it: who is inside can send millions. It may be
- * ignored, which is the rule for a first process without a handler.
+ * The first process of a pid namespace, asked by somebody outside of it. It may be ignored, which is the rule for a first
+ * process without a handler. Anybody can send millions, to one of his own: once a second is told.
  */
-static __always_inline bool is_asked_from_outside(int sig, __u64 target)
+static __always_inline bool is_asked_from_outside(int sig, __u64 target, int result)
 {
-	__u64 upid, own;
+	__u64 leader, upid, own, now;
+	__u64 *last;
 
-	if (!asks_to_end(sig))
+	if (!asks_to_end(sig) || (result != TRACE_SIGNAL_DELIVERED && result != TRACE_SIGNAL_IGNORED))
 		return false;
-	upid = innermost_upid((__u64)TASK(target, group_leader));
+	leader = (__u64)TASK(target, group_leader);
+	upid = innermost_upid(leader);
 	own = innermost_upid((__u64)TASK(bpf_get_current_task(), group_leader));
-	return upid && own && LOAD_AT(struct upid, upid, nr) == 1 &&
-	       (__u64)LOAD_AT(struct upid, upid, ns) != (__u64)LOAD_AT(struct upid, own, ns);
+	if (!upid || !own || LOAD_AT(struct upid, upid, nr) != 1 ||
+	    (__u64)LOAD_AT(struct upid, upid, ns) == (__u64)LOAD_AT(struct upid, own, ns))
+		return false;
+	now = bpf_ktime_get_boot_ns();
+	last = bpf_map_lookup_elem(&last_asked, &leader);
+	if (last && now - *last < ASKED_AGAIN_NS)
+		return false;
+	bpf_map_update_elem(&last_asked, &leader, &now, BPF_ANY);
+	return true;
 }
 
 static __always_inline int signal_sent(int sig, __u64 info, __u64 target, int group, int result)
@@ -41,7 +52,7 @@ static __always_inline int signal_sent(int sig, __u64 info, __u64 target, int gr
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct memcrest_kill *r;
 
-	if (sig != SIGKILL && !is_asked_from_outside(sig, target))
+	if (sig != SIGKILL && !is_asked_from_outside(sig, target, result))
 		return 0;
 	if (sig == SIGKILL && mark_victim_pid && info == SEND_SIG_PRIV)
 		bpf_map_update_elem(&last_kill, &tid, &target, BPF_ANY);

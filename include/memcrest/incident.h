@@ -216,7 +216,9 @@ struct Sender {
   std::uint32_t pid = 0;
   std::uint32_t uid = 0;
   std::string comm;
-  std::string cmdline;  // as that of a victim
+  std::string cmdline;          // as that of a victim
+  std::uint64_t cgroup_id = 0;  // of this machine; not told
+  bool known = false;           // where it lives, as follows
   std::string cgroup_path;
   std::string unit;             // its systemd unit, where it is in no container
   std::string container_id;     // empty: a process of the host
@@ -264,8 +266,9 @@ struct Evidence {
 [[nodiscard]] bool ended_after(const RuntimeState& state, std::int64_t kill_unix_ns);
 
 struct Incident;
-// Whether its end was ordered through the container runtime (docker stop, kubelet): told, but no alarm.
-[[nodiscard]] bool was_ordered(const Incident& incident);
+// Whether an end is told without an alarm: one that was ordered through the container runtime (docker stop; of a pod it
+// can be an eviction or a failed probe), or a child that its own container killed.
+[[nodiscard]] bool is_no_alarm(const Incident& incident);
 
 struct Incident {
   IncidentKind kind = IncidentKind::kOom;

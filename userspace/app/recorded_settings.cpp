@@ -53,6 +53,7 @@ void fields(V& v, E& e) {
   v("stalls_are_seen", e.stalls_are_seen);
   v("throttle_is_seen", e.throttle_is_seen);
   v("falls_are_seen", e.falls_are_seen);
+  v("ends_are_told", e.ends_are_told);
 }
 
 namespace {

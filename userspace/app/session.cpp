@@ -260,6 +260,8 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.ooms.page_size = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   settings.stalls_are_seen = runs_role(out->features_, "reclaim_end");
   settings.throttle_is_seen = runs_role(out->features_, "throttle_end");
+  settings.ends_are_told =
+      runs_role(out->features_, "victim") && runs_role(out->features_, "signal") && runs_role(out->features_, "exit");
   settings.files = files_of(*out->tree_);
   settings.host = read_host(out->root_, out->features_);
   settings.host_memory_bytes = read_total_memory(out->root_);

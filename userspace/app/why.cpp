@@ -74,7 +74,7 @@ std::string escape_lines(const std::string& text) {
 // of that what was told last.
 bool tells_more(const Incident& one, const std::optional<Incident>& best) {
   const auto weight = [](const Incident& incident) {
-    return incident.kind == IncidentKind::kBurst || was_ordered(incident) ? 0 : 1;
+    return incident.kind == IncidentKind::kBurst || is_no_alarm(incident) ? 0 : 1;
   };
   const auto rank = [&](const Incident& incident) {
     return std::tuple(weight(incident), incident.unix_ns, !incident.update.empty());

@@ -145,12 +145,16 @@ void Collector::on(const ExecEvent& /*event*/) {}
 void Collector::on(const ThrottleEvent& event) { bursts_.missing(event.cgroup_id, event.time_ns); }
 void Collector::on(const ExitEvent& event) {
   ooms_.feed(event);
-  exits_.feed(event);
+  if (settings_.ends_are_told) {
+    exits_.feed(event, bursts_.usage_at(event.task.cgroup_id, event.time_ns));
+  }
 }
 void Collector::on(const OomEvent& event) { ooms_.feed(event); }
 void Collector::on(const KillEvent& event) {
   ooms_.feed(event);
-  exits_.feed(event);
+  if (settings_.ends_are_told) {  // before its memory falls, and its cgroup goes
+    exits_.feed(event, bursts_.usage_at(event.target.cgroup_id, event.time_ns));
+  }
 }
 void Collector::on(const ChargeFailureEvent& event) { failures_.feed(event, now_.boot_ns); }
 
@@ -340,7 +344,7 @@ void Collector::release(std::uint64_t now_ns, bool all) {
     if (identity.pending && one.incident.container.unknown_reason.empty()) {
       one.incident.container.unknown_reason = "the container runtime has not answered yet";
     }
-    if (one.incident.end && !is_worth_telling(one.incident, one.places)) {
+    if (one.incident.end && !is_worth_telling(one.incident)) {
       continue;
     }
     judge_roles(one.incident, one.places);

@@ -38,6 +38,7 @@ struct CollectorSettings {
   std::chrono::milliseconds stack_wait{1500};     // and for the names of functions
   bool stalls_are_seen = false;                   // hooks measure direct reclaim
   bool throttle_is_seen = false;                  // and memory.high
+  bool ends_are_told = false;                     // hooks see OOM victims, signals and exits
   bool falls_are_seen = false;                    // the charge tier shows memory being given back: no sampling of usage
 };
 
@@ -121,7 +122,9 @@ class Collector {
   void collect_failures(std::uint64_t now_ns, bool all);
   void collect_exits(std::uint64_t now_ns);
   void tell_exit(const ExitFinding& finding);
-  [[nodiscard]] Sender sender_of(const TaskInfo& task, const Container& target);
+  [[nodiscard]] Sender sender_of(const TaskInfo& task);
+  void place(Sender& sender, const Container& target);
+  static void judge_role(ProcessEnd& end, const Container& container);
   void cut_rise(const ProcessKey& victim, std::uint64_t cgroup_id, std::uint64_t time_ns,
                 std::optional<std::uint64_t> watermark);
   [[nodiscard]] Origin take_rise(Incident& incident, const ProcessKey& victim,
@@ -143,7 +146,7 @@ class Collector {
   [[nodiscard]] bool lives_in(std::uint64_t cgroup_id, const Container& container, const Place& place);
   void judge_role(Victim& victim, const Container& container, const Place& place);
   void judge_roles(Incident& incident, const std::vector<Place>& places);
-  [[nodiscard]] bool is_worth_telling(Incident& incident, const std::vector<Place>& places);
+  [[nodiscard]] bool is_worth_telling(Incident& incident);
   void release(std::uint64_t now_ns, bool all);
   void note_loss(std::uint64_t now_ns);
   void look_back(Incident& incident, std::uint64_t cgroup_id);

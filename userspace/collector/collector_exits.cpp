@@ -8,32 +8,52 @@
 
 namespace memcrest {
 
-Sender Collector::sender_of(const TaskInfo& task, const Container& target) {
-  const Identity identity = around_.find(task.cgroup_id);
+namespace {
+
+// Killers of user space run as root. Anybody can take their names.
+bool is_early_killer_of_the_host(const Sender& sender) {
+  return sender.known && sender.container_id.empty() && sender.uid == 0 && is_early_killer(sender.comm);
+}
+
+}  // namespace
+
+Sender Collector::sender_of(const TaskInfo& task) {
   Sender out;
   out.pid = task.process.tgid;
   out.uid = task.uid;
   out.comm = task.comm;
   out.cmdline = around_.cmdline(task.process);
-  out.cgroup_path = identity.cgroup.path;
-  out.container_id = identity.container.id;
-  out.container_name = identity.container.name;
-  out.unit = identity.container.id.empty() ? identity.container.unit : "";
-  out.same_container = !target.id.empty() && identity.container.id == target.id;
+  out.cgroup_id = task.cgroup_id;
+  place(out, {});
   return out;
+}
+
+// Where it lives may be known later only.
+void Collector::place(Sender& sender, const Container& target) {
+  const Identity identity = around_.find(sender.cgroup_id);
+  sender.known = identity.known && !identity.pending;
+  sender.cgroup_path = identity.cgroup.path;
+  sender.container_id = identity.container.id;
+  sender.container_name = identity.container.name;
+  sender.unit = identity.container.id.empty() ? identity.container.unit : "";
+  sender.same_container = !target.id.empty() && identity.container.id == target.id;
 }
 
 void Collector::tell_exit(const ExitFinding& finding) {
   const TaskInfo& task = finding.task;
+  ProcessEnd end;
+  if (finding.kill) {
+    end.by_kernel = finding.kill->from_kernel;
+    end.without_info = finding.kill->without_info;
+    end.sender = sender_of(finding.kill->sender);
+  }
   Incident incident = begin(IncidentKind::kKill, finding.time_ns, task.cgroup_id);
   // A host has thousands of ends that nobody asks about: those that are in no container for certain are left early.
-  const bool early_killer = finding.kill && around_.find(finding.kill->sender.cgroup_id).container.id.empty() &&
-                            is_early_killer(finding.kill->sender.comm);
-  if (incident.container.id.empty() && !around_.find(task.cgroup_id).pending && !early_killer) {
+  if (incident.container.id.empty() && !around_.find(task.cgroup_id).pending &&
+      !(end.sender && is_early_killer_of_the_host(*end.sender))) {
     return;
   }
   incident.id = id_of(finding.time_ns, task.cgroup_id, task.process.tgid);
-  ProcessEnd end;
   end.signal = finding.signal;
   end.core_dumped = finding.core_dumped;
   end.pid = task.process.tgid;
@@ -42,55 +62,60 @@ void Collector::tell_exit(const ExitFinding& finding) {
   end.cmdline = around_.cmdline(task.process);
   end.exe = around_.exe(task.process);
   end.uid = task.uid;
-  end.left_out = finding.left_out;
-  if (finding.kill) {
-    end.by_kernel = finding.kill->from_kernel;
-    end.without_info = finding.kill->without_info;
-    end.sender = sender_of(finding.kill->sender, incident.container);
-  }
   if (finding.asked) {
     const std::uint64_t until = finding.kill ? finding.kill->time_ns : finding.time_ns;
     end.asked =
         AskedToEnd{finding.asked->signal, static_cast<double>(until - std::min(until, finding.asked->time_ns)) / 1e6,
-                   sender_of(finding.asked->sender, incident.container)};
+                   sender_of(finding.asked->sender)};
   }
   if (end.signal == SIGKILL && !end.sender) {
-    incident.evidence.gaps.emplace_back("who sent the SIGKILL was not seen: no hook, or its record was lost");
+    incident.evidence.gaps.emplace_back("who sent the SIGKILL was not seen");
   }
-  if (finding.left_out > 0) {
-    incident.evidence.gaps.push_back(std::to_string(finding.left_out) +
-                                     " ends by a signal in this cgroup before it were left out by the rate limit");
-  }
-  // As it stood when the signal came: afterwards its memory falls.
-  incident.usage_bytes = bursts_.usage_at(task.cgroup_id, finding.kill ? finding.kill->time_ns : finding.time_ns);
+  incident.usage_bytes = finding.usage_bytes;
   incident.limit = nearest_limit(incident.cgroup.path, around_.number(incident.cgroup.path, settings_.files.limit));
   incident.end = std::move(end);
-  hold(std::move(incident), finding.time_ns, {Place{.cgroup_id = task.cgroup_id}}, {});
+  hold(std::move(incident), finding.time_ns);
+}
+
+// The container's first process is the one that the runtime names. Where it named another, or none, pid 1 of a pid
+// namespace may be it, or that of a sandbox inside.
+void Collector::judge_role(ProcessEnd& end, const Container& container) {
+  end.main_process = container.init_pid == end.pid;
+  end.main_process_known = end.main_process || container.id.empty() || end.container_pid != 1;
 }
 
 // A crash of a child is its parent's business, as is any end outside of containers; a SIGKILL has a sender that
 // somebody wants to know.
-bool Collector::is_worth_telling(Incident& incident, const std::vector<Place>& places) {
+bool Collector::is_worth_telling(Incident& incident) {
   ProcessEnd& end = *incident.end;
+  const Container& container = incident.container;
   // Its files went with it; the runtime has told its limit before.
-  if (!incident.limit.bytes || incident.container.memory_limit_bytes.value_or(~0ULL) < *incident.limit.bytes) {
-    incident.limit.bytes = incident.container.memory_limit_bytes;
+  if (container.memory_limit_bytes.value_or(~0ULL) < incident.limit.bytes.value_or(~0ULL)) {
+    incident.limit.bytes = container.memory_limit_bytes;
     incident.limit.cgroup_path = incident.cgroup.path;
   }
-  if (end.sender && !incident.container.id.empty()) {
-    end.sender->same_container = end.sender->container_id == incident.container.id;
+  for (std::optional<Sender>* sender : {&end.sender, end.asked ? &end.asked->sender : nullptr}) {
+    if (sender != nullptr && *sender) {
+      place(**sender, container);
+    }
   }
-  Victim role;
-  role.pid = end.pid;
-  role.container_pid = end.container_pid;
-  judge_role(role, incident.container, places.empty() ? Place{} : places.front());
-  end.main_process = role.main_process;
-  end.main_process_known = role.main_process_known;
-  const bool early_killer = end.sender && end.sender->container_id.empty() && is_early_killer(end.sender->comm);
-  const bool told = early_killer || (!incident.container.id.empty() &&
-                                     (end.signal == SIGKILL || end.main_process || !end.main_process_known));
-  totals_.kills += told ? 1 : 0;
-  return told;
+  judge_role(end, container);
+  const bool perhaps_main = end.main_process || !end.main_process_known;
+  if (!(end.sender && is_early_killer_of_the_host(*end.sender)) &&
+      (container.id.empty() || (end.signal != SIGKILL && !perhaps_main))) {
+    return false;
+  }
+  // A container can end as many children as it likes; there is one main process.
+  if (!end.main_process && !exits_.may_tell(incident.cgroup.id, incident.boot_ns)) {
+    return false;
+  }
+  end.left_out = exits_.take_left_out(incident.cgroup.id);
+  if (end.left_out > 0) {
+    incident.evidence.gaps.push_back(std::to_string(end.left_out) +
+                                     " ends by a signal in this cgroup before it were left out by the rate limit");
+  }
+  ++totals_.kills;
+  return true;
 }
 
 }  // namespace memcrest

@@ -196,6 +196,7 @@ void read_sender(const JsonReader& json, Sender& out) {
   json.number("uid", out.uid);
   json.text("comm", out.comm);
   json.text("cmdline", out.cmdline);
+  json.boolean("known", out.known);
   json.text("cgroup_path", out.cgroup_path);
   json.text("unit", out.unit);
   json.text("container_id", out.container_id);

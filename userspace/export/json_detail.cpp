@@ -84,6 +84,7 @@ Json sender_json(const Sender& sender) {
   json["uid"] = sender.uid;
   json["comm"] = text(sender.comm);
   json["cmdline"] = text_or_null(sender.cmdline);
+  json["known"] = sender.known;
   json["cgroup_path"] = text_or_null(sender.cgroup_path);
   json["unit"] = text_or_null(sender.unit);
   json["container_id"] = text_or_null(sender.container_id);

@@ -79,13 +79,17 @@ void add_container(OtlpAttributes& out, const Container& container, const std::s
 }
 
 int severity_of(const Incident& incident) {
-  if (was_ordered(incident)) {
+  if (is_no_alarm(incident)) {
     return kOtlpInfo;
   }
   switch (incident.kind) {
     case IncidentKind::kOom:
-    case IncidentKind::kKill:
       return kOtlpError;
+    case IncidentKind::kKill:  // of a pod it may be an eviction
+      return incident.verdict && !incident.verdict->causes.empty() &&
+                     incident.verdict->causes.front().cause == Cause::kStoppedByRuntime
+                 ? kOtlpWarn
+                 : kOtlpError;
     case IncidentKind::kBurst:
     case IncidentKind::kChargeFailure:
       return kOtlpWarn;

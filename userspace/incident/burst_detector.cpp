@@ -108,6 +108,7 @@ void BurstDetector::advance(std::uint64_t now_ns) {
     one.level_out(now_ns, ended_);
     const bool quiet = !one.open && minus(now_ns, one.last_step_ns) > one.window_ns;
     if (quiet) {
+      one.blame_nobody();
       one.ledger.clear();
     }
     id = quiet ? active_.erase(id) : std::next(id);

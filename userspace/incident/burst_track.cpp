@@ -114,7 +114,7 @@ void BurstTrack::blame(const StepEvent& event) {
 // No step of its own came for what others saw.
 void BurstTrack::blame_nobody() {
   if (waiting_bytes > 0) {
-    ledger.add(last().time_ns, {.bytes = waiting_bytes});
+    ledger.add(std::min(waiting_ns, last().time_ns), {.bytes = waiting_bytes});
     told_bytes += waiting_bytes;
     waiting_bytes = 0;
   }

@@ -37,13 +37,16 @@ void make_room(Map& map, std::uint64_t now_ns, std::uint64_t longest_ns, Time ti
   std::erase_if(map, [&](const auto& one) { return time_of(one.second) <= newest_out; });
 }
 
-constexpr auto kOfEvent = [](const KillEvent& one) { return one.time_ns; };
+constexpr std::uint64_t kMinute = 60 * kSecond;
+constexpr std::size_t kMaxPending = 64;  // of one cgroup, within one turn
+constexpr auto kOfEvent = [](const auto& one) { return one.event.time_ns; };
 constexpr auto kItself = [](std::uint64_t time_ns) { return time_ns; };
 
-std::optional<KillEvent> take_from(std::map<ProcessKey, KillEvent>& map, const ProcessKey& process,
-                                   std::uint64_t now_ns, std::uint64_t longest_ns) {
+template <typename Map>
+std::optional<typename Map::mapped_type> take_from(Map& map, const ProcessKey& process, std::uint64_t now_ns,
+                                                   std::uint64_t longest_ns) {
   auto node = map.extract(process);
-  if (node.empty() || saturating_add(node.mapped().time_ns, longest_ns) < now_ns) {
+  if (node.empty() || saturating_add(node.mapped().event.time_ns, longest_ns) < now_ns) {
     return std::nullopt;
   }
   return std::move(node.mapped());
@@ -54,10 +57,20 @@ std::optional<KillEvent> take_from(std::map<ProcessKey, KillEvent>& map, const P
 ExitTracker::ExitTracker() : ExitTracker(Settings{}) {}
 ExitTracker::ExitTracker(Settings settings) : settings_(settings) {}
 
-void ExitTracker::feed(const KillEvent& event) {
-  auto& map = event.signal == SIGKILL ? kills_ : asked_;
-  make_room(map, event.time_ns, event.signal == SIGKILL ? kKillNs : kAskedNs, kOfEvent);
-  map.try_emplace(event.target.process, event);
+void ExitTracker::feed(const KillEvent& event, std::optional<std::uint64_t> usage) {
+  const bool kills = event.signal == SIGKILL;
+  auto& map = kills ? kills_ : asked_;
+  make_room(map, event.time_ns, kills ? kKillNs : kAskedNs, kOfEvent);
+  const auto [entry, is_new] = map.try_emplace(event.target.process, Kill{event, usage});
+  if (is_new || kills) {
+    return;
+  }
+  // A second of the same kind from the same program is the same wish; another one begins anew.
+  const KillEvent& before = entry->second.event;
+  if (before.signal != event.signal || before.sender.comm != event.sender.comm ||
+      saturating_add(before.time_ns, kAskedNs) < event.time_ns) {
+    entry->second = {event, usage};
+  }
 }
 
 void ExitTracker::feed(const VictimEvent& event) {
@@ -86,12 +99,20 @@ bool ExitTracker::is_fatal(std::uint32_t signal) {
   }
 }
 
-void ExitTracker::feed(const ExitEvent& event) {
+void ExitTracker::feed(const ExitEvent& event, std::optional<std::uint64_t> usage) {
   if (!is_fatal(static_cast<std::uint32_t>(event.exit_code & 0x7f))) {
     asked_.erase(event.task.process);
-  } else if (ended_.size() < kMaxKept) {
-    ended_.push_back(event);
+    return;
   }
+  make_room(ended_keys_, event.time_ns, kKillNs, kItself);
+  if (!ended_keys_.try_emplace(event.task.process, event.time_ns).second) {
+    return;
+  }
+  if (ended_.size() >= kMaxKept || ++pending_[event.task.cgroup_id] > kMaxPending) {
+    ++told_of(event.task.cgroup_id).left_out;
+    return;
+  }
+  ended_.push_back({event, usage});
 }
 
 // A victim, or one that shares a victim's memory.
@@ -108,27 +129,41 @@ bool ExitTracker::by_oom_killer(const ExitFinding& finding) const {
                                                  : finding.kill->time_ns - killer->second) <= kSameOomNs;
 }
 
-bool ExitTracker::may_tell(ExitFinding& finding) {
-  if (told_.size() >= kMaxKept && !told_.contains(finding.task.cgroup_id)) {
-    told_.clear();
+ExitTracker::Told& ExitTracker::told_of(std::uint64_t cgroup_id) {
+  if (told_.size() >= kMaxKept && !told_.contains(cgroup_id)) {
+    const auto oldest = std::ranges::min_element(told_, {}, [](const auto& one) { return one.second.since_ns; });
+    told_.erase(oldest);
   }
-  Told& told = told_[finding.task.cgroup_id];
-  if (saturating_add(told.since_ns, static_cast<std::uint64_t>(settings_.window.count())) < finding.time_ns) {
-    told.since_ns = finding.time_ns;
-    told.count = 0;
+  return told_[cgroup_id];
+}
+
+bool ExitTracker::may_tell(std::uint64_t cgroup_id, std::uint64_t time_ns) {
+  const auto one_more = [&](Told& told, std::uint64_t window_ns, std::size_t most) {
+    if (told.count == 0 || saturating_add(told.since_ns, window_ns) < time_ns) {
+      told.since_ns = time_ns;
+      told.count = 0;
+    }
+    return ++told.count <= most;
+  };
+  Told& told = told_of(cgroup_id);
+  if (one_more(told, static_cast<std::uint64_t>(settings_.window.count()), settings_.per_cgroup) &&
+      one_more(in_all_, kMinute, settings_.in_all)) {
+    return true;
   }
-  if (++told.count > settings_.per_cgroup) {
-    ++told.left_out;
-    return false;
-  }
-  finding.left_out = std::exchange(told.left_out, 0);
-  return true;
+  ++told.left_out;
+  return false;
+}
+
+std::uint64_t ExitTracker::take_left_out(std::uint64_t cgroup_id) {
+  const auto found = told_.find(cgroup_id);
+  return found == told_.end() ? 0 : std::exchange(found->second.left_out, 0);
 }
 
 std::vector<ExitFinding> ExitTracker::take(std::uint64_t now_ns) {
   const auto settle = static_cast<std::uint64_t>(std::chrono::nanoseconds(settings_.settle).count());
   std::vector<ExitFinding> out;
-  std::erase_if(ended_, [&](const ExitEvent& event) {
+  std::erase_if(ended_, [&](const End& end) {
+    const ExitEvent& event = end.event;
     if (saturating_add(event.time_ns, settle) > now_ns) {
       return false;
     }
@@ -136,19 +171,27 @@ std::vector<ExitFinding> ExitTracker::take(std::uint64_t now_ns) {
                         .task = event.task,
                         .signal = static_cast<std::uint32_t>(event.exit_code & 0x7f),
                         .core_dumped = (event.exit_code & 0x80) != 0};
-    finding.kill = take_from(kills_, event.task.process, event.time_ns, kKillNs);
-    finding.asked = take_from(asked_, event.task.process, event.time_ns, kAskedNs);
-    if (finding.signal != SIGKILL) {
-      finding.kill.reset();
+    finding.usage_bytes = end.usage;
+    const auto kill = take_from(kills_, event.task.process, event.time_ns, kKillNs);
+    if (kill && finding.signal == SIGKILL) {
+      finding.kill = kill->event;
+      finding.usage_bytes = kill->usage ? kill->usage : end.usage;
+    }
+    if (const auto asked = take_from(asked_, event.task.process, event.time_ns, kAskedNs)) {
+      finding.asked = asked->event;
     }
     // The kernel ends a pid namespace with its first process.
     const bool went_along = finding.kill && finding.kill->from_kernel && finding.kill->sender.ns_tgid == 1 &&
                             finding.kill->sender.process != event.task.process;
-    if (!by_oom_killer(finding) && !went_along && may_tell(finding)) {
+    if (!by_oom_killer(finding) && !went_along) {
       out.push_back(std::move(finding));
     }
     return true;
   });
+  pending_.clear();
+  for (const End& end : ended_) {
+    ++pending_[end.event.task.cgroup_id];
+  }
   std::ranges::stable_sort(out, {}, &ExitFinding::time_ns);
   return out;
 }
@@ -158,7 +201,7 @@ std::optional<std::uint64_t> ExitTracker::deadline() const {
     return std::nullopt;
   }
   const auto settle = static_cast<std::uint64_t>(std::chrono::nanoseconds(settings_.settle).count());
-  return saturating_add(std::ranges::min(ended_, {}, &ExitEvent::time_ns).time_ns, settle);
+  return saturating_add(std::ranges::min(ended_, {}, kOfEvent).event.time_ns, settle);
 }
 
 }  // namespace memcrest

@@ -100,9 +100,13 @@ const char* to_string(CgroupKind kind) {
   return "cgroup";
 }
 
-bool was_ordered(const Incident& incident) {
-  return incident.end && incident.verdict && !incident.verdict->causes.empty() &&
-         incident.verdict->causes.front().cause == Cause::kStoppedByRuntime;
+bool is_no_alarm(const Incident& incident) {
+  if (!incident.end || !incident.verdict || incident.verdict->causes.empty()) {
+    return false;
+  }
+  const Cause cause = incident.verdict->causes.front().cause;
+  const bool pod = incident.container.pod && incident.container.runtime != Runtime::kPodman;
+  return (cause == Cause::kStoppedByRuntime && !pod) || (cause == Cause::kKilledWithin && !incident.end->main_process);
 }
 
 const char* to_string(Cause cause) {

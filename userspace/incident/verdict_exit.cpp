@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 4> kEarlyKillers = {"systemd-oomd", "earl
 
 template <typename Names>
 bool is_one_of(const Names& names, const Sender& sender) {
-  return sender.container_id.empty() && std::ranges::find(names, sender.comm) != names.end();
+  return sender.known && sender.container_id.empty() && std::ranges::find(names, sender.comm) != names.end();
 }
 
 std::string who(const Sender& sender) {
@@ -38,10 +38,18 @@ bool is_pod(const Incident& incident) {
   return incident.container.pod && incident.container.runtime != Runtime::kPodman;
 }
 
-// How its memory stood: an end near the limit is worth a second look.
+// How its memory stood: an end near the limit is worth a second look. Usage is its own cgroup's, the limit can be that
+// of one above, which others fill as well.
 void weigh_memory(const Incident& incident, JudgedCause& out) {
   if (!incident.usage_bytes || !incident.limit.bytes || *incident.limit.bytes == 0) {
-    out.reasons_against.emplace_back("how much memory was in use is not known");
+    out.reasons_against.emplace_back(incident.usage_bytes ? format_size(*incident.usage_bytes) +
+                                                                " were in use, of no limit that is known"
+                                                          : "how much memory was in use is not known");
+    return;
+  }
+  if (incident.limit.cgroup_path != incident.cgroup.path) {
+    out.reasons_against.push_back("how full " + format_size(*incident.limit.bytes) +
+                                  ", the limit of a cgroup above, was is not known");
     return;
   }
   const double share = static_cast<double>(*incident.usage_bytes) / static_cast<double>(*incident.limit.bytes);
@@ -54,9 +62,13 @@ void weigh_memory(const Incident& incident, JudgedCause& out) {
   }
 }
 
-JudgedCause judge_kill(const ProcessEnd& end) {
+JudgedCause judge_kill(const Incident& incident) {
+  const ProcessEnd& end = *incident.end;
+  if (incident.evidence.lost_critical > 0 && (end.by_kernel || !end.sender)) {
+    return {Cause::kUnknown, 0.2, {}, {"records were lost: the OOM killer may have sent it"}};
+  }
   if (!end.sender) {
-    return {Cause::kUnknown, 0.3, {"SIGKILL, and not by the OOM killer"}, {"who sent it was not seen"}};
+    return {Cause::kUnknown, 0.3, {"SIGKILL, and no record of the OOM killer"}, {"who sent it was not seen"}};
   }
   const Sender& sender = *end.sender;
   if (end.by_kernel) {
@@ -64,6 +76,10 @@ JudgedCause judge_kill(const ProcessEnd& end) {
             0.7,
             {"the kernel itself sent SIGKILL, and not its OOM killer"},
             {"why is not told: a CPU time limit (RLIMIT_CPU), the end of a pid namespace, a failed execve"}};
+  }
+  if (!sender.known) {
+    return {
+        Cause::kUnknown, 0.3, {"SIGKILL came from " + who(sender)}, {"whether that is in a container is not known"}};
   }
   if (sender.same_container) {
     return {Cause::kKilledWithin, 0.9, {"SIGKILL came from " + who(sender) + ", in the same container"}, {}};
@@ -74,7 +90,7 @@ JudgedCause judge_kill(const ProcessEnd& end) {
   if (is_one_of(kRuntimes, sender)) {
     return {Cause::kStoppedByRuntime, 0.9, {"SIGKILL came from " + who(sender)}, {}};
   }
-  if (sender.pid == 1 && sender.comm == "systemd") {
+  if (sender.pid == 1 && sender.comm == "systemd" && sender.container_id.empty()) {
     return {Cause::kStoppedByServiceManager, 0.9, {"SIGKILL came from systemd"}, {}};
   }
   return {Cause::kKilledFromHost, 0.9, {"SIGKILL came from " + who(sender)}, {}};
@@ -87,10 +103,12 @@ std::string asked_words(const AskedToEnd& asked) {
 std::string runtime_sentence(const Incident& incident) {
   const ProcessEnd& end = *incident.end;
   const std::string by = end.sender ? " (" + end.sender->comm + ")" : "";
-  if (end.asked) {
+  // A thread dump by SIGQUIT, an hour before, asked for nothing.
+  if (end.asked && end.asked->sender && is_one_of(kRuntimes, *end.asked->sender)) {
     return "The container runtime" + by + " stopped it: " + asked_words(*end.asked) +
            ", and SIGKILL when it had not ended by then, " +
-           (is_pod(incident) ? "its terminationGracePeriodSeconds being over."
+           (is_pod(incident) ? "its terminationGracePeriodSeconds being over: it was deleted or evicted, or its "
+                               "liveness probe failed."
                              : "as docker stop does after its grace period.");
   }
   return "The container runtime" + by + " killed it without asking first" +

@@ -107,7 +107,7 @@ class Webhook final : public Receiver {
       return {.outcome = Outcome::kTaken, .why = "not readable in the spool", .refused = incidents.size()};
     }
     const auto& [incident, json] = read.front();
-    if (settings_.format != WebhookFormat::kJson && (!incident.update.empty() || was_ordered(incident))) {
+    if (settings_.format != WebhookFormat::kJson && (!incident.update.empty() || is_no_alarm(incident))) {
       return {};  // a person has been told, or ordered it
     }
     const std::string body = webhook_body(settings_.format, incident, json);

@@ -42,7 +42,7 @@ bool holds(const std::string& parent, const std::string& path) {
 
 // What was asked for needs no evidence.
 bool is_worth_a_file(const Incident& incident, bool bursts) {
-  return incident.kind == IncidentKind::kBurst ? bursts : !was_ordered(incident);
+  return incident.kind == IncidentKind::kBurst ? bursts : !is_no_alarm(incident);
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ const char* heading_word(const Incident& incident) {
 Tone heading_tone(const Incident& incident) {
   const bool over = incident.stuck && !incident.stuck->ongoing;
   const bool kill = incident.kind == IncidentKind::kOom || incident.kind == IncidentKind::kKill;
-  const bool alarm = incident.update.empty() && kill && !was_ordered(incident);
+  const bool alarm = incident.update.empty() && kill && !is_no_alarm(incident);
   return alarm && !over ? Tone::kAlarm : Tone::kNotice;
 }
 
