@@ -160,7 +160,7 @@ class AdviseTest(harness.TestCase):
         small, wasteful, fine = names
         text = memcrest('advise', path, *WINDOW)
         self.assertEqual(text.returncode, 0, text.stderr)
-        for words in (*names, 'too-small', 'wasteful', 'unlimited', 'docker update --memory', 'windows seen went above'):
+        for words in (*names, 'too-small', 'wasteful', 'unlimited', 'docker update --memory', 'windows seen above'):
             self.assertIn(words, text.stdout)
         self.assertRegex(text.stderr, 'lost: ')
         script = memcrest('advise', path, *WINDOW, '--format', 'docker').stdout

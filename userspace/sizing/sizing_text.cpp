@@ -151,7 +151,7 @@ std::string limit_words(const OtherLimit& limit, std::uint64_t windows) {
          : limit.kind == OtherLimit::Kind::kAdvised ? " (advised)"
                                                     : "";
   return out + ": " +
-         (limit.windows_above ? std::to_string(*limit.windows_above) + " of " + std::to_string(windows) : "not seen");
+         (limit.windows_above ? std::to_string(*limit.windows_above) + " of " + std::to_string(windows) : "not known");
 }
 
 // What acts at once; where several containers are put together, what their next start needs.
@@ -185,15 +185,15 @@ void put_detail(Layout& page, const Sizing& one) {
   }
   if (!one.other_limits.empty()) {
     page.row("at limits");
+    page.piece("", "windows seen above", Tone::kDim);
     bool first = true;
     bool held = false;  // the lowest one that all windows kept to is told, and the higher ones that matter
     for (const OtherLimit& limit : one.other_limits) {
       if ((!held && limit.windows_above) || limit.kind != OtherLimit::Kind::kStep) {
-        page.piece(std::exchange(first, false) ? "" : kDot, limit_words(limit, one.usage.peaks.windows()));
+        page.piece(std::exchange(first, false) ? " " : kDot, limit_words(limit, one.usage.peaks.windows()));
       }
       held = held || limit.windows_above.value_or(0) == 0;
     }
-    page.piece(" ", "windows seen went above", Tone::kDim);
   }
 }
 

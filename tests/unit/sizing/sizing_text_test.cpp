@@ -40,7 +40,7 @@ TEST(SizingText, SaysWhatToDoAboutEachThatWantsIt) {
   for (const char* words :
        {"3 containers", "VERDICT", "too-small", "wasteful", "fine", "try 96.0 MiB",
         "docker update --memory 96m --memory-swap 96m web", "1 OOM kill by its own limit of 64.0 MiB",
-        "windows seen went above", "complete", "lost: nothing"}) {
+        "windows seen above", "complete", "lost: nothing"}) {
     EXPECT_THAT(text, HasSubstr(words));
   }
 }
