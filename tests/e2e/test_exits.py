@@ -44,7 +44,8 @@ class ExitsTest(harness.TestCase):
                 self.assertEqual(end['asked']['signal'], 'SIGTERM')
                 self.assertTrue(900 < end['asked']['before_ms'] < 5000, end)
                 self.assertIn('docker stop', incident['verdict']['text'])
-                self.assertTrue(incident['usage_bytes'] is None or incident['usage_bytes'] < 64 << 20)
+                self.assertTrue(incident['usage_bytes'] is not None and incident['usage_bytes'] < 64 << 20, incident)
+                self.assertEqual(incident['limit']['bytes'], 128 << 20)
             with self.subTest('docker kill'):
                 container, _ = self.running('sleep', '60')
                 docker('kill', container)

@@ -121,7 +121,7 @@ std::string fault_words(std::uint32_t signal) {
     case SIGSEGV:
       return "it touched memory that is not its own";
     case SIGBUS:
-      return "it touched a mapping with nothing behind it: a truncated file, a full tmpfs, a page that was gone";
+      return "it touched a mapping with nothing behind it: a truncated file, a full tmpfs, no huge page left";
     case SIGILL:
       return "it ran an instruction that the CPU does not know";
     case SIGFPE:
@@ -144,7 +144,7 @@ bool is_early_killer(const std::string& comm) { return std::ranges::find(kEarlyK
 JudgedCause judge_end(const Incident& incident) {
   const ProcessEnd& end = *incident.end;
   JudgedCause out =
-      end.signal == SIGKILL ? judge_kill(end)
+      end.signal == SIGKILL ? judge_kill(incident)
       : end.signal == SIGABRT
           ? JudgedCause{Cause::kAborted, 0.9, {"it ended by SIGABRT, which a program sends itself"}, {}}
           : JudgedCause{Cause::kCrashed, 0.9, {signal_name(end.signal) + ": " + fault_words(end.signal)}, {}};
@@ -189,19 +189,20 @@ std::string end_sentence(const Incident& incident, Cause cause) {
       return "The kernel killed it, but not for want of memory.";
     case Cause::kCrashed:
       return "It crashed by " + signal_name(end.signal) + ": " + fault_words(end.signal) +
-             ". No memory limit ends a process so.";
+             ". A cgroup's limit does not send this signal; an allocation that was refused can end so.";
     case Cause::kAborted:
       return "It ended itself by SIGABRT: a failed assertion, an uncaught exception, or an allocation that was refused "
-             "(ulimit -v, overcommit, a runtime's own heap limit). A container's limit kills, it refuses nothing.";
+             "(ulimit -v, overcommit, a runtime's own heap limit).";
     default:
-      return signal_name(end.signal) + " ended it, and who sent it was not seen. It was not the OOM killer.";
+      return signal_name(end.signal) +
+             " ended it, and who sent it is not known for certain. No record shows the OOM killer.";
   }
 }
 
 std::string end_remedy(const Incident& incident, Cause cause) {
   switch (cause) {
     case Cause::kStoppedByRuntime:
-      return incident.end->asked
+      return incident.end->asked && !is_pod(incident)
                  ? "If it should end by itself: handle the signal in the main process (a shell as PID 1 passes "
                    "none on), or give it longer (docker stop -t, stop_grace_period, terminationGracePeriodSeconds)."
                  : "";
@@ -214,7 +215,7 @@ std::string end_remedy(const Incident& incident, Cause cause) {
     case Cause::kCrashed:
       return incident.end->signal == SIGBUS
                  ? "Look whether a tmpfs or /dev/shm was full (docker run --shm-size), then for a core file."
-                 : "Look for a core file, and at the kernel's log; raising a memory limit changes nothing.";
+                 : "Look for a core file, and at the kernel's log.";
     case Cause::kAborted:
       return "Read its last lines on standard error; raising a memory limit helps only a runtime that sizes its heap "
              "by it.";

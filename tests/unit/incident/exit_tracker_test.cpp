@@ -29,10 +29,10 @@ TEST(ExitTracker, AnEndComesWithWhoSentItAndWhoHadAsked) {
   ExitTracker tracker;
   const TaskInfo web = task(10, "web");
   tracker.feed(kill_of(1000_ms, web, SIGTERM));
-  tracker.feed(kill_of(1500_ms, web, SIGINT));  // the first counts
-  tracker.feed(kill_of(11'000_ms, web));
+  tracker.feed(kill_of(1500_ms, web, SIGTERM));  // the same wish
+  tracker.feed(kill_of(11'000_ms, web), 7_MiB);
   tracker.feed(kill_of(11'001_ms, web));
-  tracker.feed(exit_of(11'002_ms, web));
+  tracker.feed(exit_of(11'002_ms, web), 1_MiB);
   EXPECT_TRUE(tracker.take(11'010_ms).empty()) << "a victim's record may still come";
   ASSERT_TRUE(tracker.deadline());
   EXPECT_EQ(*tracker.deadline(), 11'022_ms);
@@ -42,7 +42,7 @@ TEST(ExitTracker, AnEndComesWithWhoSentItAndWhoHadAsked) {
   ASSERT_TRUE(found[0].kill && found[0].asked);
   EXPECT_EQ(found[0].kill->time_ns, 11'000_ms);
   EXPECT_EQ(found[0].asked->signal, SIGTERM);
-  EXPECT_EQ(found[0].left_out, 0);
+  EXPECT_EQ(found[0].usage_bytes, 7_MiB) << "when the signal came";
   EXPECT_FALSE(tracker.deadline());
 }
 
@@ -100,15 +100,43 @@ TEST(ExitTracker, CrashesHaveNoSenderAndWhatAsksIsNoKill) {
 
 TEST(ExitTracker, AStormInOneCgroupIsCountedAndHidesNoOther) {
   ExitTracker tracker;
-  for (std::uint32_t pid = 1; pid <= 100; ++pid) {
+  for (std::uint32_t pid = 1; pid <= 10'000; ++pid) {
     tracker.feed(exit_of(1000_ms + pid, task(pid)));
   }
-  tracker.feed(exit_of(1500_ms, task(200, "other", 101)));
-  EXPECT_EQ(tracker.take(2000_ms).size(), 9);
-  tracker.feed(exit_of(60'000_ms, task(300)));
-  const auto later = tracker.take(61'000_ms);
-  ASSERT_EQ(later.size(), 1);
-  EXPECT_EQ(later[0].left_out, 92);
+  tracker.feed(exit_of(1500_ms, task(20'000, "other", 101)));
+  const auto found = tracker.take(2000_ms);
+  EXPECT_EQ(found.size(), 65);
+  EXPECT_EQ(found.back().task.comm, "other");
+  EXPECT_EQ(tracker.take_left_out(100), 9936);
+  EXPECT_EQ(tracker.take_left_out(100), 0);
+  tracker.feed(exit_of(3000_ms, task(30'000)));
+  EXPECT_EQ(tracker.take(4000_ms).size(), 1) << "those before are over";
+}
+
+TEST(ExitTracker, HowManyMayBeTold) {
+  ExitTracker tracker;
+  int told = 0;
+  for (int i = 0; i < 100; ++i) {
+    told += tracker.may_tell(100, 1000_ms) ? 1 : 0;
+  }
+  EXPECT_EQ(told, 8);
+  EXPECT_TRUE(tracker.may_tell(101, 1000_ms));
+  EXPECT_TRUE(tracker.may_tell(100, 12'000_ms)) << "the next window";
+  EXPECT_EQ(tracker.take_left_out(100), 92);
+  for (std::uint64_t cgroup = 200; cgroup < 300; ++cgroup) {
+    told += tracker.may_tell(cgroup, 13'000_ms) ? 1 : 0;
+  }
+  EXPECT_EQ(told, 8 + 50) << "60 of all in a minute";
+}
+
+TEST(ExitTracker, TwoThreadsThatWereBothTheLastAreOneEnd) {
+  ExitTracker tracker;
+  tracker.feed(kill_of(1000_ms, task(10)));
+  tracker.feed(exit_of(1001_ms, task(10)));
+  tracker.feed(exit_of(1001_ms, thread_of(task(10), 11)));
+  EXPECT_EQ(tracker.take(2000_ms).size(), 1);
+  tracker.feed(exit_of(2001_ms, thread_of(task(10), 12)));
+  EXPECT_TRUE(tracker.take(3000_ms).empty());
 }
 
 TEST(ExitTracker, AnOldSignalIsNotBlamed) {
@@ -122,14 +150,31 @@ TEST(ExitTracker, AnOldSignalIsNotBlamed) {
   EXPECT_FALSE(found[0].asked);
 }
 
+TEST(ExitTracker, AThreadDumpBeforeDoesNotHideTheWishToEnd) {
+  ExitTracker tracker;
+  tracker.feed(kill_of(1000_ms, task(10), SIGQUIT));
+  tracker.feed(kill_of(8'000'000_ms, task(10), SIGTERM));
+  tracker.feed(kill_of(8'010'000_ms, task(10)));
+  tracker.feed(exit_of(8'010'001_ms, task(10)));
+  const auto found = tracker.take(~0ULL);
+  ASSERT_EQ(found.size(), 1);
+  ASSERT_TRUE(found[0].asked);
+  EXPECT_EQ(found[0].asked->signal, SIGTERM);
+}
+
 TEST(ExitTracker, IsBounded) {
   ExitTracker tracker;
   for (std::uint32_t pid = 1; pid < 50'000; ++pid) {
     TaskInfo one = task(pid, "x", pid);
     tracker.feed(kill_of(pid * 1_us, one));
+    VictimEvent victim;
+    victim.time_ns = pid * 1_us;
+    victim.task = task(pid + 100'000);
+    tracker.feed(victim);
     tracker.feed(kill_of(pid * 1_us, one, SIGTERM));
     tracker.feed(exit_of(pid * 1_us, one));
   }
+  EXPECT_LE(tracker.size(), 4U * 4096);
   EXPECT_LE(tracker.take(~0ULL).size(), 4096);
 }
 

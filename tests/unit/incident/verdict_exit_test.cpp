@@ -14,7 +14,6 @@ namespace {
 
 using testing::Contains;
 using testing::HasSubstr;
-using testing::Not;
 using namespace testing_support;  // NOLINT(google-build-using-namespace): literals
 
 Incident ended(std::uint32_t signal, const std::string& sender = "") {
@@ -26,7 +25,7 @@ Incident ended(std::uint32_t signal, const std::string& sender = "") {
   out.limit.bytes = 128_MiB;
   out.end = ProcessEnd{.signal = signal, .pid = 100, .comm = "web", .main_process = true};
   if (!sender.empty()) {
-    out.end->sender = Sender{.pid = 7, .uid = 1000, .comm = sender};
+    out.end->sender = Sender{.pid = 7, .uid = 1000, .comm = sender, .known = true};
   }
   return out;
 }
@@ -41,7 +40,7 @@ Cause cause_of(const Incident& incident) { return verdict_of(incident).causes.at
 
 TEST(VerdictExit, TheRuntimeStoppedItAfterItsGracePeriod) {
   Incident incident = ended(SIGKILL, "runc");
-  incident.end->asked = AskedToEnd{SIGTERM, 10'010, std::nullopt};
+  incident.end->asked = AskedToEnd{SIGTERM, 10'010, incident.end->sender};
   const Verdict verdict = verdict_of(incident);
   EXPECT_EQ(verdict.causes[0].cause, Cause::kStoppedByRuntime);
   EXPECT_GE(verdict.causes[0].confidence, 0.8);
@@ -87,6 +86,48 @@ TEST(VerdictExit, NamesCountOutsideOfContainersAlone) {
   }
 }
 
+TEST(VerdictExit, WhereNobodyKnowsWhoseItIsNothingIsCertain) {
+  Incident incident = ended(SIGKILL, "runc");
+  incident.end->sender->known = false;
+  EXPECT_EQ(cause_of(incident), Cause::kUnknown);
+  EXPECT_LT(verdict_of(incident).causes[0].confidence, 0.5);
+  incident = ended(SIGKILL, "x");
+  incident.end->by_kernel = true;
+  incident.evidence.lost_critical = 1;
+  EXPECT_EQ(cause_of(incident), Cause::kUnknown) << "the victim's record may be what was lost";
+}
+
+TEST(VerdictExit, AThreadDumpAskedForNothing) {
+  Incident incident = ended(SIGKILL, "runc");
+  incident.end->asked = AskedToEnd{SIGQUIT, 1'800'000, Sender{.pid = 8, .comm = "bash", .known = true}};
+  EXPECT_THAT(verdict_of(incident).text, HasSubstr("without asking first"));
+}
+
+TEST(VerdictExit, WhatIsNoAlarm) {
+  Incident incident = ended(SIGKILL, "runc");
+  conclude(incident);
+  EXPECT_TRUE(is_no_alarm(incident));
+  incident.container.pod = Pod{};
+  conclude(incident);
+  EXPECT_FALSE(is_no_alarm(incident)) << "an eviction, perhaps";
+  incident = ended(SIGKILL, "web");
+  incident.end->sender->same_container = true;
+  incident.end->main_process = false;
+  conclude(incident);
+  EXPECT_TRUE(is_no_alarm(incident));
+  incident = ended(SIGKILL, "bash");
+  conclude(incident);
+  EXPECT_FALSE(is_no_alarm(incident));
+  EXPECT_FALSE(is_no_alarm(Incident{}));
+}
+
+TEST(VerdictExit, TheLimitOfACgroupAboveIsNotComparedWithItsOwnUsage) {
+  Incident incident = ended(SIGKILL, "bash");
+  incident.cgroup.path = "/pod/a";
+  incident.limit.cgroup_path = "/pod";
+  EXPECT_THAT(verdict_of(incident).causes[0].reasons_against, Contains(HasSubstr("the limit of a cgroup above")));
+}
+
 TEST(VerdictExit, ItselfAndItsNeighbours) {
   Incident incident = ended(SIGKILL, "web");
   incident.end->sender->same_container = true;
@@ -97,7 +138,7 @@ TEST(VerdictExit, ItselfAndItsNeighbours) {
 
 TEST(VerdictExit, CrashesAreNoOom) {
   EXPECT_EQ(cause_of(ended(SIGSEGV)), Cause::kCrashed);
-  EXPECT_THAT(verdict_of(ended(SIGSEGV)).text, HasSubstr("No memory limit ends a process so"));
+  EXPECT_THAT(verdict_of(ended(SIGSEGV)).text, HasSubstr("A cgroup's limit does not send this signal"));
   EXPECT_EQ(cause_of(ended(SIGABRT)), Cause::kAborted);
   EXPECT_THAT(verdict_of(ended(SIGBUS)).text, HasSubstr("a full tmpfs"));
   EXPECT_EQ(cause_of(ended(77)), Cause::kCrashed) << "any number may be recorded";
@@ -120,7 +161,7 @@ TEST(VerdictExit, WhatContradictsIsNamed) {
 TEST(VerdictExit, ACauseWithoutItsEndSaysNothing) {
   Incident incident;
   EXPECT_EQ(end_sentence(incident, Cause::kCrashed), "");
-  EXPECT_THAT(end_sentence(ended(SIGKILL), Cause::kUnknown), Not(HasSubstr("OOM kill ")));
+  EXPECT_THAT(end_sentence(ended(SIGKILL), Cause::kUnknown), HasSubstr("No record shows the OOM killer"));
 }
 
 }  // namespace
