@@ -333,7 +333,8 @@ void Collector::release(std::uint64_t now_ns, bool all) {
     const bool can_wait = !all && waiting_.size() < kMaxWaiting;
     const bool last_look = !can_wait || now_ns - one.since_ns >= stack_wait_ns;
     const bool all_named = named(one, all ? patience() : std::chrono::milliseconds(0), last_look);
-    if ((identity.pending && can_wait && now_ns - one.since_ns < wait_ns) || !all_named) {
+    const bool pending = identity.pending || (one.incident.end && senders_pending(*one.incident.end));
+    if ((pending && can_wait && now_ns - one.since_ns < wait_ns) || !all_named) {
       still.push_back(std::move(one));
       continue;
     }

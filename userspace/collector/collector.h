@@ -124,6 +124,7 @@ class Collector {
   void tell_exit(const ExitFinding& finding);
   [[nodiscard]] Sender sender_of(const TaskInfo& task);
   void place(Sender& sender, const Container& target);
+  [[nodiscard]] bool senders_pending(const ProcessEnd& end);
   static void judge_role(ProcessEnd& end, const Container& container);
   void cut_rise(const ProcessKey& victim, std::uint64_t cgroup_id, std::uint64_t time_ns,
                 std::optional<std::uint64_t> watermark);

@@ -39,6 +39,13 @@ void Collector::place(Sender& sender, const Container& target) {
   sender.same_container = !target.id.empty() && identity.container.id == target.id;
 }
 
+bool Collector::senders_pending(const ProcessEnd& end) {
+  const auto pending = [this](const std::optional<Sender>& sender) {
+    return sender && around_.find(sender->cgroup_id).pending;
+  };
+  return pending(end.sender) || (end.asked && pending(end.asked->sender));
+}
+
 void Collector::tell_exit(const ExitFinding& finding) {
   const TaskInfo& task = finding.task;
   ProcessEnd end;
@@ -77,11 +84,12 @@ void Collector::tell_exit(const ExitFinding& finding) {
   hold(std::move(incident), finding.time_ns);
 }
 
-// The container's first process is the one that the runtime names. Where it named another, or none, pid 1 of a pid
-// namespace may be it, or that of a sandbox inside.
+// The container's first process is the one that the runtime names; where it named none yet, pid 1 of its pid namespace.
+// Where it named another, that is either of a sandbox inside, or of the container since it was started again.
 void Collector::judge_role(ProcessEnd& end, const Container& container) {
-  end.main_process = container.init_pid == end.pid;
-  end.main_process_known = end.main_process || container.id.empty() || end.container_pid != 1;
+  const bool first = end.container_pid == 1 && !container.id.empty();
+  end.main_process = container.init_pid ? *container.init_pid == end.pid : first;
+  end.main_process_known = end.main_process || !first;
 }
 
 // A crash of a child is its parent's business, as is any end outside of containers; a SIGKILL has a sender that
