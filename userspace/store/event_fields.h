@@ -174,7 +174,12 @@ void fields(V& v, E& e) {
   v("from_kernel", e.from_kernel);
   v("to_group", e.to_group);
   v("without_info", e.without_info);
-  v("signal", e.signal);
+  // Written where it is not SIGKILL, as all were at first.
+  std::uint32_t asks = e.signal == 9 ? 0 : e.signal;
+  v("asks_signal", asks);
+  if constexpr (!std::is_const_v<E>) {
+    e.signal = asks == 0 ? 9 : asks;
+  }
   v("code", e.code);
 }
 

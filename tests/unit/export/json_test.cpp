@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/json.h"
+#include "export/incident_reader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -76,13 +77,38 @@ TEST(Json, StacksWithNames) {
   EXPECT_EQ(parsed(hostile)["burst"]["stacks"][0]["frames"][0]["offset"], ~0ULL);
 }
 
+TEST(Json, AnEndByASignal) {
+  Incident incident = oom_incident();
+  incident.kind = IncidentKind::kKill;
+  incident.victims.clear();
+  incident.end = ProcessEnd{.signal = 9, .pid = 7, .comm = hostile_name(), .main_process = true};
+  record(to_json(incident));
+  EXPECT_TRUE(parsed(incident)["end"]["sender"].is_null());
+  Sender sender{.pid = 8, .uid = 1000, .comm = hostile_name(), .cmdline = hostile_name(), .known = true};
+  sender.container_name = hostile_name();
+  incident.end->sender = sender;
+  incident.end->asked = AskedToEnd{.signal = 37, .before_ms = 10.5, .sender = sender};
+  record(to_json(incident));
+  const auto end = parsed(incident)["end"];
+  EXPECT_THAT(keys(end), ElementsAre("signal_number", "signal", "core_dumped", "pid", "container_pid", "comm",
+                                     "cmdline", "exe", "uid", "main_process", "main_process_known", "by_kernel",
+                                     "without_info", "sender", "asked", "left_out"));
+  EXPECT_EQ(end["signal"], "SIGKILL");
+  EXPECT_EQ(end["asked"]["signal"], "signal 37");
+  EXPECT_EQ(end["asked"]["before_ms"], 10.5);
+  EXPECT_EQ(end["sender"]["uid"], 1000);
+  const auto back = incident_from_json(to_json(incident));
+  ASSERT_TRUE(back) << back.error().message();
+  EXPECT_EQ(to_json(*back), to_json(incident));
+}
+
 TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   const auto json = parsed(oom_incident());
-  EXPECT_THAT(keys(json),
-              ElementsAre("schema", "kind", "id", "update", "time", "boot_time_ns", "host", "container", "cgroup",
-                          "scope", "limit", "usage_bytes", "peak_bytes", "trigger", "victims", "burst", "samplers",
-                          "oom", "reclaim", "swap", "ranking", "stuck", "charge_failure", "memory_stat", "verdict",
-                          "advice", "composition", "trend", "processes", "settings", "mapped_bytes", "evidence"));
+  EXPECT_THAT(keys(json), ElementsAre("schema", "kind", "id", "update", "time", "boot_time_ns", "host", "container",
+                                      "cgroup", "scope", "limit", "usage_bytes", "peak_bytes", "trigger", "victims",
+                                      "burst", "samplers", "oom", "reclaim", "swap", "ranking", "stuck",
+                                      "charge_failure", "end", "memory_stat", "verdict", "advice", "composition",
+                                      "trend", "processes", "settings", "mapped_bytes", "evidence"));
   EXPECT_THAT(keys(json["host"]), ElementsAre("name", "kernel", "boot_id"));
   EXPECT_THAT(keys(json["container"]),
               ElementsAre("runtime", "id", "name", "image", "labels", "unknown_reason", "init_pid", "runtime_namespace",
