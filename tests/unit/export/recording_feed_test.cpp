@@ -121,9 +121,12 @@ TEST(RecordingFeed, IncidentsThatAreNoneAreTold) {
   std::string newer = to_json(oom_incident());
   newer.insert(1, R"("of_a_later_version":1,)");
   feed.add_incident(newer);
+  std::string older = to_json(oom_incident());
+  older.erase(older.find(R"("end":null,)"), 11);
+  feed.add_incident(older);  // of it nothing is left out
   ExportEnd end;
   feed.finish(end);
-  EXPECT_THAT(log.lines, ElementsAre("incident b7e5-000001"));
+  EXPECT_THAT(log.lines, ElementsAre("incident b7e5-000001", "incident b7e5-000001"));
   EXPECT_THAT(log.gaps,
               ElementsAre(HasSubstr("2 incidents"), HasSubstr("1 incidents were written by another version")));
 }
