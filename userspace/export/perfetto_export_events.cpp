@@ -61,10 +61,11 @@ void PerfettoExport::tell(const VictimEvent& victim) {
 }
 
 void PerfettoExport::tell(const KillEvent& kill) {
+  const std::string name = signal_name(kill.signal);
   TraceEvent event;
   event.time_ns = kill.time_ns;
   event.track = process_of(kill.target, kill.time_ns);
-  event.name = signal_name(kill.signal);
+  event.name = name;
   event.notes = {{"sender", kill.sender.comm},
                  {"sender pid", std::uint64_t{kill.sender.process.tgid}},
                  {"by the kernel", kill.from_kernel}};
