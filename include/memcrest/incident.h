@@ -74,6 +74,8 @@ struct Victim {
   std::vector<Parent> parents;     // of its pid namespace, its own parent first
   bool parents_complete = false;   // they go up to the first process of the namespace, or it is that itself
   bool main_process_known = true;  // false: main_process is false since nobody could tell
+  // "NAME=VALUE NAME=VALUE": settings of memory in its environment, of an allow-list; empty also where it is not known.
+  std::string environment;
 };
 
 struct Contributor {

@@ -70,6 +70,8 @@ class Surroundings {
   // One line with secrets masked; the path of the program. Empty: not known.
   [[nodiscard]] virtual std::string cmdline(const ProcessKey& process) = 0;
   [[nodiscard]] virtual std::string exe(const ProcessKey& process) = 0;
+  // As Victim::environment.
+  [[nodiscard]] virtual std::string environment(const ProcessKey& process) = 0;
 
   // Names for the stacks of this incident, by its id. Returns within `patience`, with `pending` set when the answer is
   // not there yet; asked until it is, or no more.

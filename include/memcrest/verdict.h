@@ -88,13 +88,14 @@ struct FloorTrend {
   std::optional<double> horizon_ms;  // until the limit, if the rise goes on like this
 };
 
-// A setting that bounds a program's memory, or multiplies it, from its command line.
+// A setting that bounds a program's memory, or multiplies it, from its command line or its environment.
 struct RuntimeSetting {
   std::uint32_t pid = 0;
   std::string comm;
   std::string name;                    // "-Xmx", "GOMEMLIMIT", "workers"
   std::string value;                   // as written: letters, digits, '.' and '%' only
   std::optional<std::uint64_t> bytes;  // what it allows, where it is a size
+  std::string from = {};               // the variable of the environment; empty: the command line
 };
 
 // How many processes shared the memory, from the kernel log's list.

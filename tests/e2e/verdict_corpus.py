@@ -16,6 +16,7 @@ import tempfile
 import time
 
 import harness
+import languages
 from harness import HOG, MIB, SOURCE, cgroups, wait_until
 
 PROGRAMS = os.path.join(SOURCE, 'tests', 'testprogs', 'verdicts')
@@ -50,7 +51,8 @@ def shell(text):
     return ('sh', '-c', text)
 
 
-# `{dir}`: a directory on disk of the scenario's own; `{tmpfs}`: a tmpfs of its own; `{classes}`: compiled Java.
+# `{dir}`: a directory on disk of the scenario's own; `{tmpfs}`: a tmpfs of its own; `{classes}`: compiled Java; `{go}`:
+# compiled heap.go.
 CORPUS = (
     # One large request, of this kind or that, over a quiet floor or over work that comes and goes.
     Scenario('spike-python', 'limit-too-small-for-burst', work('spike'), short=True),
@@ -77,6 +79,8 @@ CORPUS = (
     Scenario('stress-ng', 'limit-too-small-for-burst',
              shell('sleep 8; exec stress-ng --oomable --vm 1 --vm-bytes 300m --vm-keep --timeout 30'),
              needs=('stress-ng',)),
+    Scenario('imagemagick', 'limit-too-small-for-burst',
+             shell('sleep 8; exec convert -size 6000x6000 plasma:fractal -blur 0x8 null:'), needs=('convert',)),
     Scenario('xz-best', 'limit-too-small-for-burst',
              shell('sleep 9; head -c 300000000 /dev/urandom | xz -9e > /dev/null'), needs=('xz',)),
     # Floors that rise under work that comes and goes, or without it.
@@ -94,6 +98,10 @@ CORPUS = (
              ('php', '-d', 'memory_limit=-1', '-r',
               'while (1) { $a[] = str_repeat("x", 300000); $w = str_repeat("y", 9 << 20); unset($w); usleep(40000); }'),
              needs=('php',)),
+    Scenario('redis-keys-without-end', 'leak',
+             shell('redis-server --port 0 --unixsocket {dir}/socket --save "" --appendonly no & sleep 2; i=0; '
+                   'while redis-cli -s {dir}/socket DEBUG POPULATE 2000 k$i 400 > /dev/null; do i=$((i+1)); sleep 0.2; done'),
+             needs=('redis-server', 'redis-cli')),
     # What fills until it is full, with a limit that is below that.
     Scenario('cache-below-its-size', 'growth-to-plateau', work('cache', keys=300, each=0.4), limit=118, short=True),
     Scenario('cache-of-large-things', 'growth-to-plateau', work('cache', keys=60, each=2, pause=0.05), limit=120),
@@ -133,8 +141,11 @@ CORPUS = (
              ('node', '--max-old-space-size=2048', os.path.join(PROGRAMS, 'heap.js'), '900', '30'), limit=128,
              needs=('node',)),
     Scenario('java-heap-by-percentage', 'runtime-heap-vs-limit',
-             ('java', '-XX:MaxRAMPercentage=100', '-XX:+UseSerialGC', '-cp', '{classes}', 'Heap', '900', '30'),
-             limit=128, needs=('javac',)),
+             ('java', '-XX:MaxRAMPercentage=95', '-XX:MaxNewSize=4m', '-XX:+UseSerialGC', '-cp', '{classes}', 'Heap', '900',
+              '30'), limit=128, needs=('javac',)),
+    Scenario('go-never-collects', 'runtime-heap-vs-limit', ('{go}', '30'), env={'GOGC': 'off'}, needs=('go',)),
+    Scenario('go-limit-above', 'runtime-heap-vs-limit', ('{go}', '30'), env={'GOMEMLIMIT': '1GiB', 'GOGC': 'off'},
+             needs=('go',)),
     # Somebody else's limit.
     Scenario('parent-of-one', 'ancestor-limit', work('spike', before=4), parent=True, short=True),
     Scenario('parent-of-two', 'ancestor-limit', work('requests', keep=0.2), parent=True,
@@ -160,6 +171,14 @@ class Outcome:
         return not self.right and self.confidence >= SURE
 
 
+def compiled_go(directory):
+    path = os.path.join(directory, 'heap')
+    if languages.go():
+        harness.run(languages.go(), 'build', '-o', path, os.path.join(PROGRAMS, 'heap.go'),
+                    env={**os.environ, 'GOCACHE': os.path.join(directory, 'go-cache'), 'GO111MODULE': 'off'})
+    return path
+
+
 def compiled_java(directory):
     if shutil.which('javac'):
         harness.run('javac', '-d', directory, os.path.join(PROGRAMS, 'Heap.java'))
@@ -173,6 +192,7 @@ class Runner:
         self.watch = watch
         self.directory = directory
         self.classes = compiled_java(directory)
+        self.go = compiled_go(directory)
         self.at_once = at_once
         self.keep = False
 
@@ -182,7 +202,8 @@ class Runner:
 
     def _outcome(self, scenario, number):
         out = Outcome(scenario)
-        missing = [program for program in scenario.needs if not shutil.which(program)]
+        missing = [program for program in scenario.needs
+                   if not (languages.go() if program == 'go' else shutil.which(program))]
         if missing:
             out.skipped = f'no {missing[0]}'
             return out
@@ -224,7 +245,7 @@ class Runner:
         tmpfs = tempfile.mkdtemp(dir=self.directory)
         harness.run('mount', '-t', 'tmpfs', '-o', 'size=1g,nr_inodes=0', 'tmpfs', tmpfs)
         stack.callback(harness.run, 'umount', '-l', tmpfs)
-        return {'{dir}': disk, '{tmpfs}': tmpfs, '{classes}': self.classes}
+        return {'{dir}': disk, '{tmpfs}': tmpfs, '{classes}': self.classes, '{go}': self.go}
 
     def _start(self, command, path, places, env):
         words = []

@@ -2,6 +2,8 @@
 #include "vm/judge.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 namespace memcrest::scenarios {
 namespace {
@@ -193,6 +195,29 @@ Delivers delivers(const Rung& rung) {
   return {};
 }
 
+// The causes that need a machine to spare: the corpus of the verdict has the others.
+void check_cause(Check& check, const Truth& truth, bool sysrq_known, bool lowered_known) {
+  static const std::map<std::string, std::string> of_scope{{"ancestor", "ancestor-limit"},
+                                                           {"host", "host-exhausted"},
+                                                           {"cpuset", "cpuset"},
+                                                           {"mempolicy", "mempolicy"}};
+  std::string cause = of_scope.contains(truth.scope) ? of_scope.at(truth.scope) : "";
+  if (truth.sysrq) {
+    cause = sysrq_known ? "asked-for" : "";
+  } else if (truth.lowered) {
+    cause = lowered_known ? "limit-lowered" : "";
+  }
+  const Json first = check.at("/verdict/causes/0/cause");
+  if (!cause.empty() && !check.at("/scope").is_null() && first != Json(cause)) {
+    check.wrong("the first cause is " + text(first) + ", not " + cause);
+  }
+  if (truth.swap_full && !check.at("/swap/usage_bytes").is_null() && check.at("/swap/kind") == "memory.swap.max") {
+    const Json causes = check.at("/verdict/causes");
+    check.expect(std::ranges::any_of(causes, [](const Json& one) { return one["cause"] == "swap-full"; }),
+                 "swap-full is no cause");
+  }
+}
+
 Verdict judge_oom(const Truth& truth, const std::vector<Json>& told, const Rung& rung) {
   const Delivers must = delivers(rung);
   const std::vector<Json> incidents = about(truth, told, "oom");
@@ -230,6 +255,7 @@ Verdict judge_oom(const Truth& truth, const std::vector<Json>& told, const Rung&
     // The kernel counts one too many for a group; that is put right.
     check.field("/oom/kills", truth.group ? truth.victims : *truth.kills, true);
   }
+  check_cause(check, truth, must.sysrq, must.lowered);
   if (truth.peak) {
     check.bytes_near("/peak_bytes", *truth.peak, kPeakSlack, false);
   }

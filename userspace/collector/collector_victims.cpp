@@ -15,6 +15,7 @@ Victim Collector::victim_of(const VictimEvent& event) {
   out.comm = event.task.comm;
   out.cmdline = around_.cmdline(process);
   out.exe = around_.exe(process);
+  out.environment = around_.environment(process);
   out.uid = event.task.uid;
   out.oom_score_adj = event.oom_score_adj;
   out.anon_bytes = event.anon_bytes;

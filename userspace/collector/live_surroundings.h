@@ -43,6 +43,7 @@ class LiveSurroundings final : public Surroundings {
   [[nodiscard]] HostRanking rank() override { return ranking_.rank(); }
   void complete_names(HostRanking& ranking) override { ranking_.complete_names(ranking); }
   [[nodiscard]] std::string cmdline(const ProcessKey& process) override { return processes_.cmdline(process); }
+  [[nodiscard]] std::string environment(const ProcessKey& process) override { return processes_.environment(process); }
   [[nodiscard]] std::string exe(const ProcessKey& process) override { return processes_.exe(process); }
   [[nodiscard]] StackNames name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& stacks,
                                        std::chrono::milliseconds patience) override {

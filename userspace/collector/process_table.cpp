@@ -10,6 +10,7 @@
 #include <system_error>
 #include <thread>
 
+#include "incident/runtime_settings.h"
 #include "util/fd.h"
 #include "util/process_start.h"
 
@@ -17,6 +18,7 @@ namespace memcrest {
 namespace {
 
 constexpr std::size_t kMaxCmdline = 4096;
+constexpr std::size_t kMaxEnvironment = 128U << 10U;
 constexpr std::size_t kMaxExe = 1024;
 constexpr std::size_t kMaxCgroup = 4096;
 constexpr std::chrono::milliseconds kPatience{250};
@@ -45,24 +47,27 @@ ProcessTable::ProcessTable(SystemRoot root, std::size_t max_processes, CmdlineDe
       max_(std::max<std::size_t>(max_processes, 1)) {}
 
 void ProcessTable::started(const ExecEvent& event) {
-  put(event.task.process, {redact_cmdline(event.cmdline, event.cmdline_cut, reader_.detail),
-                           is_lasting(event.exe) ? event.exe : "", false});
+  put(event.task.process, {.cmdline = redact_cmdline(event.cmdline, event.cmdline_cut, reader_.detail),
+                           .exe = is_lasting(event.exe) ? event.exe : ""});
 }
 
 void ProcessTable::seen(const ProcessKey& process) {
   Known* const known = find(process);
   if (known == nullptr) {
     // A container whose processes hang costs its own command lines.
-    auto cmdline =
-        patience_.run(reader_.cgroup(process), [reader = reader_, process] { return reader.raw_cmdline(process); });
-    put(process, reader_.program(process, cmdline.value_or(std::nullopt)));
+    put(process, reader_.program(process, patience_.run(reader_.cgroup(process), [reader = reader_, process] {
+      return reader.memory(process);
+    })));
     return;
   }
   if (!known->program.looked) {
     known->program.looked = true;
-    // Only the link: what an event told of the command line holds.
+    // Not the command line: what an event told of it holds. Of the environment no event tells.
+    auto environment =
+        patience_.run(reader_.cgroup(process), [reader = reader_, process] { return reader.environment(process); });
     if (std::string exe = reader_.exe(process); !exe.empty()) {
       known->program.exe = std::move(exe);
+      known->program.environment = std::move(environment).value_or("");
     }
   }
   by_age_.splice(by_age_.begin(), by_age_, known->age);
@@ -76,6 +81,11 @@ std::string ProcessTable::cmdline(const ProcessKey& process) {
 std::string ProcessTable::exe(const ProcessKey& process) {
   seen(process);
   return find(process)->program.exe;
+}
+
+std::string ProcessTable::environment(const ProcessKey& process) {
+  seen(process);
+  return find(process)->program.environment;
 }
 
 // Detached: it cannot be made to return while it hangs, and nobody may wait for it then.
@@ -120,7 +130,7 @@ void ProcessTable::read_all(const Reader& reader, std::size_t most, Running& out
       continue;
     }
     key.start_ns = *start_ns;
-    Program program = reader.program(key, reader.raw_cmdline(key));
+    Program program = reader.program(key, reader.memory(key));
     if (!program.cmdline.empty()) {  // kernel threads have none
       const std::lock_guard lock(out.mutex);
       out.read.emplace_back(key, std::move(program));
@@ -167,9 +177,19 @@ std::string ProcessTable::Reader::folder(const ProcessKey& key) const {
   return root.proc + "/" + std::to_string(key.tgid);
 }
 
-std::optional<std::string> ProcessTable::Reader::raw_cmdline(const ProcessKey& key) const {
-  auto text = read_start(folder(key) + "/cmdline", kMaxCmdline + 1);
-  return text ? std::optional(std::move(*text)) : std::nullopt;
+ProcessTable::Memory ProcessTable::Reader::memory(const ProcessKey& key) const {
+  return {read_start(folder(key) + "/cmdline", kMaxCmdline + 1).value_or(""), environment(key)};
+}
+
+std::string ProcessTable::Reader::environment(const ProcessKey& key) const {
+  if (detail == CmdlineDetail::kProgramOnly) {
+    return "";
+  }
+  std::string raw = read_start(folder(key) + "/environ", kMaxEnvironment).value_or("");
+  if (raw.size() == kMaxEnvironment) {  // its last entry may be cut, and a number then is another one
+    raw.resize(raw.rfind('\0') == std::string::npos ? 0 : raw.rfind('\0'));
+  }
+  return memory_environment(raw);
 }
 
 // Reading it never waits for the process.
@@ -178,15 +198,16 @@ std::string ProcessTable::Reader::cgroup(const ProcessKey& key) const {
 }
 
 // The start is read last: the pid may belong to somebody else by then.
-ProcessTable::Program ProcessTable::Reader::program(const ProcessKey& key, std::optional<std::string> cmdline) const {
+ProcessTable::Program ProcessTable::Reader::program(const ProcessKey& key, std::optional<Memory> memory) const {
   Program out{.exe = read_exe(folder(key)), .looked = true};
   if (process_start_ns(folder(key)) != tick_of(key)) {
     return {.looked = true};
   }
-  if (cmdline) {
-    const bool cut = cmdline->size() > kMaxCmdline;
-    cmdline->resize(std::min(cmdline->size(), kMaxCmdline));
-    out.cmdline = redact_cmdline(*cmdline, cut, detail);
+  if (memory) {
+    const bool cut = memory->cmdline.size() > kMaxCmdline;
+    memory->cmdline.resize(std::min(memory->cmdline.size(), kMaxCmdline));
+    out.cmdline = redact_cmdline(memory->cmdline, cut, detail);
+    out.environment = std::move(memory->environment);
   }
   return out;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command lines and executables of processes, kept from the moment they start: after a kill there is nobody to ask.
-// Secrets are masked before anything is kept. Bounded, the least recently used go first. To be used by one thread.
-// /proc/PID/cmdline is memory of that process, so that a read hangs for as long as it likes: what ran before is read by
+// Command lines and executables of processes, kept from the moment they start, and what their environment sets of memory:
+// after a kill there is nobody to ask. Secrets are masked, or never kept. Bounded, the least recently used go first. To be used by one thread.
+// /proc/PID/cmdline and environ are memory of that process, so that a read hangs for as long as it likes: what ran before is read by
 // another thread, and who asks for one that this has not read waits for a quarter of a second at most.
 #pragma once
 
@@ -40,13 +40,21 @@ class ProcessTable {
   // Path of the executable, as the process's own file system has it; " (deleted)" follows where it is gone. Where
   // /proc could not be read in time: as it was asked for, perhaps through links. Empty: not known.
   [[nodiscard]] std::string exe(const ProcessKey& process);
+  // Settings of memory in its environment (memory_environment). Empty: none, or not known; always where only the names
+  // of programs are to be kept.
+  [[nodiscard]] std::string environment(const ProcessKey& process);
   [[nodiscard]] std::size_t size() const { return known_.size(); }
 
  private:
   struct Program {
     std::string cmdline = {};
     std::string exe = {};
+    std::string environment = {};
     bool looked = false;  // /proc was asked since it started
+  };
+  struct Memory {
+    std::string cmdline;      // raw, perhaps more than is kept
+    std::string environment;  // as Program has it
   };
   struct Known {
     Program program;
@@ -55,11 +63,12 @@ class ProcessTable {
   struct Reader {  // reads /proc; a copy for the thread
     SystemRoot root;
     CmdlineDetail detail;
-    // Of the process that started then, `cmdline` having just been read; empty when that one is gone.
-    [[nodiscard]] Program program(const ProcessKey& key, std::optional<std::string> cmdline) const;
-    // May hang for as long as the process does.
+    // Of the process that started then, its memory having just been read; empty when that one is gone.
+    [[nodiscard]] Program program(const ProcessKey& key, std::optional<Memory> memory) const;
     [[nodiscard]] std::string cgroup(const ProcessKey& key) const;
-    [[nodiscard]] std::optional<std::string> raw_cmdline(const ProcessKey& key) const;
+    // These may hang for as long as the process does.
+    [[nodiscard]] Memory memory(const ProcessKey& key) const;
+    [[nodiscard]] std::string environment(const ProcessKey& key) const;
     [[nodiscard]] std::string exe(const ProcessKey& key) const;
     [[nodiscard]] std::string folder(const ProcessKey& key) const;
   };

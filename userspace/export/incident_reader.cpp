@@ -52,6 +52,7 @@ void read_victim(const JsonReader& json, Victim& out) {
   json.boolean("main_process", out.main_process);
   json.boolean("main_process_known", out.main_process_known);
   json.text("exe", out.exe);
+  json.text("environment", out.environment);
   json.time("start", out.start_unix_ns);
   json.number("start_boot_time_ns", out.start_boot_ns);
   json.objects("parents", out.parents, read_parent);

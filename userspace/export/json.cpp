@@ -39,6 +39,7 @@ Json victim_json(const Victim& victim) {
   json["main_process"] = victim.main_process;
   json["main_process_known"] = victim.main_process_known;
   json["exe"] = text_or_null(victim.exe);
+  json["environment"] = text_or_null(victim.environment);
   json["start"] = victim.start_boot_ns == 0 ? Json(nullptr) : Json(format_rfc3339(victim.start_unix_ns));
   json["start_boot_time_ns"] = victim.start_boot_ns == 0 ? Json(nullptr) : Json(victim.start_boot_ns);
   json["parents"] = array_json(victim.parents, parent_json);

@@ -105,6 +105,7 @@ Json setting_json(const RuntimeSetting& setting) {
   json["name"] = text(setting.name);
   json["value"] = text(setting.value);
   json["bytes"] = number_or_null(setting.bytes);
+  json["from"] = text_or_null(setting.from);
   return json;
 }
 
@@ -172,6 +173,7 @@ void read_setting(const JsonReader& json, RuntimeSetting& out) {
   json.text("name", out.name);
   json.text("value", out.value);
   json.number("bytes", out.bytes);
+  json.text("from", out.from);
 }
 
 void read_processes(const JsonReader& json, ProcessCount& out) {

@@ -234,11 +234,24 @@ const char* remedy(Cause cause) {
 std::string heap_words(const Incident& incident) {
   const std::uint64_t heap = incident.limit.bytes.value_or(0) / 10 * 7 / kMebi;
   for (const RuntimeSetting& setting : incident.settings) {
+    const std::string where = setting.from.empty() || setting.from == setting.name ? "" : " in " + setting.from;
+    const std::string size = std::to_string(heap);
     if (setting.name == "-Xmx" || setting.name == "-XX:MaxHeapSize") {
-      return "Set -Xmx" + std::to_string(heap) + "m (70 % of the limit), or raise the limit.";
+      return "Set -Xmx" + size + "m" + where + " (70 % of the limit), or raise the limit.";
+    }
+    if (setting.name == "-XX:MaxRAMPercentage") {
+      return "Set -XX:MaxRAMPercentage=70" + where + ", or raise the limit.";
     }
     if (setting.name == "--max-old-space-size") {
-      return "Set --max-old-space-size=" + std::to_string(heap) + " (70 % of the limit), or raise the limit.";
+      return "Set --max-old-space-size=" + size + where + " (70 % of the limit), or raise the limit.";
+    }
+    if (setting.name == "GOMEMLIMIT" || setting.name == "GOGC") {
+      const std::string go = std::to_string(incident.limit.bytes.value_or(0) / 10 * 9 / kMebi);
+      return "Set GOMEMLIMIT=" + go + "MiB (90 % of the limit), or raise the limit.";
+    }
+    if (setting.name == "work_mem" || setting.name == "max_connections") {
+      return "Lower max_connections (a pooler) or work_mem: each connection may take work_mem several times; or raise "
+             "the limit.";
     }
   }
   return "Let the heap take at most 70 % of the limit, or raise the limit.";

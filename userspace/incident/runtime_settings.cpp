@@ -13,7 +13,7 @@ constexpr std::size_t kMaxSettings = 16;
 constexpr std::size_t kLongestValue = 24;
 constexpr std::size_t kMaxWords = 256;
 
-enum class Unit { kSize, kMebibytes, kPercent, kCount };
+enum class Unit { kSize, kMebibytes, kPercent, kCount, kHexSize, kHexPercent };
 
 struct Known {
   std::string_view program;  // what the first word's file name begins with
@@ -41,6 +41,26 @@ constexpr Known kKnown[] = {
     {"postgres", "max_connections=", "max_connections", Unit::kCount},
 };
 
+struct Variable {
+  std::string_view name;
+  std::string_view options_of;  // a program of kKnown: the value is a list of its options
+  Unit unit = Unit::kCount;     // otherwise
+};
+
+constexpr Variable kVariables[] = {
+    {"JAVA_TOOL_OPTIONS", "java"},
+    {"JDK_JAVA_OPTIONS", "java"},
+    {"_JAVA_OPTIONS", "java"},
+    {"NODE_OPTIONS", "node"},
+    {"GUNICORN_CMD_ARGS", "gunicorn"},
+    {"WEB_CONCURRENCY", "", Unit::kCount},
+    {"GOMEMLIMIT", "", Unit::kSize},
+    {"GOGC", "", Unit::kPercent},
+    {"MALLOC_ARENA_MAX", "", Unit::kCount},
+    {"DOTNET_GCHeapHardLimit", "", Unit::kHexSize},
+    {"DOTNET_GCHeapHardLimitPercent", "", Unit::kHexPercent},
+};
+
 std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 std::vector<std::string_view> words_of(std::string_view line) {
@@ -66,7 +86,11 @@ bool is_plain(std::string_view value) {
 
 std::optional<std::uint64_t> size_of(std::string_view value, Unit unit) {
   std::uint64_t number = 0;
-  const auto [end, wrong] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (unit == Unit::kHexSize && value.starts_with("0x")) {
+    value.remove_prefix(2);
+  }
+  const int base = unit == Unit::kHexSize ? 16 : 10;
+  const auto [end, wrong] = std::from_chars(value.data(), value.data() + value.size(), number, base);
   if (wrong != std::errc{} || number > (1ULL << 40U)) {
     return std::nullopt;
   }
@@ -74,11 +98,15 @@ std::optional<std::uint64_t> size_of(std::string_view value, Unit unit) {
   if (unit == Unit::kMebibytes && letters.empty()) {
     return number << 20U;
   }
-  if (unit != Unit::kSize || letters.size() > 2) {
+  if (unit == Unit::kHexSize && letters.empty()) {
+    return number;
+  }
+  if (unit != Unit::kSize || letters.size() > 3) {
     return std::nullopt;
   }
   switch (letters.empty() ? '\0' : letters.front()) {
     case '\0':
+    case 'B':
       return number;
     case 'k':
     case 'K':
@@ -101,26 +129,106 @@ bool runs(const std::vector<std::string_view>& words, std::string_view program) 
                              [&](std::string_view word) { return file_name(word).starts_with(program); });
 }
 
+const Variable* find_variable(std::string_view name) {
+  const auto* const found = std::ranges::find(kVariables, name, &Variable::name);
+  return found == std::end(kVariables) ? nullptr : found;
+}
+
+// Go's way to switch a limit off.
+bool is_value(const Variable& variable, std::string_view value) {
+  return is_plain(value) || (variable.name.starts_with("GO") && value == "off");
+}
+
+// The options of `known` among these words. A value that stands apart is the next word.
+template <typename Found>
+void find_options(const std::vector<std::string_view>& words, std::string_view program, Found found) {
+  for (const Known& known : kKnown) {
+    if (known.program != program) {
+      continue;
+    }
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      if (!words[i].starts_with(known.option)) {
+        continue;
+      }
+      std::string_view value = words[i].substr(known.option.size());
+      const bool apart = value.empty() && !known.option.ends_with('=') && i + 1 < words.size();
+      value = apart ? words[i + 1] : value;
+      if (is_plain(value)) {
+        found(known, value);
+      }
+    }
+  }
+}
+
+void add(std::vector<RuntimeSetting>& out, RuntimeSetting setting) {
+  if (out.size() < kMaxSettings) {
+    out.push_back(std::move(setting));
+  }
+}
+
 }  // namespace
 
 std::vector<RuntimeSetting> settings_of(std::string_view cmdline) {
   std::vector<RuntimeSetting> out;
   const auto words = words_of(cmdline);
+  std::string_view last;
   for (const Known& known : kKnown) {
-    if (!runs(words, known.program)) {
+    if (known.program != last && runs(words, known.program)) {
+      find_options(words, known.program, [&](const Known& option, std::string_view value) {
+        add(out, {0, {}, std::string(option.name), std::string(value), size_of(value, option.unit), {}});
+      });
+    }
+    last = known.program;
+  }
+  return out;
+}
+
+std::string memory_environment(std::string_view raw) {
+  std::string out;
+  std::size_t kept = 0;
+  const auto keep = [&](std::string_view name, std::string_view word) {
+    if (kept++ < kMaxSettings) {
+      out += (out.empty() ? "" : " ") + std::string(name) + "=" + std::string(word);
+    }
+  };
+  while (!raw.empty()) {
+    const std::string_view entry = raw.substr(0, raw.find('\0'));
+    raw.remove_prefix(std::min(raw.size(), entry.size() + 1));
+    const std::size_t sign = entry.find('=');
+    const Variable* const variable = sign == std::string_view::npos ? nullptr : find_variable(entry.substr(0, sign));
+    if (variable == nullptr) {
       continue;
     }
-    for (std::size_t i = 1; i < words.size() && out.size() < kMaxSettings; ++i) {
-      if (!words[i].starts_with(known.option)) {
-        continue;
-      }
-      std::string_view value = words[i].substr(known.option.size());
-      if (value.empty() && !known.option.ends_with('=') && i + 1 < words.size()) {
-        value = words[i + 1];
-      }
-      if (is_plain(value)) {
-        out.push_back({0, {}, std::string(known.name), std::string(value), size_of(value, known.unit)});
-      }
+    const std::string_view value = entry.substr(sign + 1);
+    if (!variable->options_of.empty()) {
+      find_options(words_of(value), variable->options_of, [&](const Known& option, std::string_view number) {
+        const char* const between = option.option.starts_with("--") && !option.option.ends_with('=') ? "=" : "";
+        keep(variable->name, std::string(option.option) + between + std::string(number));
+      });
+    } else if (is_value(*variable, value)) {
+      keep(variable->name, value);
+    }
+  }
+  return out;
+}
+
+std::vector<RuntimeSetting> settings_of_environment(std::string_view line) {
+  std::vector<RuntimeSetting> out;
+  for (const std::string_view word : words_of(line)) {
+    const std::size_t sign = word.find('=');
+    const Variable* const variable = sign == std::string_view::npos ? nullptr : find_variable(word.substr(0, sign));
+    if (variable == nullptr) {
+      continue;
+    }
+    const std::string_view value = word.substr(sign + 1);
+    const std::string from(variable->name);
+    if (!variable->options_of.empty()) {
+      const std::string_view option = value;
+      find_options({option}, variable->options_of, [&](const Known& known, std::string_view number) {
+        add(out, {0, {}, std::string(known.name), std::string(number), size_of(number, known.unit), from});
+      });
+    } else if (is_value(*variable, value)) {
+      add(out, {0, {}, from, std::string(value), size_of(value, variable->unit), from});
     }
   }
   return out;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Settings of language runtimes and servers that bound or multiply memory, read from a command line. Pure.
+// Settings of language runtimes and servers that bound or multiply memory, read from a command line or an environment.
+// Pure.
 #pragma once
 
 #include <string>
@@ -13,5 +14,12 @@ namespace memcrest {
 // What `cmdline` (one line, as an incident has it) sets for the program that it starts. Values that are no plain
 // numbers, sizes or percentages are left out; at most 16.
 [[nodiscard]] std::vector<RuntimeSetting> settings_of(std::string_view cmdline);
+
+// Of an environment as the kernel has it (NAME=VALUE, each ends in NUL) only what says something of memory: from an
+// allow-list of names, and of variables that hold options only the options that are known. "NAME=VALUE NAME=VALUE", and
+// a variable with two such options stands there twice. Nothing else of it is to be kept anywhere: it holds secrets.
+[[nodiscard]] std::string memory_environment(std::string_view raw);
+// What such a line sets; `RuntimeSetting::from` is the variable. At most 16.
+[[nodiscard]] std::vector<RuntimeSetting> settings_of_environment(std::string_view line);
 
 }  // namespace memcrest

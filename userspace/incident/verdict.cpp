@@ -45,7 +45,10 @@ class Judge {
   void by_kind();
   void by_page_cache(double share, double sure, std::string reason);
   void by_processes();
+  bool by_heap(std::uint64_t limit);
   void by_settings();
+  [[nodiscard]] const RuntimeSetting* setting(std::string_view name) const;
+  [[nodiscard]] std::uint64_t setting_bytes(std::string_view name) const;
   void by_course();
   void rank_kind_first();
   void weigh_evidence();
@@ -161,26 +164,64 @@ void Judge::by_processes() {
   }
 }
 
+const RuntimeSetting* Judge::setting(std::string_view name) const {
+  const auto found = std::ranges::find(incident_.settings, name, &RuntimeSetting::name);
+  return found == incident_.settings.end() ? nullptr : &*found;
+}
+
+std::uint64_t Judge::setting_bytes(std::string_view name) const {
+  const RuntimeSetting* const found = setting(name);
+  return found != nullptr ? found->bytes.value_or(0) : 0;
+}
+
+// A heap alone that may take what the limit allows.
+bool Judge::by_heap(std::uint64_t limit) {
+  for (const RuntimeSetting& one : incident_.settings) {
+    const std::string where = one.name + (one.from.empty() || one.from == one.name ? "" : " in " + one.from);
+    const bool heap = one.name == "-Xmx" || one.name == "-XX:MaxHeapSize" || one.name == "--max-old-space-size" ||
+                      one.name == "shared_buffers" || one.name == "GOMEMLIMIT" || one.name == "memory_limit" ||
+                      one.name == "DOTNET_GCHeapHardLimit";
+    if (heap && one.bytes && *one.bytes >= limit / 10 * 9) {
+      add(Cause::kRuntimeHeapVsLimit, 0.9,
+          where + " lets the heap grow to " + format_size(*one.bytes) + ", the limit is " + format_size(limit) +
+              ", and there is more than the heap");
+      return true;
+    }
+    if (one.name == "-XX:MaxRAMPercentage" && std::strtod(one.value.c_str(), nullptr) >= 85) {
+      add(Cause::kRuntimeHeapVsLimit, 0.8,
+          where + " lets the heap take " + one.value + " % of the limit, and there is more than the heap");
+      return true;
+    }
+  }
+  return false;
+}
+
+// Sums that may be more than the limit, though no part is.
 void Judge::by_settings() {
-  if (!incident_.limit.bytes) {
+  if (!incident_.limit.bytes || by_heap(*incident_.limit.bytes)) {
     return;
   }
   const std::uint64_t limit = *incident_.limit.bytes;
-  for (const RuntimeSetting& setting : incident_.settings) {
-    const bool heap = setting.name == "-Xmx" || setting.name == "-XX:MaxHeapSize" ||
-                      setting.name == "--max-old-space-size" || setting.name == "shared_buffers" ||
-                      setting.name == "GOMEMLIMIT" || setting.name == "memory_limit";
-    if (heap && setting.bytes && *setting.bytes >= limit / 10 * 9) {
-      add(Cause::kRuntimeHeapVsLimit, 0.9,
-          setting.name + " lets the heap grow to " + format_size(*setting.bytes) + ", the limit is " +
-              format_size(limit) + ", and there is more than the heap");
-      return;
-    }
-    if (setting.name == "-XX:MaxRAMPercentage" && std::strtod(setting.value.c_str(), nullptr) >= 85) {
-      add(Cause::kRuntimeHeapVsLimit, 0.8,
-          setting.name + " lets the heap take " + setting.value + " % of the limit, and there is more than the heap");
-      return;
-    }
+  const std::uint64_t direct = setting_bytes("-XX:MaxDirectMemorySize");
+  const std::uint64_t metaspace = setting_bytes("-XX:MaxMetaspaceSize");
+  const std::uint64_t heap = std::max(setting_bytes("-Xmx"), setting_bytes("-XX:MaxHeapSize"));
+  if (heap > 0 && heap + direct + metaspace >= limit) {
+    add(Cause::kRuntimeHeapVsLimit, 0.7,
+        "heap, direct memory and metaspace may take " + format_size(heap + direct + metaspace) + " together, the limit is " +
+            format_size(limit));
+  }
+  const std::uint64_t shared = setting_bytes("shared_buffers");
+  const std::uint64_t each = setting_bytes("work_mem");
+  const RuntimeSetting* const connections = setting("max_connections");
+  const std::uint64_t count = connections != nullptr ? std::strtoull(connections->value.c_str(), nullptr, 10) : 0;
+  if (count > 0 && count < 100'000 && each > 0 && each < (1ULL << 40U) && shared + each * count >= limit) {
+    add(Cause::kRuntimeHeapVsLimit, 0.6,
+        "shared_buffers and work_mem for each of " + std::to_string(count) + " connections may take " +
+            format_size(shared + each * count) + ", the limit is " + format_size(limit));
+  }
+  const RuntimeSetting* const collects = setting("GOGC");
+  if (collects != nullptr && collects->value == "off" && setting_bytes("GOMEMLIMIT") == 0) {
+    add(Cause::kRuntimeHeapVsLimit, 0.85, "GOGC=off, and no GOMEMLIMIT: Go's heap is never collected");
   }
 }
 
@@ -290,10 +331,10 @@ std::optional<Verdict> Judge::run() {
 }
 
 void collect_settings(Incident& incident) {
-  const auto take = [&](std::uint32_t pid, const std::string& comm, const std::string& cmdline) {
-    for (RuntimeSetting& setting : settings_of(cmdline)) {
+  const auto take = [&](std::uint32_t pid, const std::string& comm, std::vector<RuntimeSetting> settings) {
+    for (RuntimeSetting& setting : settings) {
       const bool there = std::ranges::any_of(incident.settings, [&](const RuntimeSetting& one) {
-        return one.name == setting.name && one.value == setting.value && one.comm == comm;
+        return one.name == setting.name && one.value == setting.value && one.from == setting.from && one.comm == comm;
       });
       if (!there && incident.settings.size() < 16) {
         setting.pid = pid;
@@ -304,11 +345,12 @@ void collect_settings(Incident& incident) {
   };
   incident.settings.clear();
   for (const Victim& victim : incident.victims) {
-    take(victim.pid, victim.comm, victim.cmdline);
+    take(victim.pid, victim.comm, settings_of(victim.cmdline));
+    take(victim.pid, victim.comm, settings_of_environment(victim.environment));
   }
   if (incident.burst) {
     for (const Program& program : incident.burst->programs) {
-      take(0, program.comm, program.cmdline);
+      take(0, program.comm, settings_of(program.cmdline));
     }
   }
 }

@@ -36,6 +36,7 @@ inline std::string of_process(const char* what, const ProcessKey& process) {
 }
 inline std::string name_stacks(const std::string& incident_id) { return "stacks of incident " + incident_id; }
 inline std::string cmdline(const ProcessKey& process) { return of_process("command line", process); }
+inline std::string environment(const ProcessKey& process) { return of_process("environment", process); }
 inline std::string exe(const ProcessKey& process) { return of_process("program", process); }
 
 }  // namespace question

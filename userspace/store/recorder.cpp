@@ -255,6 +255,12 @@ std::string RecordingSurroundings::exe(const ProcessKey& process) {
   return answer;
 }
 
+std::string RecordingSurroundings::environment(const ProcessKey& process) {
+  auto answer = inner_.environment(process);
+  keep(question::environment(process), answer);
+  return answer;
+}
+
 // The answer itself is given once, and too large to be kept for comparison.
 StackNames RecordingSurroundings::name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& stacks,
                                               std::chrono::milliseconds patience) {

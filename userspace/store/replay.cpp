@@ -145,6 +145,14 @@ HostRanking Replay::rank() { return answer<HostRanking>(question::rank()); }
 void Replay::complete_names(HostRanking& ranking) { ranking = answer<HostRanking>(question::complete_names()); }
 std::string Replay::cmdline(const ProcessKey& process) { return answer<std::string>(question::cmdline(process)); }
 std::string Replay::exe(const ProcessKey& process) { return answer<std::string>(question::exe(process)); }
+
+// Recordings of earlier versions have no such answers: that is no gap.
+std::string Replay::environment(const ProcessKey& process) {
+  const std::uint64_t before = unanswered_;
+  auto out = answer<std::string>(question::environment(process));
+  unanswered_ = before;
+  return out;
+}
 StackNames Replay::name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& /*stacks*/,
                                std::chrono::milliseconds /*patience*/) {
   const std::string question = question::name_stacks(incident_id);

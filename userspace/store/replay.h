@@ -40,6 +40,7 @@ class Replay final : public EventSource, public Surroundings {
   void complete_names(HostRanking& ranking) override;
   [[nodiscard]] std::string cmdline(const ProcessKey& process) override;
   [[nodiscard]] std::string exe(const ProcessKey& process) override;
+  [[nodiscard]] std::string environment(const ProcessKey& process) override;
   [[nodiscard]] StackNames name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& stacks,
                                        std::chrono::milliseconds patience) override;
 

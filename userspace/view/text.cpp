@@ -222,6 +222,7 @@ std::string to_text(const Incident& incident, const TextStyle& style) {
   if (state_is_of_this_end(incident)) {
     put_state(page, incident);
   }
+  put_settings(page, incident);
   put_why(page, incident);
   put_do(page, incident);
   put_evidence(page, incident.evidence);

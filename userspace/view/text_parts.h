@@ -29,6 +29,7 @@ void put_origin(Layout& page, const Incident& incident);
 void put_samplers(Layout& page, const Incident& incident);
 
 // Why it happened and what to do (text_verdict.cpp).
+void put_settings(Layout& page, const Incident& incident);
 void put_why(Layout& page, const Incident& incident);
 void put_do(Layout& page, const Incident& incident);
 

@@ -10,11 +10,29 @@ namespace memcrest::view {
 namespace {
 
 constexpr std::size_t kCausesShown = 3;
+constexpr std::size_t kSettingsShown = 6;
 constexpr double kWorthSaying = 0.3;
 
 std::string sure(double confidence) { return percent(std::isfinite(confidence) ? confidence : 0) + " sure"; }
 
 }  // namespace
+
+void put_settings(Layout& page, const Incident& incident) {
+  if (incident.settings.empty()) {
+    return;
+  }
+  page.row("settings");
+  const std::size_t shown = std::min(kSettingsShown, incident.settings.size());
+  for (std::size_t i = 0; i < shown; ++i) {
+    const RuntimeSetting& one = incident.settings[i];
+    const std::string between = one.name.ends_with("Xmx") ? "" : " ";
+    const std::string from = one.from.empty() || one.from == one.name ? "" : " (" + escape_terminal(one.from) + ")";
+    page.piece(i == 0 ? "" : kDot, escape_terminal(one.name) + between + escape_terminal(one.value) + from);
+  }
+  if (shown < incident.settings.size()) {
+    page.piece(kDot, std::to_string(incident.settings.size() - shown) + " more", Tone::kDim);
+  }
+}
 
 void put_why(Layout& page, const Incident& incident) {
   if (!incident.verdict || incident.verdict->causes.empty()) {

@@ -76,6 +76,39 @@ TEST_F(ProcessTableTest, ReadsTheCommandLineWhileTheProcessLives) {
   EXPECT_EQ(table.cmdline(hog.process), "hog --size 'two words'");
 }
 
+TEST_F(ProcessTableTest, OfTheEnvironmentOnlySettingsOfMemory) {
+  const TaskInfo before = process(42);
+  const TaskInfo told = process(43);
+  for (const TaskInfo& who : {before, told}) {
+    add(who, std::string("server\0", 7));
+    link_exe(who, "/bin/server");
+    std::ofstream(dir_.path() + "/" + std::to_string(who.process.tgid) + "/environ")
+        << std::string("TOKEN=secret\0GOMEMLIMIT=1GiB\0", 30);
+  }
+  ProcessTable table(root());
+  table.seen(before.process);
+  table.started(exec_of(told, std::string("server\0", 7)));
+  EXPECT_EQ(table.environment(told.process), "GOMEMLIMIT=1GiB") << "an event told of it, the environment is read";
+  end(before);
+  end(told);
+  EXPECT_EQ(table.environment(before.process), "GOMEMLIMIT=1GiB");
+  EXPECT_EQ(table.environment(told.process), "GOMEMLIMIT=1GiB");
+  add(before, std::string("server\0", 7));
+  ProcessTable names_only(root(), 16, CmdlineDetail::kProgramOnly);
+  std::ofstream(dir_.path() + "/42/environ") << "GOGC=off";
+  EXPECT_EQ(names_only.environment(before.process), "");
+}
+
+// Half of a number is another number.
+TEST_F(ProcessTableTest, AnEnvironmentThatIsTooLongEndsWithAWholeEntry) {
+  const TaskInfo who = process(42);
+  add(who, std::string("server\0", 7));
+  const std::string filler = "X=" + std::string((128U << 10U) - 2 - 12, 'x') + std::string(1, '\0');
+  std::ofstream(dir_.path() + "/42/environ") << filler << "GOMEMLIMIT=1000000000" << '\0';
+  ProcessTable table(root());
+  EXPECT_EQ(table.environment(who.process), "");
+}
+
 TEST_F(ProcessTableTest, CountsFieldsFromTheLastParenthesisOfTheName) {
   ProcessTable table(root());
   const TaskInfo evil = process(42);

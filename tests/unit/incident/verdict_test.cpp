@@ -6,7 +6,6 @@
 
 #include "incident/advice.h"
 #include "incident/composition.h"
-#include "incident/runtime_settings.h"
 #include "support/event_builder.h"
 
 namespace memcrest {
@@ -227,16 +226,6 @@ TEST(Advice, KubernetesAndSystemdHaveTheirOwn) {
   container.runtime = Runtime::kSystemd;
   container.unit = "nginx.service";
   EXPECT_EQ(limit_lines(container, 256 * kMebi)[0].text, "systemctl set-property nginx.service MemoryMax=256M");
-}
-
-TEST(RuntimeSettings, SizesInTheirUnits) {
-  EXPECT_EQ(settings_of("java -Xmx512m -jar x").at(0).bytes, 512 * kMebi);
-  EXPECT_EQ(settings_of("node --max-old-space-size=300 a.js").at(0).bytes, 300 * kMebi);
-  EXPECT_EQ(settings_of("python3 /usr/bin/gunicorn -w 12 app").at(0).value, "12");
-  EXPECT_FALSE(settings_of("java -XX:MaxRAMPercentage=75.0").at(0).bytes);
-  EXPECT_TRUE(settings_of("hog -Xmx512m").empty());
-  EXPECT_TRUE(settings_of("java -Xmx$(reboot)").empty());
-  EXPECT_FALSE(settings_of("java -Xmx99999999999999999999g").at(0).bytes);
 }
 
 }  // namespace
