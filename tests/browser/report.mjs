@@ -53,6 +53,9 @@ seen.told = await near(tab).locator('p.told').allTextContents();
 seen.ready = await near(tab).locator('pre.ready').allTextContents();
 seen.headings = await tab.locator('h1, h2, h3').allTextContents();
 seen.text = (await tab.locator('body').innerText()).slice(0, 200_000);
+// Of each incident what stands there before anybody scrolls to it: heading, why, facts.
+seen.stories = await tab.locator('article').evaluateAll((articles) => articles.map((one) => [...one.children]
+  .filter((child) => !child.classList.contains('rest')).map((child) => child.innerText).join('\n')));
 seen.tables = await near(tab).locator('table').evaluateAll((tables) => tables.map((table) => ({
   caption: table.caption.textContent,
   rows: [...table.tBodies[0].rows].slice(0, 100).map((row) => [...row.cells].map((cell) => cell.textContent)),

@@ -338,6 +338,34 @@ class PageTest(ReportTest):
         with open(os.path.join(seen['out'], 'usage.csv'), encoding='utf-8') as file:
             self.assertGreater(sum(1 for _ in file), 100_000)
 
+    def test_each_cause_reads_as_it_was_approved(self):
+        """tests/golden: NAME.json is an incident that was seen, NAME.page what the page says of it. MEMCREST_GOLDEN=write
+        writes these anew, to be read before they are kept."""
+        golden = os.path.join(SOURCE, 'tests', 'golden')
+        names = sorted(name.removesuffix('.json') for name in os.listdir(golden) if name.endswith('.json'))
+        self.assertGreater(len(names), 20)
+
+        def causes(database):
+            row = dict(zip([c[1] for c in database.execute('PRAGMA table_info(incidents)')],
+                           database.execute('SELECT * FROM incidents LIMIT 1').fetchone()))
+            database.execute('DELETE FROM incidents')
+            for number, name in enumerate(names):
+                text = harness.read(os.path.join(golden, f'{name}.json')).strip()
+                incident = json.loads(text)
+                row.update(seq=number + 1, id=incident['id'], kind=incident['kind'], json=text, boot_ns=number + 1)
+                row['update'] = None
+                database.execute(f"INSERT INTO incidents VALUES ({', '.join('?' * len(row))})", list(row.values()))
+        seen = self.page(path=self.changed(causes), name='causes')
+        self.assertEqual((seen['requests'], seen['errors']), ([], []))
+        self.assertEqual(len(seen['stories']), len(names))
+        for name, story in zip(names, seen['stories']):
+            path = os.path.join(golden, f'{name}.page')
+            if os.environ.get('MEMCREST_GOLDEN') == 'write':
+                with open(path, 'w', encoding='utf-8') as file:
+                    file.write(story + '\n')
+            with self.subTest(name):
+                self.assertEqual(story + '\n', harness.read(path))
+
     def test_a_recording_without_incidents_and_one_without_steps(self):
         def nothing(database):
             database.execute('DELETE FROM incidents')

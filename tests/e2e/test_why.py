@@ -5,7 +5,7 @@ import json
 import os
 
 import harness
-from harness import memcrest, wait_until
+from harness import docker, memcrest, wait_until
 from test_agent import Agent, oom_of
 from test_record import Recorder, query
 
@@ -47,6 +47,21 @@ class WhyTest(harness.TestCase):
                 self.assertIn('To catch the next one', nobody.stderr)
         self.assertEqual(from_agent.returncode, 0, from_agent.stderr)
         self.assertIn(name, from_agent.stdout)
+
+    def test_an_end_that_nobody_recorded(self):
+        container, name = docker.create('sh', '-c', 'exit 137', memory='64m')
+        self.remove_later(container)
+        docker.start_and_wait(container)
+        for target in (name, container, container[:12]):
+            done = memcrest('why', target, '--from', self.scratch(), '--docker-socket', docker.socket)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            for words in (f'docker says of {name} ({container[:12]}', 'exited · exit code 137 · OOMKilled false',
+                          'Not always an OOM'):
+                self.assertIn(words, done.stdout)
+            self.assertIn('To catch the next one', done.stderr)
+        for target in ('nobody', '../info', 'a?b', 'x' * 300):
+            done = memcrest('why', target, '--from', self.scratch(), '--docker-socket', docker.socket)
+            self.assertEqual((done.returncode, done.stdout), (1, ''), target)
 
     def test_exit_codes(self):
         for code, words in (('137', 'SIGKILL'), ('139', 'SIGSEGV'), ('134', 'SIGABRT'), ('143', 'SIGTERM'), ('0', '0')):

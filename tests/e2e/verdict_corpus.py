@@ -80,7 +80,7 @@ CORPUS = (
              shell('sleep 8; exec stress-ng --oomable --vm 1 --vm-bytes 300m --vm-keep --timeout 30'),
              needs=('stress-ng',)),
     Scenario('imagemagick', 'limit-too-small-for-burst',
-             shell('sleep 8; exec convert -size 6000x6000 plasma:fractal -blur 0x8 null:'), needs=('convert',)),
+             shell('sleep 8; exec convert -size 3500x3500 plasma:fractal -blur 0x8 null:'), limit=64, needs=('convert',)),
     Scenario('xz-best', 'limit-too-small-for-burst',
              shell('sleep 9; head -c 300000000 /dev/urandom | xz -9e > /dev/null'), needs=('xz',)),
     # Floors that rise under work that comes and goes, or without it.
@@ -99,7 +99,7 @@ CORPUS = (
               'while (1) { $a[] = str_repeat("x", 300000); $w = str_repeat("y", 9 << 20); unset($w); usleep(40000); }'),
              needs=('php',)),
     Scenario('redis-keys-without-end', 'leak',
-             shell('redis-server --port 0 --unixsocket {dir}/socket --save "" --appendonly no & sleep 2; i=0; '
+             shell('redis-server --port 0 --unixsocket {dir}/socket --save "" --appendonly no --enable-debug-command yes & sleep 2; i=0; '
                    'while redis-cli -s {dir}/socket DEBUG POPULATE 2000 k$i 400 > /dev/null; do i=$((i+1)); sleep 0.2; done'),
              needs=('redis-server', 'redis-cli')),
     # What fills until it is full, with a limit that is below that.
@@ -141,8 +141,8 @@ CORPUS = (
              ('node', '--max-old-space-size=2048', os.path.join(PROGRAMS, 'heap.js'), '900', '30'), limit=128,
              needs=('node',)),
     Scenario('java-heap-by-percentage', 'runtime-heap-vs-limit',
-             ('java', '-XX:MaxRAMPercentage=95', '-XX:MaxNewSize=4m', '-XX:+UseSerialGC', '-cp', '{classes}', 'Heap', '900',
-              '30'), limit=128, needs=('javac',)),
+             ('java', '-XX:MaxRAMPercentage=98', '-XX:MaxNewSize=4m', '-XX:+UseSerialGC', '-cp', '{classes}', 'Heap', '900',
+              '30'), limit=300, needs=('javac',)),
     Scenario('go-never-collects', 'runtime-heap-vs-limit', ('{go}', '30'), env={'GOGC': 'off'}, needs=('go',)),
     Scenario('go-limit-above', 'runtime-heap-vs-limit', ('{go}', '30'), env={'GOMEMLIMIT': '1GiB', 'GOGC': 'off'},
              needs=('go',)),

@@ -196,7 +196,7 @@ Delivers delivers(const Rung& rung) {
 }
 
 // The causes that need a machine to spare: the corpus of the verdict has the others.
-void check_cause(Check& check, const Truth& truth, bool sysrq_known, bool lowered_known) {
+void check_cause(Check& check, const Truth& truth, const Rung& rung, bool sysrq_known, bool lowered_known) {
   static const std::map<std::string, std::string> of_scope{{"ancestor", "ancestor-limit"},
                                                            {"host", "host-exhausted"},
                                                            {"cpuset", "cpuset"},
@@ -208,7 +208,9 @@ void check_cause(Check& check, const Truth& truth, bool sysrq_known, bool lowere
     cause = lowered_known ? "limit-lowered" : "";
   }
   const Json first = check.at("/verdict/causes/0/cause");
-  if (!cause.empty() && !check.at("/scope").is_null() && first != Json(cause)) {
+  // A counter tells of no constraint: then it must not be sure either.
+  const bool unsure = rung.oom == "polling" && check.at("/verdict/causes/0/confidence") < Json(0.8);
+  if (!cause.empty() && !check.at("/scope").is_null() && first != Json(cause) && !unsure) {
     check.wrong("the first cause is " + text(first) + ", not " + cause);
   }
   if (truth.swap_full && !check.at("/swap/usage_bytes").is_null() && check.at("/swap/kind") == "memory.swap.max") {
@@ -255,7 +257,7 @@ Verdict judge_oom(const Truth& truth, const std::vector<Json>& told, const Rung&
     // The kernel counts one too many for a group; that is put right.
     check.field("/oom/kills", truth.group ? truth.victims : *truth.kills, true);
   }
-  check_cause(check, truth, must.sysrq, must.lowered);
+  check_cause(check, truth, rung, must.sysrq, must.lowered);
   if (truth.peak) {
     check.bytes_near("/peak_bytes", *truth.peak, kPeakSlack, false);
   }

@@ -23,6 +23,10 @@ std::string default_docker_socket() {
   return "/var/run/docker.sock";
 }
 
+void add_text(CLI::App& app, const char* name, std::string& target, const char* help, const char* type) {
+  app.add_option(name, target, help)->type_name(type)->group("Containers");
+}
+
 void add_keep_removed(CLI::App& app, std::chrono::nanoseconds& target) {
   app.add_option_function<std::string>(
          "--keep-removed",
@@ -47,16 +51,20 @@ const char* process_environment(const char* name) {
   return std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread
 }
 
-void add_identity(CLI::App& app, IdentityOptions& options) {
+void add_engine_sockets(CLI::App& app, IdentityOptions& options) {
   options.docker_socket = default_docker_socket();
   options.podman_socket = PodmanApi::Sockets{}.root;
+  add_text(app, "--docker-socket", options.docker_socket,
+           "Docker's API socket; an empty value asks nobody (default: $DOCKER_HOST or /var/run/docker.sock)", "PATH");
+  add_text(app, "--podman-socket", options.podman_socket,
+           "Podman's API socket of root; an empty value does not ask it (default: /run/podman/podman.sock)", "PATH");
+}
+
+void add_identity(CLI::App& app, IdentityOptions& options) {
+  add_engine_sockets(app, options);
   const auto text = [&](const char* name, std::string& target, const char* help, const char* type) {
-    app.add_option(name, target, help)->type_name(type)->group("Containers");
+    add_text(app, name, target, help, type);
   };
-  text("--docker-socket", options.docker_socket,
-       "Docker's API socket; an empty value asks nobody (default: $DOCKER_HOST or /var/run/docker.sock)", "PATH");
-  text("--podman-socket", options.podman_socket,
-       "Podman's API socket of root; an empty value does not ask it (default: /run/podman/podman.sock)", "PATH");
   app.add_flag_callback(
          "--no-user-podman", [&options] { options.users_podman = false; },
          "Do not ask users' own Podmans, each at /run/user/UID/podman/podman.sock for that user's containers")

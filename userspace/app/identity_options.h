@@ -29,6 +29,9 @@ struct IdentityOptions {
 // Adds the options and sets the defaults that the environment gives.
 void add_identity(CLI::App& app, IdentityOptions& options);
 
+// Only the sockets of Docker and of root's Podman.
+void add_engine_sockets(CLI::App& app, IdentityOptions& options);
+
 // Of this process. To be asked before there are threads.
 [[nodiscard]] const char* process_environment(const char* name);
 

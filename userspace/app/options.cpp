@@ -92,8 +92,10 @@ CLI::App* add_why(CLI::App& app, WhyOptions& options) {
       ->check(CLI::Range(0, 255))
       ->type_name("N");
   verb->add_flag("--json", options.json, "The incident as one JSON object (docs/incident.md)");
+  add_engine_sockets(*verb, options.identity);
   verb->footer(
-      "Kills come before bursts that were survived; of these the newest is told. Exit code 1: there is none.\n"
+      "Kills come before bursts that were survived; of these the newest is told. Exit code 1: there is none; then\n"
+      "Docker and Podman are asked what they know of the container's end.\n"
       "Examples:\n"
       "  memcrest why web\n"
       "  memcrest why shop/cart --from /var/lib/memcrest\n"

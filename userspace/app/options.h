@@ -111,6 +111,7 @@ struct WhyOptions {
   std::string target;                      // a container, pod, process, unit or cgroup; empty: whichever was last
   std::string from = "/var/lib/memcrest";  // a recording, or a directory of them
   std::optional<int> exit_code;            // only what it means in general
+  IdentityOptions identity;                // whom to ask for the end of a container that no incident tells of
   bool json = false;
 };
 

@@ -15,6 +15,7 @@
 #include "export/incident_reader.h"
 #include "export/json.h"
 #include "identity/container_filter.h"
+#include "identity/named_container.h"
 #include "store/incident_search.h"
 #include "util/text.h"
 #include "view/exit_code_text.h"
@@ -108,6 +109,19 @@ int tell(const Incident& incident, bool json) {
   return kExitOk;
 }
 
+// What is left when nobody recorded: how the runtime says it ended, and what that means.
+void tell_of_runtime(const WhyOptions& options) {
+  const auto found =
+      ask_for_container(options.target, options.identity.docker_socket, options.identity.podman_socket);
+  if (!found) {
+    spdlog::warn("{}", escape_terminal(found.error().message()));
+  }
+  if (!found || !*found) {
+    return;
+  }
+  std::cout << runtime_end_text(**found) << "\n" << std::flush;
+}
+
 }  // namespace
 
 int why(const WhyOptions& options) {
@@ -146,6 +160,9 @@ int why(const WhyOptions& options) {
     spdlog::error("no incident{} in {} ({} files read)",
                   options.target.empty() ? "" : " of " + escape_terminal(options.target), escape_terminal(options.from),
                   found->files);
+  }
+  if (!options.json && !options.target.empty()) {
+    tell_of_runtime(options);
   }
   std::cerr << kNextTime;
   return kExitFailure;

@@ -154,8 +154,11 @@ Result<Container> read_docker_inspect(std::string_view json, std::string_view id
   if (!walker.walk(json)) {
     return bad_answer(walker.why());
   }
-  if (draft.id != id) {
+  if (!id.empty() && draft.id != id) {
     return bad_answer("it is not about the container that was asked for");
+  }
+  if (id.empty()) {
+    draft.facts.id = draft.id;
   }
   if (draft.facts.name.empty()) {
     return bad_answer("it has no name");

@@ -17,7 +17,8 @@ inline constexpr std::size_t kMaxLabels = 256;
 inline constexpr std::size_t kMaxLabelBytes = 4096;           // one value; what is longer is cut
 inline constexpr std::size_t kMaxAllLabelBytes = 64U << 10U;  // all of one container
 
-// GET /containers/<id>/json. An error when this is not JSON, nests absurdly, lacks a name or is about another id. What
+// GET /containers/<id>/json. An error when this is not JSON, nests absurdly, lacks a name or is about another id (an
+// empty one: that of whoever was asked for by name). What
 // stands there by default until a container has ended (exit code 0, not OOMKilled) is left out while it has not.
 [[nodiscard]] Result<Container> read_docker_inspect(std::string_view json, std::string_view id);
 

@@ -41,25 +41,32 @@ constexpr Known kKnown[] = {
     {"postgres", "max_connections=", "max_connections", Unit::kCount},
 };
 
+constexpr std::string_view kCompiled = "(compiled)";  // who reads a variable: anything but kInterpreters
+constexpr std::string_view kAny = "";
+
 struct Variable {
   std::string_view name;
-  std::string_view options_of;  // a program of kKnown: the value is a list of its options
-  Unit unit = Unit::kCount;     // otherwise
+  std::string_view read_by;
+  std::string_view options_of = {};  // a program of kKnown: the value is a list of its options
+  Unit unit = Unit::kCount;          // otherwise
 };
 
 constexpr Variable kVariables[] = {
-    {"JAVA_TOOL_OPTIONS", "java"},
-    {"JDK_JAVA_OPTIONS", "java"},
-    {"_JAVA_OPTIONS", "java"},
-    {"NODE_OPTIONS", "node"},
-    {"GUNICORN_CMD_ARGS", "gunicorn"},
-    {"WEB_CONCURRENCY", "", Unit::kCount},
-    {"GOMEMLIMIT", "", Unit::kSize},
-    {"GOGC", "", Unit::kPercent},
-    {"MALLOC_ARENA_MAX", "", Unit::kCount},
-    {"DOTNET_GCHeapHardLimit", "", Unit::kHexSize},
-    {"DOTNET_GCHeapHardLimitPercent", "", Unit::kHexPercent},
+    {"JAVA_TOOL_OPTIONS", "java", "java"},
+    {"JDK_JAVA_OPTIONS", "java", "java"},
+    {"_JAVA_OPTIONS", "java", "java"},
+    {"NODE_OPTIONS", "node", "node"},
+    {"GUNICORN_CMD_ARGS", "gunicorn", "gunicorn"},
+    {"WEB_CONCURRENCY", "gunicorn", {}, Unit::kCount},
+    {"GOMEMLIMIT", kCompiled, {}, Unit::kSize},
+    {"GOGC", kCompiled, {}, Unit::kPercent},
+    {"MALLOC_ARENA_MAX", kAny, {}, Unit::kCount},
+    {"DOTNET_GCHeapHardLimit", kCompiled, {}, Unit::kHexSize},
+    {"DOTNET_GCHeapHardLimitPercent", kCompiled, {}, Unit::kHexPercent},
 };
+
+constexpr std::string_view kInterpreters[] = {"java", "node", "python", "perl", "ruby", "php", "sh",   "bash",
+                                              "dash", "zsh",  "ksh",    "busybox", "gunicorn", "postgres", "nginx"};
 
 std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
@@ -127,6 +134,14 @@ bool runs(const std::vector<std::string_view>& words, std::string_view program) 
   return std::ranges::any_of(words.begin(),
                              words.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(2, words.size())),
                              [&](std::string_view word) { return file_name(word).starts_with(program); });
+}
+
+// "python3.11" is one, "shop" is none.
+bool is_interpreter(std::string_view path) {
+  const std::string_view name = file_name(path);
+  return std::ranges::any_of(kInterpreters, [&](std::string_view one) {
+    return name.starts_with(one) && (name.size() == one.size() || (name[one.size()] >= '0' && name[one.size()] <= '9'));
+  });
 }
 
 const Variable* find_variable(std::string_view name) {
@@ -212,12 +227,22 @@ std::string memory_environment(std::string_view raw) {
   return out;
 }
 
-std::vector<RuntimeSetting> settings_of_environment(std::string_view line) {
+std::vector<RuntimeSetting> settings_of_environment(std::string_view line, std::string_view cmdline,
+                                                    std::string_view exe) {
   std::vector<RuntimeSetting> out;
+  std::vector<std::string_view> program = words_of(cmdline);
+  program.resize(std::min<std::size_t>(program.size(), 2));
+  const bool compiled = !is_interpreter(exe) && (program.empty() || !is_interpreter(program.front()));
+  const auto reads = [&](const Variable& variable) {
+    if (variable.read_by == kCompiled) {
+      return compiled;
+    }
+    return variable.read_by == kAny || runs(program, variable.read_by) || (!exe.empty() && runs({exe}, variable.read_by));
+  };
   for (const std::string_view word : words_of(line)) {
     const std::size_t sign = word.find('=');
     const Variable* const variable = sign == std::string_view::npos ? nullptr : find_variable(word.substr(0, sign));
-    if (variable == nullptr) {
+    if (variable == nullptr || !reads(*variable)) {
       continue;
     }
     const std::string_view value = word.substr(sign + 1);

@@ -30,6 +30,10 @@ double kernel_share(const Composition& of) {
   return out;
 }
 
+// Where half of the memory (-XX:MinRAMPercentage) is less than its own default of 124.8 MiB, a JVM takes that half and
+// does not look at -XX:MaxRAMPercentage: seen with OpenJDK 17 at 128 MiB.
+constexpr std::uint64_t kLeastForPercentage = 250ULL << 20U;
+
 class Judge {
  public:
   explicit Judge(const Incident& incident) : incident_(incident) {}
@@ -51,6 +55,7 @@ class Judge {
   [[nodiscard]] std::uint64_t setting_bytes(std::string_view name) const;
   void by_course();
   void rank_kind_first();
+  void rank_scope_first();
   void weigh_evidence();
   [[nodiscard]] bool limit_of_its_own() const;
 
@@ -93,6 +98,11 @@ void Judge::by_scope() {
         out.reasons_against.emplace_back("who held the machine's memory is not known");
       } else if (!incident_.ranking->incomplete.empty()) {
         out.reasons_against.push_back("the ranking of holders may be wrong: " + incident_.ranking->incomplete);
+      }
+      if (incident_.evidence.oom_tier == "polling") {
+        out.confidence = std::min(out.confidence, 0.6);
+        out.reasons_against.emplace_back(
+            "a counter alone told of it: the memory nodes of a cpuset or of a memory policy may have been exhausted instead");
       }
       return;
     }
@@ -182,12 +192,14 @@ bool Judge::by_heap(std::uint64_t limit) {
                       one.name == "shared_buffers" || one.name == "GOMEMLIMIT" || one.name == "memory_limit" ||
                       one.name == "DOTNET_GCHeapHardLimit";
     if (heap && one.bytes && *one.bytes >= limit / 10 * 9) {
-      add(Cause::kRuntimeHeapVsLimit, 0.9,
+      // That it is a program of Go or .NET is not known for certain.
+      const bool certain = one.name != "GOMEMLIMIT" && one.name != "DOTNET_GCHeapHardLimit";
+      add(Cause::kRuntimeHeapVsLimit, certain ? 0.9 : 0.75,
           where + " lets the heap grow to " + format_size(*one.bytes) + ", the limit is " + format_size(limit) +
               ", and there is more than the heap");
       return true;
     }
-    if (one.name == "-XX:MaxRAMPercentage" && std::strtod(one.value.c_str(), nullptr) >= 85) {
+    if (one.name == "-XX:MaxRAMPercentage" && limit >= kLeastForPercentage && std::strtod(one.value.c_str(), nullptr) >= 85) {
       add(Cause::kRuntimeHeapVsLimit, 0.8,
           where + " lets the heap take " + one.value + " % of the limit, and there is more than the heap");
       return true;
@@ -221,7 +233,7 @@ void Judge::by_settings() {
   }
   const RuntimeSetting* const collects = setting("GOGC");
   if (collects != nullptr && collects->value == "off" && setting_bytes("GOMEMLIMIT") == 0) {
-    add(Cause::kRuntimeHeapVsLimit, 0.85, "GOGC=off, and no GOMEMLIMIT: Go's heap is never collected");
+    add(Cause::kRuntimeHeapVsLimit, 0.75, "GOGC=off, and no GOMEMLIMIT: Go's heap is never collected");
   }
 }
 
@@ -254,6 +266,17 @@ void Judge::rank_kind_first() {
       one.confidence = std::min(one.confidence, std::min(most, 0.6));
       one.reasons_against.push_back(reason);
     }
+  }
+}
+
+// Whose limit it was is known: how it was used up comes second.
+void Judge::rank_scope_first() {
+  if (limit_of_its_own() || causes_.empty()) {
+    return;
+  }
+  const double most = causes_.front().confidence - 0.1;
+  for (std::size_t i = 1; i < causes_.size(); ++i) {
+    causes_[i].confidence = std::min(causes_[i].confidence, most);
   }
 }
 
@@ -318,6 +341,7 @@ std::optional<Verdict> Judge::run() {
     by_settings();
     by_course();
     rank_kind_first();
+    rank_scope_first();
   }
   weigh_evidence();
   if (causes_.empty()) {
@@ -346,7 +370,7 @@ void collect_settings(Incident& incident) {
   incident.settings.clear();
   for (const Victim& victim : incident.victims) {
     take(victim.pid, victim.comm, settings_of(victim.cmdline));
-    take(victim.pid, victim.comm, settings_of_environment(victim.environment));
+    take(victim.pid, victim.comm, settings_of_environment(victim.environment, victim.cmdline, victim.exe));
   }
   if (incident.burst) {
     for (const Program& program : incident.burst->programs) {

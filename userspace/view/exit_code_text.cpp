@@ -3,6 +3,9 @@
 
 #include <string_view>
 
+#include "util/text.h"
+#include "view/text_words.h"
+
 namespace memcrest {
 namespace {
 
@@ -68,6 +71,18 @@ std::string exit_code_text(int code) {
            "OOM killer sends signal 9 and nothing else: that would be 137.\n";
   }
   return out + "The program's own: its documentation says what it means. The OOM killer leaves 137.\n";
+}
+
+std::string runtime_end_text(const Container& container) {
+  std::string out = std::string(to_string(container.runtime)) + (container.state ? " says of " : " knows ") +
+                    escape_terminal(container.name) + " (" + escape_terminal(container.id.substr(0, view::kShortId)) +
+                    (container.image.empty() ? "" : ", ") + escape_terminal(container.image) + ")";
+  if (!container.state) {
+    return out + ", and nothing of an end\n";
+  }
+  out += ": " + escape_terminal(view::state_words(*container.state)) + "\n";
+  const auto code = container.state->exit_code;
+  return code && *code >= 0 && *code <= 255 ? out + "\n" + exit_code_text(*code) : out;
 }
 
 }  // namespace memcrest

@@ -110,28 +110,6 @@ void put_identity(Layout& page, const Incident& incident) {
   }
 }
 
-// What the runtime made of the end.
-std::string state_words(const RuntimeState& state) {
-  std::string out = state.status;
-  const auto add = [&](const std::string& more) { (out += out.empty() ? std::string_view() : kDot) += more; };
-  if (state.exit_code) {
-    add("exit code " + std::to_string(*state.exit_code));
-  }
-  if (state.oom_killed) {
-    add(*state.oom_killed ? "OOMKilled true" : "OOMKilled false");
-  }
-  if (state.restart_count.value_or(0) > 0) {
-    add("restarted " + counted(*state.restart_count, "time", "times"));
-  }
-  if (!state.error.empty()) {
-    add("error: " + state.error);
-  }
-  if (state.finished_unix_ns) {
-    add("ended " + format_time_of_day(*state.finished_unix_ns));
-  }
-  return out;
-}
-
 // What the kernel did, beside what the runtime made of it.
 std::string kill_words(const Incident& incident) {
   const auto main = std::ranges::find_if(incident.victims, &Victim::main_process);

@@ -32,6 +32,8 @@ inline constexpr std::size_t kShortId = 12;
 [[nodiscard]] std::string pid_words(std::uint32_t pid, std::uint32_t container_pid);
 
 [[nodiscard]] bool is_container(Runtime runtime);
+// What the runtime made of the end. Not escaped.
+[[nodiscard]] std::string state_words(const RuntimeState& state);
 // What the limit belongs to, in the word that its user knows it by: container, unit, cgroup.
 [[nodiscard]] const char* noun(const Container& container);
 

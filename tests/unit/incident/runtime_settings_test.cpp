@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "incident/verdict.h"
@@ -44,19 +46,34 @@ TEST(RuntimeSettings, OfAnEnvironmentOnlyWhatSaysSomethingOfMemoryIsKept) {
 }
 
 TEST(RuntimeSettings, WhatIsKeptIsReadBack) {
-  const auto settings = settings_of_environment(
+  const std::string line =
       memory_environment(environment({"JAVA_TOOL_OPTIONS=-Xmx1g", "GOMEMLIMIT=512MiB", "GUNICORN_CMD_ARGS=-w 12",
-                                      "_JAVA_OPTIONS=-XX:MaxHeapSize=2g", "DOTNET_GCHeapHardLimit=0xC800000"})));
+                                      "_JAVA_OPTIONS=-XX:MaxHeapSize=2g", "DOTNET_GCHeapHardLimit=0xC800000"}));
+  std::vector<RuntimeSetting> settings;
+  for (const char* program : {"java -jar a", "server", "python3 /usr/bin/gunicorn app"}) {
+    std::ranges::copy(settings_of_environment(line, program, ""), std::back_inserter(settings));
+  }
   ASSERT_EQ(settings.size(), 5U);
   EXPECT_EQ(settings[0].name, "-Xmx");
   EXPECT_EQ(settings[0].from, "JAVA_TOOL_OPTIONS");
   EXPECT_EQ(settings[0].bytes, 1024 * kMebi);
-  EXPECT_EQ(settings[1].name, "GOMEMLIMIT");
-  EXPECT_EQ(settings[1].bytes, 512 * kMebi);
-  EXPECT_EQ(settings[2].name, "workers");
-  EXPECT_EQ(settings[2].value, "12");
-  EXPECT_EQ(settings[3].bytes, 2048 * kMebi);
-  EXPECT_EQ(settings[4].bytes, 200 * kMebi);
+  EXPECT_EQ(settings[1].bytes, 2048 * kMebi);
+  EXPECT_EQ(settings[2].name, "GOMEMLIMIT");
+  EXPECT_EQ(settings[2].bytes, 512 * kMebi);
+  EXPECT_EQ(settings[3].bytes, 200 * kMebi);
+  EXPECT_EQ(settings[4].name, "workers");
+  EXPECT_EQ(settings[4].value, "12");
+}
+
+// An image's variables are there for the shell, too.
+TEST(RuntimeSettings, OnlyWhoReadsAVariableIsSetByIt) {
+  EXPECT_TRUE(settings_of_environment("JAVA_TOOL_OPTIONS=-Xmx1g NODE_OPTIONS=--max-old-space-size=9", "server", "").empty());
+  EXPECT_EQ(settings_of_environment("JAVA_TOOL_OPTIONS=-Xmx1g", "[redacted]", "/usr/lib/jvm/bin/java").size(), 1U);
+  for (const char* program : {"sh -c server", "/usr/bin/python3 a.py", "/bin/bash", "node a.js"}) {
+    EXPECT_TRUE(settings_of_environment("GOGC=off DOTNET_GCHeapHardLimit=64", program, "").empty()) << program;
+  }
+  EXPECT_TRUE(settings_of_environment("GOGC=off", "server", "/usr/bin/python3.11").empty());
+  EXPECT_EQ(settings_of_environment("GOGC=off", "/srv/shop", "/srv/shop").size(), 1U);
 }
 
 TEST(RuntimeSettings, HostileEnvironments) {
@@ -69,8 +86,8 @@ TEST(RuntimeSettings, HostileEnvironments) {
   for (int i = 0; i < 10000; ++i) {
     many += environment({"GOGC=" + std::to_string(i)});
   }
-  EXPECT_EQ(settings_of_environment(memory_environment(many)).size(), 16U);
-  EXPECT_TRUE(settings_of_environment("GOGC GOGC= =7 PATH=7").empty());
+  EXPECT_EQ(settings_of_environment(memory_environment(many), "server", "").size(), 16U);
+  EXPECT_TRUE(settings_of_environment("GOGC GOGC= =7 PATH=7", "server", "").empty());
 }
 
 Incident killed_with(const std::string& cmdline, const std::string& environment) {
@@ -106,6 +123,7 @@ TEST(RuntimeSettings, SumsThatAreAboveTheLimit) {
   EXPECT_NE(cause_of("java -Xmx100m -XX:MaxDirectMemorySize=100m -jar a"), Cause::kRuntimeHeapVsLimit);
   EXPECT_EQ(cause_of("postgres -c shared_buffers=64MB -c work_mem=4MB -c max_connections=100"), Cause::kRuntimeHeapVsLimit);
   EXPECT_NE(cause_of("postgres -c shared_buffers=64MB -c work_mem=1MB -c max_connections=100"), Cause::kRuntimeHeapVsLimit);
+  EXPECT_EQ(cause_of("java -XX:MaxRAMPercentage=90 -jar a"), Cause::kRuntimeHeapVsLimit);
   EXPECT_EQ(cause_of("server", "GOGC=off"), Cause::kRuntimeHeapVsLimit);
   EXPECT_NE(cause_of("server", "GOGC=off GOMEMLIMIT=100MiB"), Cause::kRuntimeHeapVsLimit);
   EXPECT_EQ(cause_of("server", "GOMEMLIMIT=1GiB"), Cause::kRuntimeHeapVsLimit);

@@ -140,6 +140,10 @@ TEST(Verdict, WhoseLimitItWas) {
   incident.ranking.reset();
   EXPECT_EQ(top(incident).cause, Cause::kHostExhausted);
   EXPECT_LT(top(incident).confidence, 0.8);
+  incident.ranking.emplace().by_usage.emplace_back();
+  EXPECT_GE(top(incident).confidence, 0.8);
+  incident.evidence.oom_tier = "polling";
+  EXPECT_LT(top(incident).confidence, 0.8) << "a counter tells no cpuset from the host";
 }
 
 TEST(Verdict, SomebodysDeedIsTheOnlyCause) {

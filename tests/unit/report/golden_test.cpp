@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a person reads of each cause, kept in tests/golden: incidents that were seen (NAME.json), and how the terminal
-// (NAME.txt) and Markdown (NAME.md) tell them. With MEMCREST_GOLDEN=write the texts are written anew, to be read before
-// they are kept.
+// (NAME.txt) and Markdown (NAME.md) tell them. With MEMCREST_GOLDEN=write verdicts and texts are written anew, to be read
+// before they are kept.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "export/incident_reader.h"
+#include "export/json.h"
 #include "incident/verdict.h"
 #include "report/report_markdown.h"
 #include "view/text.h"
@@ -58,8 +59,10 @@ std::string markdown_of(const Incident& incident) {
   return to_markdown(report);
 }
 
+bool writing() { return std::getenv("MEMCREST_GOLDEN") != nullptr; }
+
 void compare(const fs::path& path, const std::string& text) {
-  if (std::getenv("MEMCREST_GOLDEN") != nullptr) {
+  if (writing()) {
     std::ofstream(path) << text;
     return;
   }
@@ -69,7 +72,11 @@ void compare(const fs::path& path, const std::string& text) {
 TEST(Golden, TextAndMarkdown) {
   ::setenv("TZ", "UTC", 1);
   for (const fs::path& path : seen()) {
-    const Incident incident = read(path);
+    Incident incident = read(path);
+    if (writing()) {
+      conclude(incident);
+      std::ofstream(path) << to_json(incident) << "\n";
+    }
     compare(fs::path(path).replace_extension(".txt"), to_text(incident, TextStyle{}));
     compare(fs::path(path).replace_extension(".md"), markdown_of(incident));
   }
