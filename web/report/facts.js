@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rows of an incident, in the order and the words of the terminal: killed, limit, swap, stalled, grew, samplers,
-// state, evidence. What is not known is said to be unknown, or left out where the terminal leaves it out.
+// state, settings, evidence. What is not known is said to be unknown, or left out where the terminal leaves it out.
 import { el } from './dom.js';
 import { counted, dated, percent, process, size, span } from './words.js';
 
@@ -66,6 +66,11 @@ function samplers(incident) {
   return el('p', null, `${first.name} ${seen} · chance to see the burst ${percent(first.chance_seen)}`);
 }
 
+function settings({ settings: set = [] }) {
+  const one = ({ name, value, from }) => `${name}${name.endsWith('Xmx') ? '' : ' '}${value}${from && from !== name ? ` (${from})` : ''}`;
+  return set.length ? el('p', null, code(join([...set.slice(0, 6).map(one), set.length > 6 ? `${set.length - 6} more` : '']))) : null;
+}
+
 function state({ container }) {
   const said = container.state;
   if (!said) return null;
@@ -117,7 +122,7 @@ export function facts(incident) {
     ['cgroup', el('p', null, code(incident.cgroup.path ?? `id ${incident.cgroup.id}, path unknown`))],
     ['killed', incident.victims.length ? killed(incident) : null], ['ended', ended(incident)], ['stuck', stuck(incident)], ['refused', refused(incident)],
     ['trigger', trigger(incident)], ['limit', limit(incident)], ['swap', swap(incident)], ['stalled', stalled(incident)],
-    ['grew', grew(incident)], ['samplers', samplers(incident)], ['state', state(incident)], ['evidence', evidence(incident)],
+    ['grew', grew(incident)], ['samplers', samplers(incident)], ['state', state(incident)], ['settings', settings(incident)], ['evidence', evidence(incident)],
   ];
   return el('dl', { class: 'facts' }, rows.filter(([, value]) => value).map(([label, value]) => el('div', null, el('dt', null, label), el('dd', null, value))));
 }
