@@ -197,10 +197,8 @@ Delivers delivers(const Rung& rung) {
 
 // The causes that need a machine to spare: the corpus of the verdict has the others.
 void check_cause(Check& check, const Truth& truth, const Rung& rung, bool sysrq_known, bool lowered_known) {
-  static const std::map<std::string, std::string> of_scope{{"ancestor", "ancestor-limit"},
-                                                           {"host", "host-exhausted"},
-                                                           {"cpuset", "cpuset"},
-                                                           {"mempolicy", "mempolicy"}};
+  static const std::map<std::string, std::string> of_scope{
+      {"ancestor", "ancestor-limit"}, {"host", "host-exhausted"}, {"cpuset", "cpuset"}, {"mempolicy", "mempolicy"}};
   std::string cause = of_scope.contains(truth.scope) ? of_scope.at(truth.scope) : "";
   if (truth.sysrq) {
     cause = sysrq_known ? "asked-for" : "";

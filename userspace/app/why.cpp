@@ -111,8 +111,7 @@ int tell(const Incident& incident, bool json) {
 
 // What is left when nobody recorded: how the runtime says it ended, and what that means.
 void tell_of_runtime(const WhyOptions& options) {
-  const auto found =
-      ask_for_container(options.target, options.identity.docker_socket, options.identity.podman_socket);
+  const auto found = ask_for_container(options.target, options.identity.docker_socket, options.identity.podman_socket);
   if (!found) {
     spdlog::warn("{}", escape_terminal(found.error().message()));
   }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command lines and executables of processes, kept from the moment they start, and what their environment sets of memory:
-// after a kill there is nobody to ask. Secrets are masked, or never kept. Bounded, the least recently used go first. To be used by one thread.
-// /proc/PID/cmdline and environ are memory of that process, so that a read hangs for as long as it likes: what ran before is read by
-// another thread, and who asks for one that this has not read waits for a quarter of a second at most.
+// Command lines and executables of processes, kept from the moment they start, and what their environment sets of
+// memory: after a kill there is nobody to ask. Secrets are masked, or never kept. Bounded, the least recently used go
+// first. To be used by one thread. /proc/PID/cmdline and environ are memory of that process, so that a read hangs for
+// as long as it likes: what ran before is read by another thread, and who asks for one that this has not read waits for
+// a quarter of a second at most.
 #pragma once
 
 #include <cstdint>

@@ -65,8 +65,9 @@ constexpr Variable kVariables[] = {
     {"DOTNET_GCHeapHardLimitPercent", kCompiled, {}, Unit::kHexPercent},
 };
 
-constexpr std::string_view kInterpreters[] = {"java", "node", "python", "perl", "ruby", "php", "sh",   "bash",
-                                              "dash", "zsh",  "ksh",    "busybox", "gunicorn", "postgres", "nginx"};
+constexpr std::string_view kInterpreters[] = {"java", "node",    "python",   "perl",     "ruby",
+                                              "php",  "sh",      "bash",     "dash",     "zsh",
+                                              "ksh",  "busybox", "gunicorn", "postgres", "nginx"};
 
 std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
@@ -237,7 +238,8 @@ std::vector<RuntimeSetting> settings_of_environment(std::string_view line, std::
     if (variable.read_by == kCompiled) {
       return compiled;
     }
-    return variable.read_by == kAny || runs(program, variable.read_by) || (!exe.empty() && runs({exe}, variable.read_by));
+    return variable.read_by == kAny || runs(program, variable.read_by) ||
+           (!exe.empty() && runs({exe}, variable.read_by));
   };
   for (const std::string_view word : words_of(line)) {
     const std::size_t sign = word.find('=');

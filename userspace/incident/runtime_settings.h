@@ -20,8 +20,8 @@ namespace memcrest {
 // a variable with two such options stands there twice. Nothing else of it is to be kept anywhere: it holds secrets.
 [[nodiscard]] std::string memory_environment(std::string_view raw);
 // What such a line sets for the program that runs (`cmdline` as above, `exe` its path): variables are inherited by many
-// that do not read them. Whether a program is Go's or .NET's cannot be told by its name: interpreters and shells are not.
-// `RuntimeSetting::from` is the variable. At most 16.
+// that do not read them. Whether a program is Go's or .NET's cannot be told by its name: interpreters and shells are
+// not. `RuntimeSetting::from` is the variable. At most 16.
 [[nodiscard]] std::vector<RuntimeSetting> settings_of_environment(std::string_view line, std::string_view cmdline,
                                                                   std::string_view exe);
 

@@ -102,7 +102,8 @@ void Judge::by_scope() {
       if (incident_.evidence.oom_tier == "polling") {
         out.confidence = std::min(out.confidence, 0.6);
         out.reasons_against.emplace_back(
-            "a counter alone told of it: the memory nodes of a cpuset or of a memory policy may have been exhausted instead");
+            "a counter alone told of it: the memory nodes of a cpuset or of a memory policy may have been exhausted "
+            "instead");
       }
       return;
     }
@@ -199,7 +200,8 @@ bool Judge::by_heap(std::uint64_t limit) {
               ", and there is more than the heap");
       return true;
     }
-    if (one.name == "-XX:MaxRAMPercentage" && limit >= kLeastForPercentage && std::strtod(one.value.c_str(), nullptr) >= 85) {
+    if (one.name == "-XX:MaxRAMPercentage" && limit >= kLeastForPercentage &&
+        std::strtod(one.value.c_str(), nullptr) >= 85) {
       add(Cause::kRuntimeHeapVsLimit, 0.8,
           where + " lets the heap take " + one.value + " % of the limit, and there is more than the heap");
       return true;
@@ -219,8 +221,8 @@ void Judge::by_settings() {
   const std::uint64_t heap = std::max(setting_bytes("-Xmx"), setting_bytes("-XX:MaxHeapSize"));
   if (heap > 0 && heap + direct + metaspace >= limit) {
     add(Cause::kRuntimeHeapVsLimit, 0.7,
-        "heap, direct memory and metaspace may take " + format_size(heap + direct + metaspace) + " together, the limit is " +
-            format_size(limit));
+        "heap, direct memory and metaspace may take " + format_size(heap + direct + metaspace) +
+            " together, the limit is " + format_size(limit));
   }
   const std::uint64_t shared = setting_bytes("shared_buffers");
   const std::uint64_t each = setting_bytes("work_mem");

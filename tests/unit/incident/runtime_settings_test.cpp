@@ -37,9 +37,10 @@ TEST(RuntimeSettings, SizesInTheirUnits) {
 }
 
 TEST(RuntimeSettings, OfAnEnvironmentOnlyWhatSaysSomethingOfMemoryIsKept) {
-  const std::string raw = environment({"PASSWORD=secret", "JAVA_TOOL_OPTIONS=-Dkey=secret -Xmx1g  -XX:MaxRAMPercentage=80.0",
-                                       "GOMEMLIMIT=512MiB", "GOGC=off", "MALLOC_ARENA_MAX=2", "GOMEMLIMITS=7",
-                                       "NODE_OPTIONS=--max-old-space-size=300 --require /secret.js", "WEB_CONCURRENCY=8"});
+  const std::string raw =
+      environment({"PASSWORD=secret", "JAVA_TOOL_OPTIONS=-Dkey=secret -Xmx1g  -XX:MaxRAMPercentage=80.0",
+                   "GOMEMLIMIT=512MiB", "GOGC=off", "MALLOC_ARENA_MAX=2", "GOMEMLIMITS=7",
+                   "NODE_OPTIONS=--max-old-space-size=300 --require /secret.js", "WEB_CONCURRENCY=8"});
   EXPECT_EQ(memory_environment(raw),
             "JAVA_TOOL_OPTIONS=-Xmx1g JAVA_TOOL_OPTIONS=-XX:MaxRAMPercentage=80.0 GOMEMLIMIT=512MiB GOGC=off "
             "MALLOC_ARENA_MAX=2 NODE_OPTIONS=--max-old-space-size=300 WEB_CONCURRENCY=8");
@@ -67,7 +68,8 @@ TEST(RuntimeSettings, WhatIsKeptIsReadBack) {
 
 // An image's variables are there for the shell, too.
 TEST(RuntimeSettings, OnlyWhoReadsAVariableIsSetByIt) {
-  EXPECT_TRUE(settings_of_environment("JAVA_TOOL_OPTIONS=-Xmx1g NODE_OPTIONS=--max-old-space-size=9", "server", "").empty());
+  EXPECT_TRUE(
+      settings_of_environment("JAVA_TOOL_OPTIONS=-Xmx1g NODE_OPTIONS=--max-old-space-size=9", "server", "").empty());
   EXPECT_EQ(settings_of_environment("JAVA_TOOL_OPTIONS=-Xmx1g", "[redacted]", "/usr/lib/jvm/bin/java").size(), 1U);
   for (const char* program : {"sh -c server", "/usr/bin/python3 a.py", "/bin/bash", "node a.js"}) {
     EXPECT_TRUE(settings_of_environment("GOGC=off DOTNET_GCHeapHardLimit=64", program, "").empty()) << program;
@@ -121,8 +123,10 @@ TEST(RuntimeSettings, SumsThatAreAboveTheLimit) {
   };
   EXPECT_EQ(cause_of("java -Xmx200m -XX:MaxDirectMemorySize=100m -jar a"), Cause::kRuntimeHeapVsLimit);
   EXPECT_NE(cause_of("java -Xmx100m -XX:MaxDirectMemorySize=100m -jar a"), Cause::kRuntimeHeapVsLimit);
-  EXPECT_EQ(cause_of("postgres -c shared_buffers=64MB -c work_mem=4MB -c max_connections=100"), Cause::kRuntimeHeapVsLimit);
-  EXPECT_NE(cause_of("postgres -c shared_buffers=64MB -c work_mem=1MB -c max_connections=100"), Cause::kRuntimeHeapVsLimit);
+  EXPECT_EQ(cause_of("postgres -c shared_buffers=64MB -c work_mem=4MB -c max_connections=100"),
+            Cause::kRuntimeHeapVsLimit);
+  EXPECT_NE(cause_of("postgres -c shared_buffers=64MB -c work_mem=1MB -c max_connections=100"),
+            Cause::kRuntimeHeapVsLimit);
   EXPECT_EQ(cause_of("java -XX:MaxRAMPercentage=90 -jar a"), Cause::kRuntimeHeapVsLimit);
   EXPECT_EQ(cause_of("server", "GOGC=off"), Cause::kRuntimeHeapVsLimit);
   EXPECT_NE(cause_of("server", "GOGC=off GOMEMLIMIT=100MiB"), Cause::kRuntimeHeapVsLimit);

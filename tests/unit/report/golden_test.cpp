@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a person reads of each cause, kept in tests/golden: incidents that were seen (NAME.json), and how the terminal
-// (NAME.txt) and Markdown (NAME.md) tell them. With MEMCREST_GOLDEN=write verdicts and texts are written anew, to be read
-// before they are kept.
+// (NAME.txt) and Markdown (NAME.md) tell them. With MEMCREST_GOLDEN=write verdicts and texts are written anew, to be
+// read before they are kept.
 #include <gtest/gtest.h>
 
 #include <algorithm>
