@@ -312,7 +312,7 @@ Result<void> Agent::serve() {
 }
 
 Result<void> Agent::open() {
-  auto spool = IncidentSpool::open(options_.directory, options_.spool);
+  auto spool = IncidentSpool::open(options_.directory, options_.spool, clock_);
   if (!spool) {
     return std::unexpected(spool.error());
   }
