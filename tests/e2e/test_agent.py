@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -230,11 +231,41 @@ class AgentTest(harness.TestCase):
             for task in os.listdir(f'/proc/{agent.process.pid}/task'):
                 try:
                     status = harness.read(f'/proc/{agent.process.pid}/task/{task}/status')
-                except FileNotFoundError:
+                except (FileNotFoundError, ProcessLookupError):
                     continue  # a thread that has ended since
                 held = int(next(line for line in status.splitlines() if line.startswith('CapEff')).split()[1], 16)
                 self.assertEqual(held & (1 << 21 | 1 << 1 | 1 << 7 | 1 << 12), 0, status)  # admin, override, setuid, net
                 self.assertIn('NoNewPrivs:\t1', status)
+
+
+    def seccomp(self, agent):
+        """(mode, number of filters) of each of its threads."""
+        out = set()
+        for task in os.listdir(f'/proc/{agent.process.pid}/task'):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                status = dict(line.split(':\t', 1)
+                              for line in harness.read(f'/proc/{agent.process.pid}/task/{task}/status').splitlines())
+                out.add((int(status['Seccomp']), int(status.get('Seccomp_filters', 0))))
+        return out
+
+    def test_every_thread_is_filtered_and_nothing_it_does_is_refused(self):
+        with Agent(self.scratch(), '--no-seccomp') as agent:
+            (mode, filters), = self.seccomp(agent)
+        log = os.path.join(self.scratch(), 'calls')
+        # -D: the agent itself is our child. Calls that fail with EPERM, by threads that have a filter.
+        traced = ['strace', '-D', '-f', '-qq', '-o', log, '-e', 'trace=!read,pread64,openat,futex,poll']
+        with Agent(self.scratch(), before=traced if shutil.which('strace') else ()) as agent:
+            self.assertTrue(wait_until(lambda: self.seccomp(agent) == {(2, filters + 2)}), (mode, self.seccomp(agent)))
+            container, _ = self.oom()
+            self.assertTrue(wait_until(lambda: any(i['container']['id'] == container for i in agent.incidents())))
+            agent.get('/metrics')
+            self.assertEqual(agent.stop(), 0, agent.err.text())
+            if agent.before:
+                lines = harness.read(log).splitlines()
+                filtered = max(i for i, line in enumerate(lines) if 'SECCOMP_SET_MODE_FILTER' in line)
+                # openat is in the list; /proc/PID/map_files is refused for want of a capability
+                refused = [line for line in lines[filtered:] if ' EPERM ' in line and 'openat' not in line]
+                self.assertEqual([], refused)
 
 
 class ConfigTest(unittest.TestCase):

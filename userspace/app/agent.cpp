@@ -21,6 +21,7 @@
 #include "app/recorded_cgroups.h"
 #include "app/session.h"
 #include "app/signals.h"
+#include "app/syscall_filter.h"
 #include "app/verbs.h"
 #include "collector/memory_figures.h"
 #include "export/json.h"
@@ -151,6 +152,7 @@ class Agent {
   [[nodiscard]] int fail(const Error& error, int code = kExitFailure) const;
   [[nodiscard]] Result<void> serve();
   [[nodiscard]] Result<void> open();
+  void restrict_calls(ThreadDuty duty) const;
   [[nodiscard]] Result<void> open_deliveries();
   [[nodiscard]] OtlpFigures figures();
   [[nodiscard]] std::string delivery_trouble() const;
@@ -184,6 +186,7 @@ class Agent {
   std::mutex sampling_;  // one at a time
   steady_clock::time_point sampled_;
   std::thread sampler_;
+  steady_clock::time_point loss_read_;
   std::string told_trouble_;
   std::string told_delivery_;
 };
@@ -271,7 +274,6 @@ AgentStatus Agent::status() const {
   if (session == nullptr) {
     return out;
   }
-  out.lost = session->collector().loss();
   for (const LookupCount& one : session->resolver().look_ups()) {
     out.lookups.push_back({.source = one.source, .failures = one.failures, .up = std::nullopt});
   }
@@ -287,19 +289,30 @@ AgentStatus Agent::status() const {
   return out;
 }
 
+// A kernel without filters is a fact to live with, as one without BPF is.
+void Agent::restrict_calls(ThreadDuty duty) const {
+  if (!options_.seccomp) {
+    return;
+  }
+  if (const auto filtered = filter_syscalls(duty); !filtered) {
+    spdlog::error("goes on without restricted system calls: {}", escape_terminal(filtered.error().message()));
+  }
+}
+
 // Before the hooks are attached, which takes its time: whoever asks is told that it is not ready. The threads of HTTP
 // and spool are started by one that has given up all capabilities, and so have none.
 Result<void> Agent::serve() {
   Result<void> out;
   std::thread([&] {
     out = options_.keep_privileges ? Result<void>{} : drop_all_privileges();
+    restrict_calls(ThreadDuty::kServe);
     out = out ? open() : out;
   }).join();
   return out;
 }
 
 Result<void> Agent::open() {
-  auto spool = IncidentSpool::open(options_.directory, options_.spool);
+  auto spool = IncidentSpool::open(options_.directory, options_.spool, clock_);
   if (!spool) {
     return std::unexpected(spool.error());
   }
@@ -450,8 +463,15 @@ void Agent::follow() {
       spdlog::error("in trouble, watching goes on: {}", escape_terminal(trouble));
     }
   }
+  // The counters of loss are BPF maps: the threads that show them may not read them.
+  std::optional<LossCount> lost;
+  if (const auto now = steady_clock::now(); now - loss_read_ >= milliseconds(100)) {
+    loss_read_ = now;
+    lost = session_->collector().loss();
+  }
   const std::lock_guard lock(mutex_);
   status_.events = session_->collector().totals().events;
+  status_.lost = lost.value_or(status_.lost);
 }
 
 int Agent::run() {
@@ -465,11 +485,13 @@ int Agent::run() {
   hooks.observe = [this](std::span<const Event> events) { book_.note(events); };
   // Threads that start later have no more than what is left then.
   hooks.attached = [this](const Features& features) -> Result<void> {
-    if (options_.keep_privileges) {
-      return {};
-    }
     const bool kprobes = features.charge.name.find("kprobe") != std::string::npos;
-    return drop_privileges({.kprobes = kprobes, .users_podman = options_.trace.identity.users_podman});
+    const KeptPrivileges kept{.kprobes = kprobes, .users_podman = options_.trace.identity.users_podman};
+    if (auto dropped = options_.keep_privileges ? Result<void>{} : drop_privileges(kept); !dropped) {
+      return dropped;
+    }
+    restrict_calls(kprobes ? ThreadDuty::kCollectKprobes : ThreadDuty::kCollect);
+    return {};
   };
   host_ = read_host();
   status_.not_ready = "the hooks are being attached";

@@ -160,6 +160,10 @@ void add_agent(CLI::App& app, AgentOptions& options, Modes& modes) {
   add_notices(app, options);
   app.add_flag("--keep-privileges", options.keep_privileges, "Do not give up capabilities once the hooks are attached")
       ->group("Advanced");
+  app.add_flag_callback(
+         "--no-seccomp", [&options] { options.seccomp = false; },
+         "Do not restrict the system calls of the agent itself")
+      ->group("Advanced");
   add_trace(app, options.trace);
   for (CLI::Option* option : app.get_options()) {
     if (option->get_items_expected_max() == 1) {

@@ -30,6 +30,7 @@ struct AgentOptions {
   std::string token_file;
   bool flight = true;
   bool keep_privileges = false;
+  bool seccomp = true;
   std::map<std::string, std::string> values;  // as given, by key: what a reload compares
 };
 

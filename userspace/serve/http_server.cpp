@@ -375,11 +375,14 @@ Result<void> HttpServer::State::open() {
   }
   heart = std::thread([this] { beat(); });
   if (with_tls) {
-    auto front = TlsFront::start(
-        std::move(*listener), settings.tls_certificate, settings.tls_key, std::min(settings.max_connections, 128U),
-        [this](Fd plain, const sockaddr_storage& peer, socklen_t size) {
-          MHD_add_connection(daemon, plain.release(), reinterpret_cast<const sockaddr*>(&peer), size);
-        });
+    TlsLimits limits;
+    limits.connections = std::min(settings.max_connections, limits.connections);
+    limits.per_address = address.local ? limits.connections : settings.max_per_address;
+    auto front =
+        TlsFront::start(std::move(*listener), settings.tls_certificate, settings.tls_key, limits,
+                        [this](Fd plain, const sockaddr_storage& peer, socklen_t size) {
+                          MHD_add_connection(daemon, plain.release(), reinterpret_cast<const sockaddr*>(&peer), size);
+                        });
     if (!front) {
       return std::unexpected(front.error());
     }

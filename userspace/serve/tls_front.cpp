@@ -2,13 +2,16 @@
 #include "serve/tls_front.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <list>
+#include <string>
 #include <thread>
 
 namespace memcrest {
@@ -45,17 +48,29 @@ bool again(SSL* ssl, int result, int fd) {
   }
 }
 
+// Whose a connection is, for the limit: an address, of IPv6 the network of a host, which has as many addresses as it
+// likes.
+std::string network_of(const sockaddr_storage& peer) {
+  if (peer.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+    return {reinterpret_cast<const char*>(&v6), IN6_IS_ADDR_V4MAPPED(&v6) ? sizeof(v6) : sizeof(v6) / 2};
+  }
+  const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer).sin_addr;
+  return {reinterpret_cast<const char*>(&v4), sizeof(v4)};
+}
+
 }  // namespace
 
 struct TlsFront::State {
   struct Worker {
+    std::string from;
     std::thread thread;
     std::atomic<bool> done{false};
   };
 
   Fd listener;
   std::unique_ptr<SSL_CTX, Free> context;
-  unsigned max_connections = 0;
+  TlsLimits limits;
   Serve serve;
   std::atomic<bool> stop{false};
   std::list<Worker> workers;  // of the acceptor
@@ -80,10 +95,13 @@ void TlsFront::State::accept_all() {
     sockaddr_storage peer{};
     socklen_t size = sizeof(peer);
     Fd fd(::accept4(listener.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd || workers.size() >= max_connections) {
+    const std::string from = network_of(peer);
+    if (!fd || workers.size() >= limits.connections ||
+        std::ranges::count(workers, from, &Worker::from) >= static_cast<std::ptrdiff_t>(limits.per_address)) {
       continue;
     }
     Worker& worker = workers.emplace_back();
+    worker.from = from;
     try {
       worker.thread = std::thread([this, &worker, fd = std::move(fd), peer, size]() mutable {
         handle(std::move(fd), peer, size);
@@ -198,7 +216,7 @@ TlsFront::~TlsFront() {
 }
 
 Result<std::unique_ptr<TlsFront>> TlsFront::start(Fd listener, const std::string& certificate, const std::string& key,
-                                                  unsigned max_connections, Serve serve) {
+                                                  const TlsLimits& limits, Serve serve) {
   OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
   ERR_clear_error();
   auto state = std::make_unique<State>();
@@ -220,7 +238,7 @@ Result<std::unique_ptr<TlsFront>> TlsFront::start(Fd listener, const std::string
   }
   ::fcntl(listener.get(), F_SETFL, ::fcntl(listener.get(), F_GETFL) | O_NONBLOCK);
   state->listener = std::move(listener);
-  state->max_connections = max_connections;
+  state->limits = limits;
   state->serve = std::move(serve);
   state->acceptor = std::thread([raw = state.get()] { raw->accept_all(); });
   return std::unique_ptr<TlsFront>(new TlsFront(std::move(state)));

@@ -14,13 +14,18 @@
 
 namespace memcrest {
 
+struct TlsLimits {
+  unsigned connections = 128;  // a thread each
+  unsigned per_address = 64;   // of them, handshakes that hang included: who has one address locks nobody else out
+};
+
 class TlsFront {
  public:
   // Takes over `plain`; `peer` is that of the connection.
   using Serve = std::function<void(Fd plain, const sockaddr_storage& peer, socklen_t size)>;
 
   [[nodiscard]] static Result<std::unique_ptr<TlsFront>> start(Fd listener, const std::string& certificate,
-                                                               const std::string& key, unsigned max_connections,
+                                                               const std::string& key, const TlsLimits& limits,
                                                                Serve serve);
   ~TlsFront();  // ends all connections
   TlsFront(const TlsFront&) = delete;

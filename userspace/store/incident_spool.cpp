@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -11,7 +12,6 @@
 #include <thread>
 #include <utility>
 
-#include "memcrest/clock.h"
 #include "store/database.h"
 #include "util/fd.h"
 
@@ -141,11 +141,15 @@ struct IncidentSpool::State {
     std::string json;
   };
 
-  explicit State(Database with) : database(std::move(with)) {}
+  State(Database with, const Clock& by)
+      : database(std::move(with)), clock(by), opened_boot_ns(by.boot_ns()), opened_unix_ns(by.unix_ns()) {}
 
   Fd lock_file;
   mutable std::mutex disk;  // of the database
   Database database;
+  const Clock& clock;
+  const std::uint64_t opened_boot_ns;
+  const std::int64_t opened_unix_ns;
   mutable std::mutex mutex;  // of what follows; never held for the disk
   mutable std::condition_variable changed;
   SpoolRetention retention;
@@ -159,10 +163,17 @@ struct IncidentSpool::State {
   Result<void> write(const std::deque<Item>& items, const SpoolRetention& keep);
   Result<void> tidy(const SpoolRetention& keep);
   Result<void> count();
+  [[nodiscard]] std::int64_t believed_unix_ns() const;
 };
 
+// A clock that is set a year ahead must not make all that is kept a year old: it is believed as far as time has passed.
+std::int64_t IncidentSpool::State::believed_unix_ns() const {
+  const auto passed = static_cast<std::int64_t>(clock.boot_ns() - opened_boot_ns);
+  return std::min(clock.unix_ns(), opened_unix_ns + passed);
+}
+
 Result<void> IncidentSpool::State::tidy(const SpoolRetention& keep) {
-  const std::int64_t oldest = SystemClock().unix_ns() - keep.max_age.count();
+  const std::int64_t oldest = believed_unix_ns() - keep.max_age.count();
   auto old =
       database.prepare("DELETE FROM incidents WHERE unix_ns < ?1 OR seq <= (SELECT max(seq) FROM incidents) - ?2");
   if (!old) {
@@ -248,7 +259,7 @@ void IncidentSpool::State::run() {
 }
 
 Result<std::unique_ptr<IncidentSpool>> IncidentSpool::open(const std::string& directory,
-                                                           const SpoolRetention& retention) {
+                                                           const SpoolRetention& retention, const Clock& clock) {
   std::error_code error;
   if (std::filesystem::create_directories(directory, error); error) {
     return fail("create", directory, error.value());
@@ -265,7 +276,7 @@ Result<std::unique_ptr<IncidentSpool>> IncidentSpool::open(const std::string& di
   const auto there = std::filesystem::symlink_status(path, error).type();
   auto database = there == std::filesystem::file_type::not_found ? begin(path) : reopen(path);
   if (!database && is_damage(database.error())) {
-    moved = path + ".damaged-" + std::to_string(SystemClock().unix_ns() / 1'000'000'000);
+    moved = path + ".damaged-" + std::to_string(clock.unix_ns() / 1'000'000'000);
     for (const char* part : {"", "-wal", "-shm"}) {
       std::filesystem::rename(path + part, moved + part, error);
     }
@@ -274,7 +285,7 @@ Result<std::unique_ptr<IncidentSpool>> IncidentSpool::open(const std::string& di
   if (!database) {
     return std::unexpected(database.error());
   }
-  auto state = std::make_unique<State>(std::move(*database));
+  auto state = std::make_unique<State>(std::move(*database), clock);
   state->lock_file = std::move(lock_file);
   state->retention = retention;
   state->status.moved_away = moved;

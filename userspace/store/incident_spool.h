@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "memcrest/clock.h"
 #include "memcrest/incident.h"
 #include "util/result.h"
 
@@ -42,9 +43,10 @@ class IncidentSpool {
 
   // A file that is damaged is moved away and a new one begun. Errors: the directory cannot be written, another process
   // works with the spool (EBUSY), the file is no spool, one of another version, or has a schema that no spool has
-  // (ENOTSUP: nothing is touched).
+  // (ENOTSUP: nothing is touched). `clock` outlives it: age counts by its wall time, but a jump ahead makes nothing
+  // older.
   [[nodiscard]] static Result<std::unique_ptr<IncidentSpool>> open(const std::string& directory,
-                                                                   const SpoolRetention& retention);
+                                                                   const SpoolRetention& retention, const Clock& clock);
   ~IncidentSpool();  // writes what waits
   IncidentSpool(const IncidentSpool&) = delete;
   IncidentSpool& operator=(const IncidentSpool&) = delete;

@@ -68,7 +68,7 @@ class DeliveryTest : public testing::Test {
   }
   void open(const SpoolRetention& keep = {}) {
     spool_.reset();
-    auto spool = IncidentSpool::open(directory_, keep);
+    auto spool = IncidentSpool::open(directory_, keep, clock_);
     ASSERT_TRUE(spool) << spool.error().message();
     spool_ = std::move(*spool);
   }
@@ -93,6 +93,7 @@ class DeliveryTest : public testing::Test {
   }
 
   std::string directory_;
+  SystemClock clock_;
   std::unique_ptr<IncidentSpool> spool_;
   Script script_;
 };

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 
@@ -23,7 +24,7 @@ class IncidentSpoolTest : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
   std::unique_ptr<IncidentSpool> open(const SpoolRetention& retention = {}) {
-    auto out = IncidentSpool::open(directory_, retention);
+    auto out = IncidentSpool::open(directory_, retention, clock_);
     EXPECT_TRUE(out) << out.error().message();
     return out ? std::move(*out) : nullptr;
   }
@@ -47,6 +48,16 @@ class IncidentSpoolTest : public testing::Test {
     return out;
   }
 
+  struct SteppedClock final : Clock {
+    [[nodiscard]] std::uint64_t boot_ns() const override { return SystemClock().boot_ns() + passed.load(); }
+    [[nodiscard]] std::int64_t unix_ns() const override {
+      return SystemClock().unix_ns() + static_cast<std::int64_t>(passed.load()) + step.load();
+    }
+    std::atomic<std::uint64_t> passed{0};
+    std::atomic<std::int64_t> step{0};
+  };
+
+  SteppedClock clock_;
   std::string directory_;
 };
 
@@ -76,6 +87,22 @@ TEST_F(IncidentSpoolTest, TheOldestGoFirst) {
   spool->set({.max_count = 100, .max_bytes = 19, .max_age = std::chrono::hours(1)});
   add(*spool, "d");
   EXPECT_EQ(ids(*spool), (std::vector<std::string>{"d"}));
+}
+
+TEST_F(IncidentSpoolTest, AClockThatIsSetAheadMakesNothingOld) {
+  constexpr std::int64_t kYear = 365LL * 24 * 3600 * 1'000'000'000;
+  const auto spool = open({.max_age = std::chrono::hours(24)});
+  add(*spool, "a");
+  clock_.step = kYear;
+  add(*spool, "b", IncidentKind::kOom, clock_.unix_ns());
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"b", "a"}));
+  clock_.step = -kYear;
+  add(*spool, "c", IncidentKind::kOom, clock_.unix_ns());
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c", "b", "a"}));
+  clock_.step = 0;
+  clock_.passed = std::uint64_t{25} * 3600 * 1'000'000'000;
+  add(*spool, "d", IncidentKind::kOom, clock_.unix_ns());
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"d", "b"}));  // b claims to be of next year
 }
 
 TEST_F(IncidentSpoolTest, AReceiverGetsWhatComesAfterIt) {
@@ -115,7 +142,7 @@ TEST_F(IncidentSpoolTest, ADamagedOneIsMovedAway) {
 
 TEST_F(IncidentSpoolTest, OneAgentAtATime) {
   const auto spool = open();
-  const auto second = IncidentSpool::open(directory_, {});
+  const auto second = IncidentSpool::open(directory_, {}, clock_);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, EBUSY);
 }
@@ -136,7 +163,7 @@ TEST_F(IncidentSpoolTest, WhatIsNotDamagedIsNotMoved) {
       const auto changed = database->run(change);
       ASSERT_TRUE(changed) << change << changed.error().message();
     }
-    const auto again = IncidentSpool::open(directory_, {});
+    const auto again = IncidentSpool::open(directory_, {}, clock_);
     ASSERT_FALSE(again) << change;
     EXPECT_EQ(again.error().code, ENOTSUP) << again.error().message();
     for (const auto& one : std::filesystem::directory_iterator(directory_)) {
@@ -159,7 +186,7 @@ TEST_F(IncidentSpoolTest, OneThatWasBeingBegunIsFinished) {
 TEST_F(IncidentSpoolTest, ALinkIsNotFollowed) {
   std::filesystem::create_directories(directory_);
   std::filesystem::create_symlink(directory_ + "/elsewhere", directory_ + "/incidents.spool");
-  EXPECT_FALSE(IncidentSpool::open(directory_, {}));
+  EXPECT_FALSE(IncidentSpool::open(directory_, {}, clock_));
   EXPECT_FALSE(std::filesystem::exists(directory_ + "/elsewhere"));
 }
 
