@@ -117,6 +117,22 @@ class CompiledTest(SymbolsCase):
         self.assertEqual(program['cmdline'], '/grow 16')
         self.assertGreaterEqual(share_of(incident, 'json::fill'), 0.75, told(incident))
 
+    def test_numbered_workers_are_one_line(self):
+        grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
+        with Watch('--containers-only', '--step', '1m', json_lines=False) as watch:
+            script = ' '.join(f'/grow 16 fd={n} &' for n in range(8)) + ' wait'
+            container, _ = docker.create('sh', '-c', f'sleep 1; {script}; sleep 60', memory='512m')
+            self.remove_later(container)
+            docker('cp', grow, f'{container}:/grow')
+            docker('start', container)
+            found = harness.wait_until(lambda: '× /grow 16 fd=#' in watch.out.text())
+            self.assertTrue(found, watch.out.text())
+
+    def test_threads_without_names_are_counted(self):
+        with Watch('--containers-only', '--step', '1m') as watch:
+            burst = self.burst_of(watch, f'hog anon {MIB}m --threads 4 --no-thp --hold 500')['burst']
+        self.assertEqual([(t['comm'], t['thread'], t['threads']) for t in burst['threads'][:1]], [('hog', 'hog', 4)], burst['threads'])
+
     def test_text_names_functions(self):
         grow = self.build('grow', '-static', '-fno-omit-frame-pointer')
         with Watch('--containers-only', '--step', '1m', json_lines=False) as watch:
