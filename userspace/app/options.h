@@ -34,6 +34,7 @@ struct TraceOptions {
   std::optional<std::string> oom_tier;
   std::string btf_file;  // external BTF; empty: the kernel's own
   CmdlineDetail cmdlines = CmdlineDetail::kMasked;
+  bool unwind = false;  // user stacks by .eh_frame, from copies
 };
 
 enum class FailOn { kNothing, kOom, kBurst };

@@ -118,6 +118,9 @@ void Watch::banner(const Session& session, const CgroupTree& tree) const {
                  escape_terminal(session.features().btf ? session.features().lower.no_bpf_reason
                                                         : session.features().btf_error + "; --btf FILE gives it"));
   }
+  if (options_.trace.unwind && !session.features().stack_copies) {
+    spdlog::info("note: {}", kCannotUnwind);
+  }
   for (const Tier* tier : {&session.features().charge, &session.features().oom}) {
     for (const std::string& miss : tier->misses) {
       spdlog::info("note: {}", miss);

@@ -19,6 +19,7 @@
 #include "symbol/demangle.h"
 #include "symbol/module.h"
 #include "symbol/perf_map.h"
+#include "symbol/process_codes.h"
 #include "symbol/stack_names.h"
 #include "util/kernel_symbols.h"
 #include "util/patience.h"
@@ -36,7 +37,6 @@ constexpr std::size_t kMaxNamesOfModule = 8192;
 // A stack that goes on growing is sent again so often: what is known of it stays young.
 constexpr auto kSendAgain = 30s;
 constexpr std::size_t kMaxSent = 16384;
-constexpr auto kLookAgain = 100ms;  // at the mappings of one process
 constexpr auto kSweep = 5s;
 constexpr auto kUnclaimed = 10s;  // an answer that nobody asks for any more
 constexpr auto kKernelPause = 1s;
@@ -75,6 +75,7 @@ class Symbolizer::Worker {
         root_(std::move(root)),
         modules_(std::make_shared<ModuleTable>(settings_.max_files, settings_.debug_dirs)),
         patience_(settings_.patience, kMostStuck),
+        codes_(root_, modules_, patience_, settings_.max_processes),
         placer_([this](const std::stop_token& stop) { place_all(stop); }),
         namer_([this](const std::stop_token& stop) { name_all(stop); }) {}
 
@@ -86,7 +87,8 @@ class Symbolizer::Worker {
     asked_.notify_all();
   }
 
-  void seen(const TaskInfo& task, const std::vector<std::uint64_t>& user, const std::vector<std::uint64_t>& kernel) {
+  void seen(const TaskInfo& task, const std::vector<std::uint64_t>& user, const std::vector<std::uint64_t>& kernel,
+            bool unwound) {
     const auto now = Steady::now();
     if (now - sent_since_ > kSendAgain || sent_.size() >= kMaxSent) {
       sent_.clear();
@@ -100,7 +102,7 @@ class Symbolizer::Worker {
       ++left_out_;
       return;
     }
-    push({task, user, kernel, false});
+    push({task, user, kernel, unwound, false});
   }
 
   void started(const ProcessKey& process) {
@@ -147,6 +149,7 @@ class Symbolizer::Worker {
     TaskInfo task;
     std::vector<std::uint64_t> user;
     std::vector<std::uint64_t> kernel;
+    bool unwound = false;
     bool exec = false;
   };
   struct Job {
@@ -156,15 +159,10 @@ class Symbolizer::Worker {
     std::uint64_t after = 0;  // items, which may be stacks of this incident, are to be handled first
     bool done = false;
   };
-  struct Process {
-    ProcessCode code;
-    TaskInfo task;
-    Steady::time_point looked;
-    Steady::time_point used;
-  };
   struct Stack {
     PlacedStack placed;
     std::shared_ptr<Fd> perf_map;
+    bool unwound = false;
   };
   struct KnownStack {
     std::shared_ptr<const Stack> stack;
@@ -197,7 +195,7 @@ class Symbolizer::Worker {
       lock.unlock();
       const auto now = Steady::now();
       if (some && item.exec) {
-        processes_.erase(item.task.process);
+        codes_.forget(item.task.process);
       } else if (some) {
         place(item);
       }
@@ -206,7 +204,7 @@ class Symbolizer::Worker {
         sweep(now);
       }
       lock.lock();
-      processes_known_ = processes_.size();
+      processes_known_ = codes_.size();
       handled_ += some ? 1 : 0;
       placed_.notify_all();
     }
@@ -259,11 +257,11 @@ class Symbolizer::Worker {
     if (item.user.empty()) {
       return;
     }
-    const Process* process = process_of(item, now);
+    const ProcessCode* code = codes_.look(item.task, item.user, now);
     std::shared_ptr<const Stack> stack;
-    if (process != nullptr) {
+    if (code != nullptr) {
       stack =
-          std::make_shared<const Stack>(Stack{place_stack(process->code, item.user, kDeepest), process->code.perf_map});
+          std::make_shared<const Stack>(Stack{place_stack(*code, item.user, kDeepest), code->perf_map, item.unwound});
     }
     const std::lock_guard lock(mutex_);
     if (!stack || stacks_.size() >= settings_.max_stacks) {
@@ -271,41 +269,6 @@ class Symbolizer::Worker {
       return;
     }
     stacks_.emplace(std::move(key), KnownStack{std::move(stack), now});
-  }
-
-  const Process* process_of(const Item& item, Steady::time_point now) {
-    const std::string whom = std::to_string(item.task.cgroup_id);
-    const auto known = processes_.find(item.task.process);
-    if (known != processes_.end()) {
-      Process& process = known->second;
-      process.used = now;
-      if (all_open(process.code, item.user)) {
-        return &process;
-      }
-      auto more = patience_.run(whom, [proc = root_.proc, item, modules = modules_, code = process.code]() mutable {
-        const bool all = open_modules(proc, item.task, item.user, *modules, code);
-        return std::pair(all, std::move(code));
-      });
-      if (!more) {
-        return nullptr;
-      }
-      process.code = std::move(more->second);
-      if (more->first || now - process.looked < kLookAgain) {
-        return &process;
-      }
-    }
-    if (known == processes_.end() && processes_.size() >= settings_.max_processes) {
-      processes_.erase(std::ranges::min_element(processes_, {}, [](const auto& one) { return one.second.used; }));
-    }
-    auto code = patience_.run(whom, [proc = root_.proc, item, modules = modules_] {
-      return look_at_process(proc, item.task, item.user, *modules);
-    });
-    if (!code || !code->known) {
-      return known == processes_.end() ? nullptr : &known->second;
-    }
-    Process& process = processes_[item.task.process];
-    process = {std::move(*code), item.task, now, now};
-    return &process;
   }
 
   void name_kernel(const std::vector<std::uint64_t>& wanted) {
@@ -389,7 +352,11 @@ class Symbolizer::Worker {
       named.frames = telling_frames(functions);
       if (placed[i] != nullptr) {
         const auto user = frames_of(*placed[i]);
-        named.gap = gap_of(placed[i]->placed, user, innermost_framed(placed[i]->placed));
+        named.gap = gap_of(placed[i]->placed, user, placed[i]->unwound || innermost_framed(placed[i]->placed),
+                           placed[i]->unwound);
+        if (!settings_.unwinds && named.gap == kNoFramePointers) {
+          hints.insert(kUnwindHint);
+        }
         jit_named = jit_named || std::ranges::any_of(
                                      user, [](const Frame& one) { return one.module == "[jit]" && !one.name.empty(); });
         if (auto hint = hint_for(stacks[i].comm, user); !hint.empty() && hints.size() < 4) {
@@ -513,7 +480,7 @@ class Symbolizer::Worker {
   }
 
   void sweep(Steady::time_point now) {
-    std::erase_if(processes_, [&](const auto& one) { return now - one.second.used > settings_.keep; });
+    codes_.forget_before(now - settings_.keep);
     const std::lock_guard lock(mutex_);
     std::erase_if(stacks_, [&](const auto& one) { return now - one.second.used > settings_.keep; });
     std::erase_if(jobs_, [&](const auto& one) { return one.second.done && now - one.second.since > kUnclaimed; });
@@ -543,8 +510,7 @@ class Symbolizer::Worker {
   std::uint64_t left_out_ = 0;
   std::size_t processes_known_ = 0;
 
-  // Of the placer.
-  std::map<ProcessKey, Process> processes_;
+  ProcessCodes codes_;  // of the placer
 
   // Of the namer.
   std::unordered_map<std::uint64_t, std::string> kernel_names_;
@@ -560,8 +526,8 @@ Symbolizer::Symbolizer(SymbolizerSettings settings, SystemRoot root)
 Symbolizer::~Symbolizer() = default;
 
 void Symbolizer::seen(const TaskInfo& task, const std::vector<std::uint64_t>& user_stack,
-                      const std::vector<std::uint64_t>& kernel_stack) {
-  worker_->seen(task, user_stack, kernel_stack);
+                      const std::vector<std::uint64_t>& kernel_stack, bool unwound) {
+  worker_->seen(task, user_stack, kernel_stack, unwound);
 }
 
 void Symbolizer::started(const ProcessKey& process) { worker_->started(process); }
