@@ -126,6 +126,7 @@ const volatile __u32 page_shift = 12;
 const volatile __u32 max_steps_per_window = 2000; /* per memory cgroup and 100 ms */
 const volatile __u32 bulk_wake_bytes = 256 << 10;
 const volatile bool have_rdonly_cast = false;   /* bpf_rdonly_cast is there: typed loads through any pointer */
+const volatile bool have_preempt_off = false;   /* bpf_preempt_disable is there */
 const volatile bool typed_loads_only = false;   /* lockdown: no helper may read kernel memory */
 const volatile bool mark_victim_pid = false;    /* the tracepoint carries a pid, not a task */
 const volatile bool lru_owner_is_objcg = false; /* pages on LRU lists belong to object cgroups */

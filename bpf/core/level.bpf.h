@@ -75,6 +75,22 @@ struct charge {
 	bool copied;     /* the user stack is on its way: for the steps of all ancestors, too */
 };
 
+/* Where preemption cannot be turned off, stacks between which others wrote records on this CPU may be theirs. */
+static __always_inline void fill_stacks(void *ctx, struct memcrest_step *r, __u64 task)
+{
+	struct memcrest_stats *self = own_stats();
+
+	PREEMPT_OFF();
+	if (!(TASK(task, flags) & PF_KTHREAD))
+		r->user_frames = fill_stack(ctx, r->user_stack, sizeof(r->user_stack), BPF_F_USER_STACK);
+	r->kernel_frames = fill_stack(ctx, r->kernel_stack, sizeof(r->kernel_stack), 0);
+	PREEMPT_ON();
+	if (!have_preempt_off && self && self->seq != r->h.seq + 1) {
+		r->user_frames = 0;
+		r->kernel_frames = 0;
+	}
+}
+
 static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, struct memcrest_entry *entry, __u64 usage,
 				      __u32 flags, struct charge *charge)
 {
@@ -120,11 +136,8 @@ static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, stru
 	/* Batched hooks may run under a task that charged nothing here: its stack would accuse the wrong one. */
 	if (r->task.cgroup_id != charge->cgroup_id)
 		flags |= MEMCREST_STEP_FOREIGN;
-	if (capture_stacks && !(flags & MEMCREST_STEP_FOREIGN)) {
-		if (!(TASK(task, flags) & PF_KTHREAD))
-			r->user_frames = fill_stack(ctx, r->user_stack, sizeof(r->user_stack), BPF_F_USER_STACK);
-		r->kernel_frames = fill_stack(ctx, r->kernel_stack, sizeof(r->kernel_stack), 0);
-	}
+	if (capture_stacks && !(flags & MEMCREST_STEP_FOREIGN))
+		fill_stacks(ctx, r, task);
 	r->flags = flags;
 	emit_submit(r, MEMCREST_REC_STEP, bulk_wake_flags(wake));
 }

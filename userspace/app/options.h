@@ -95,16 +95,22 @@ struct ReplayOptions {
 
 enum class ReportFormat { kText, kJson, kMarkdown, kHtml };
 
+// Where names and lines come from that the recording lacks.
+struct DebugFileOptions {
+  std::vector<std::string> dirs;
+  std::string debuginfod;  // URLs, separated by blanks; empty: nobody is asked
+};
+
 struct ReportOptions {
   ReportRequest request;
+  DebugFileOptions debug_files;
   ReportFormat format = ReportFormat::kText;
   std::string output;  // empty: standard output
 };
 
 struct SymbolizeOptions {
   ReportRequest request;  // the path may be that of JSON Lines, or "-"
-  std::vector<std::string> debug_dirs;
-  std::string debuginfod;  // URLs, separated by blanks; empty: nobody is asked
+  DebugFileOptions debug_files;
   bool json = false;
 };
 

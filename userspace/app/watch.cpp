@@ -9,6 +9,7 @@
 #include "app/exit_codes.h"
 #include "app/output.h"
 #include "app/recording_text.h"
+#include "app/plural.h"
 #include "app/session.h"
 #include "app/signals.h"
 #include "app/terminal.h"
@@ -31,10 +32,6 @@ TextStyle terminal_style() {
   style.color = terminal.color;
   style.columns = terminal.columns.value_or(style.columns);
   return style;
-}
-
-std::string plural(std::uint64_t count, const char* one, const char* many) {
-  return std::to_string(count) + " " + (count == 1 ? one : many);
 }
 
 class Watch {

@@ -177,6 +177,7 @@ Features probe_features(const SystemRoot& root, const FeatureSettings& settings)
     out.lower.bpf = true;
     out.typed_loads_only = out.rdonly_cast && !may_read_kernel();
     out.stack_copies = may_find_registers();
+    out.preempt_off = out.rdonly_cast && btf->function("bpf_preempt_disable") && btf->function("bpf_preempt_enable");
     out.safe_map_allocation = btf->has_struct("bpf_mem_alloc");
     // 7.2 gave the object cgroups this member when it made them the owners of pages.
     out.objcg_pages = btf->has_member("obj_cgroup", "is_root");

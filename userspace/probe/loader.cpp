@@ -93,6 +93,7 @@ Result<Skeleton> open_skeleton(const LoadSettings& settings, const Features& fea
   knobs->max_steps_per_window = settings.max_steps_per_window;
   knobs->bulk_wake_bytes = static_cast<std::uint32_t>(std::min<std::size_t>(settings.bulk_ring_bytes / 8, 256U << 10U));
   knobs->have_rdonly_cast = features.rdonly_cast;
+  knobs->have_preempt_off = features.preempt_off;
   knobs->typed_loads_only = features.typed_loads_only;
   knobs->mark_victim_pid = features.lower.mark_victim_pid;
   knobs->lru_owner_is_objcg = features.objcg_pages;
