@@ -72,7 +72,8 @@ enum class MemoryKind {
   kHugetlb,
 };
 
-// The top of a thread's stack in user space as it entered the kernel, and its registers (x86-64, numbered as DWARF does).
+// The top of a thread's stack in user space as it entered the kernel, and its registers (x86-64, numbered as DWARF
+// does).
 struct StackCopy {
   std::uint32_t tid = 0;
   std::uint64_t begin = 0;  // address of bytes[0], at or below the stack pointer

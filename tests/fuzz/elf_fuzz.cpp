@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ELF file of a module, as a container could have made it: header, notes, tables of symbols and of call frames, what is packed in it.
+// The ELF file of a module, as a container could have made it: header, notes, tables of symbols and of call frames,
+// what is packed in it.
 #include <sys/mman.h>
 #include <unistd.h>
 

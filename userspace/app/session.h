@@ -79,10 +79,10 @@ class Session {
   std::vector<std::unique_ptr<EventSource>> sources_;  // until they are merged
   std::unique_ptr<MergedSource> merged_;
   std::unique_ptr<UnwindingSource> unwinding_;  // over merged_, when that is asked for and possible
-  std::unique_ptr<KindSource> source_;      // over these
-  std::unique_ptr<EventSource> observed_;   // over source_, when somebody observes
-  const PollingSource* polling_ = nullptr;  // inside merged_, when there is one
-  bool log_joins_ = false;                  // the kernel log adds to what hooks tell
+  std::unique_ptr<KindSource> source_;          // over these
+  std::unique_ptr<EventSource> observed_;       // over source_, when somebody observes
+  const PollingSource* polling_ = nullptr;      // inside merged_, when there is one
+  bool log_joins_ = false;                      // the kernel log adds to what hooks tell
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<LiveSurroundings> around_;
   std::unique_ptr<RecordingSink> recording_;

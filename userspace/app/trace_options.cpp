@@ -77,7 +77,8 @@ void add_trace(CLI::App& app, TraceOptions& trace) {
            }
            trace.unwind = how == "eh-frame";
          },
-         "How callers are found (default: frame-pointers): eh-frame also where code keeps none, for up to 8 KiB of each "
+         "How callers are found (default: frame-pointers): eh-frame also where code keeps none, for up to 8 KiB of "
+         "each "
          "step's stack (x86-64, Linux 5.15)")
       ->type_name("HOW")
       ->group("Detection");

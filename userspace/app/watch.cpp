@@ -8,8 +8,8 @@
 
 #include "app/exit_codes.h"
 #include "app/output.h"
-#include "app/recording_text.h"
 #include "app/plural.h"
+#include "app/recording_text.h"
 #include "app/session.h"
 #include "app/signals.h"
 #include "app/terminal.h"

@@ -122,8 +122,7 @@ class Machine {
       case kExpression:
       case kValExpression: {
         const std::uint64_t number = in.uleb();
-        return set(number, code == kExpression ? Kind::kExpression : Kind::kValueExpression, 0,
-                   in.block(in.uleb()));
+        return set(number, code == kExpression ? Kind::kExpression : Kind::kValueExpression, 0, in.block(in.uleb()));
       }
       default:
         return cfa(code, in);  // kSetLoc, which nobody writes, is none of its

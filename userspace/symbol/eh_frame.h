@@ -20,12 +20,12 @@ inline constexpr std::size_t kReturnAddress = 16;
 // Where one register of the caller is. The CFA is the caller's stack pointer before its call.
 struct RegisterRule {
   enum class Kind : std::uint8_t {
-    kSame,          // not touched
-    kUndefined,     // cannot be known; of the return address: there is no caller
-    kOffset,        // in memory at CFA + offset
-    kValueOffset,   // it is CFA + offset
-    kRegister,      // in another register, `offset`
-    kExpression,    // in memory where the expression says
+    kSame,         // not touched
+    kUndefined,    // cannot be known; of the return address: there is no caller
+    kOffset,       // in memory at CFA + offset
+    kValueOffset,  // it is CFA + offset
+    kRegister,     // in another register, `offset`
+    kExpression,   // in memory where the expression says
     kValueExpression,
   };
   Kind kind = Kind::kSame;

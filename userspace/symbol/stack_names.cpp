@@ -75,8 +75,7 @@ std::vector<Frame> telling_frames(const std::vector<std::string>& kernel_functio
   return out;
 }
 
-std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames, bool innermost_framed,
-                   bool unwound) {
+std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames, bool innermost_framed, bool unwound) {
   if (placed.full) {
     return "deeper than the kernel looks: its outermost callers are missing";
   }
@@ -89,8 +88,7 @@ std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames, 
   if (unwound) {
     return "callers are missing: code without unwind tables, or a stack deeper than its copy";
   }
-  return placed.cut ? kNoFramePointers
-                    : "callers may be missing: it does not lead back to where the program begins";
+  return placed.cut ? kNoFramePointers : "callers may be missing: it does not lead back to where the program begins";
 }
 
 std::string hint_for(const std::string& comm, const std::vector<Frame>& frames) {

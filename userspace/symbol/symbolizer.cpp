@@ -247,8 +247,8 @@ class Symbolizer::Worker {
     const ProcessCode* code = codes_.look(item.task, item.user, now);
     std::shared_ptr<const ProcessStack> stack;
     if (code != nullptr) {
-      stack =
-          std::make_shared<const ProcessStack>(ProcessStack{place_stack(*code, item.user, kDeepest), code->perf_map, item.unwound});
+      stack = std::make_shared<const ProcessStack>(
+          ProcessStack{place_stack(*code, item.user, kDeepest), code->perf_map, item.unwound});
     }
     const std::lock_guard lock(mutex_);
     if (!stack || stacks_.size() >= settings_.max_stacks) {
@@ -339,8 +339,8 @@ class Symbolizer::Worker {
       named.frames = telling_frames(functions);
       if (placed[i] != nullptr) {
         const auto user = frames_.frames_of(*placed[i]);
-        named.gap = gap_of(placed[i]->placed, user, placed[i]->unwound || FrameFinder::innermost_framed(placed[i]->placed),
-                           placed[i]->unwound);
+        named.gap = gap_of(placed[i]->placed, user,
+                           placed[i]->unwound || FrameFinder::innermost_framed(placed[i]->placed), placed[i]->unwound);
         if (!settings_.unwinds && named.gap == kNoFramePointers) {
           hints.insert(kUnwindHint);
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DWARF expressions of call frame information, as far as compilers use them there (procedure linkage tables, stacks that
-// are aligned anew, frames of signals). Pure; bytes and memory are not trusted, work is bounded by their length.
+// DWARF expressions of call frame information, as far as compilers use them there (procedure linkage tables, stacks
+// that are aligned anew, frames of signals). Pure; bytes and memory are not trusted, work is bounded by their length.
 #pragma once
 
 #include <array>
