@@ -41,6 +41,20 @@ struct {
 	__type(value, struct memcrest_slot);
 } slots SEC(".maps");
 
+/* 0 -> memcrest_copy: where user stacks are put together. Exists only with copy_stacks. */
+struct memcrest_copy {
+	__u32 busy; /* a thread that was preempted here is not done yet */
+	__u32 pad;
+	struct memcrest_stack record;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct memcrest_copy);
+} copies SEC(".maps");
+
 /* MEMCREST_REC_* -> memcrest_counters. Read by userspace for every statement about loss. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -112,10 +126,12 @@ const volatile __u32 page_shift = 12;
 const volatile __u32 max_steps_per_window = 2000; /* per memory cgroup and 100 ms */
 const volatile __u32 bulk_wake_bytes = 256 << 10;
 const volatile bool have_rdonly_cast = false;   /* bpf_rdonly_cast is there: typed loads through any pointer */
+const volatile bool have_preempt_off = false;   /* bpf_preempt_disable is there */
 const volatile bool typed_loads_only = false;   /* lockdown: no helper may read kernel memory */
 const volatile bool mark_victim_pid = false;    /* the tracepoint carries a pid, not a task */
 const volatile bool lru_owner_is_objcg = false; /* pages on LRU lists belong to object cgroups */
 const volatile bool capture_stacks = true;
+const volatile bool copy_stacks = false;        /* user stacks along with steps: costs KiB per record */
 const volatile bool count_charges = false;      /* tests and benchmarks only: costs an add per charge */
 
 /* Address of the kernel's memory controller, learnt once by on_init; 0: memory cgroups cannot be told apart. */

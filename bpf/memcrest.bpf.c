@@ -26,6 +26,7 @@ union memcrest_records {
 	struct memcrest_cgroup cgroup;
 	struct memcrest_exit exit;
 	struct memcrest_failed failed;
+	struct memcrest_stack stack;
 	struct memcrest_stats stats;
 };
 const union memcrest_records *memcrest_records __attribute__((unused));

@@ -31,6 +31,28 @@ extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
 		value__;                                                                                               \
 	})
 
+/*
+ * Nobody else runs on this CPU in between: bpf_get_stack's buffer is per CPU, and is read after the kernel's walk gave
+ * it back (fc7566ad0a82, 6.10). Programs that run with preemption off anyway (kprobes, tracepoints) lose nothing.
+ */
+#ifdef MEMCREST_NO_KFUNC
+#define PREEMPT_OFF() ((void)0)
+#define PREEMPT_ON() ((void)0)
+#else
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+#define PREEMPT_OFF()                                                                                                  \
+	do {                                                                                                           \
+		if (have_preempt_off)                                                                                  \
+			bpf_preempt_disable();                                                                         \
+	} while (0)
+#define PREEMPT_ON()                                                                                                   \
+	do {                                                                                                           \
+		if (have_preempt_off)                                                                                  \
+			bpf_preempt_enable();                                                                          \
+	} while (0)
+#endif
+
 /* 64 plain bits at any address: never a pointer to the verifier, so that it may be computed with. */
 #define LOAD_U64(address) ((__u64)LOAD_AT(struct timespec64, address, tv_sec))
 

@@ -59,6 +59,29 @@ static __always_inline void emit_submit(void *record, __u32 type, __u64 flags)
 		__sync_fetch_and_add(&count->submitted, 1);
 }
 
+/* A record of any size that was put together elsewhere. */
+static __always_inline void emit_output(void *ring, struct memcrest_header *h, __u32 type, __u32 size)
+{
+	struct memcrest_counters *count = counters_of(type);
+	struct memcrest_stats *self = own_stats();
+
+	if (!count || !self)
+		return;
+	__sync_fetch_and_add(&count->attempted, 1);
+	h->type = type;
+	h->abi = MEMCREST_ABI_VERSION;
+	h->size = size;
+	h->cpu = bpf_get_smp_processor_id();
+	h->pad = 0;
+	h->time_ns = bpf_ktime_get_boot_ns();
+	h->seq = self->seq;
+	self->seq = h->seq + 1;
+	if (bpf_ringbuf_output(ring, h, size, BPF_RB_NO_WAKEUP))
+		__sync_fetch_and_add(&count->dropped_full, 1);
+	else
+		__sync_fetch_and_add(&count->submitted, 1);
+}
+
 /* A step that the rate limit holds back: it counts as attempted, so that the sums stay whole. */
 static __always_inline void emit_throttled(__u32 type)
 {

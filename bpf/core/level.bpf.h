@@ -8,6 +8,7 @@
 
 #include "emit.bpf.h"
 #include "memcg.bpf.h"
+#include "stack.bpf.h"
 #include "task.bpf.h"
 
 #define ANCESTORS_CHECKED 8
@@ -71,10 +72,27 @@ static __always_inline bool may_emit(struct memcrest_entry *entry, __u64 serial,
 struct charge {
 	__u64 cgroup_id; /* of the cgroup charged, also while its ancestors are looked at */
 	__u64 limit;     /* the lowest of its own and its ancestors', in pages */
+	bool copied;     /* the user stack is on its way: for the steps of all ancestors, too */
 };
 
+/* Where preemption cannot be turned off, stacks between which others wrote records on this CPU may be theirs. */
+static __always_inline void fill_stacks(void *ctx, struct memcrest_step *r, __u64 task)
+{
+	struct memcrest_stats *self = own_stats();
+
+	PREEMPT_OFF();
+	if (!(TASK(task, flags) & PF_KTHREAD))
+		r->user_frames = fill_stack(ctx, r->user_stack, sizeof(r->user_stack), BPF_F_USER_STACK);
+	r->kernel_frames = fill_stack(ctx, r->kernel_stack, sizeof(r->kernel_stack), 0);
+	PREEMPT_ON();
+	if (!have_preempt_off && self && self->seq != r->h.seq + 1) {
+		r->user_frames = 0;
+		r->kernel_frames = 0;
+	}
+}
+
 static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, struct memcrest_entry *entry, __u64 usage,
-				      __u32 flags, __u64 charged_id)
+				      __u32 flags, struct charge *charge)
 {
 	__u64 task = bpf_get_current_task();
 	__u64 now = bpf_ktime_get_boot_ns();
@@ -87,6 +105,11 @@ static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, stru
 	/* The hook may run ahead of the kernel's own bookkeeping of its peak, never by more than this charge. */
 	if (watermark < usage)
 		watermark = usage;
+	if (copy_stacks && !charge->copied && id_of_css(memory_css_of_task(task)) == charge->cgroup_id &&
+	    !(TASK(task, flags) & PF_KTHREAD)) {
+		emit_stack_copy();
+		charge->copied = true;
+	}
 	r = emit_reserve(&bulk, MEMCREST_REC_STEP, sizeof(*r));
 	if (!r)
 		return;
@@ -111,13 +134,10 @@ static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, stru
 	r->user_frames = 0;
 	r->kernel_frames = 0;
 	/* Batched hooks may run under a task that charged nothing here: its stack would accuse the wrong one. */
-	if (r->task.cgroup_id != charged_id)
+	if (r->task.cgroup_id != charge->cgroup_id)
 		flags |= MEMCREST_STEP_FOREIGN;
-	if (capture_stacks && !(flags & MEMCREST_STEP_FOREIGN)) {
-		if (!(TASK(task, flags) & PF_KTHREAD))
-			r->user_frames = fill_stack(ctx, r->user_stack, sizeof(r->user_stack), BPF_F_USER_STACK);
-		r->kernel_frames = fill_stack(ctx, r->kernel_stack, sizeof(r->kernel_stack), 0);
-	}
+	if (capture_stacks && !(flags & MEMCREST_STEP_FOREIGN))
+		fill_stacks(ctx, r, task);
 	r->flags = flags;
 	emit_submit(r, MEMCREST_REC_STEP, bulk_wake_flags(wake));
 }
@@ -143,7 +163,7 @@ static __always_inline struct memcrest_entry *entry_for(__u64 memcg, __u64 seria
 
 /* Compare one memory cgroup with its shared levels and write a step if it crossed. */
 static __always_inline struct memcrest_entry *check_levels(void *ctx, __u64 memcg, __u64 serial, __u64 usage,
-							   __u32 flags, const struct charge *charge)
+							   __u32 flags, struct charge *charge)
 {
 	struct memcrest_entry *entry = entry_for(memcg, serial);
 	__u64 limit, quantum;
@@ -170,7 +190,7 @@ static __always_inline struct memcrest_entry *check_levels(void *ctx, __u64 memc
 	entry->limit = limit;
 	entry->quantum = quantum;
 	set_levels(entry, usage);
-	emit_step(ctx, memcg, serial, entry, usage, flags, charge->cgroup_id);
+	emit_step(ctx, memcg, serial, entry, usage, flags, charge);
 	return entry;
 }
 
@@ -191,6 +211,7 @@ static __always_inline void look_up(struct charge *charge, __u64 memcg)
 	__u64 limit;
 
 	charge->cgroup_id = memcg_cgroup_id(memcg);
+	charge->copied = false;
 	charge->limit = MEMCG(memcg, memory.max);
 	for (int i = 0; i < ANCESTORS_CHECKED; i++) {
 		memcg = memcg_parent(memcg);

@@ -3,7 +3,9 @@
 // from other processes and may hold any byte: escape it before it reaches a terminal or JSON.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -70,6 +72,15 @@ enum class MemoryKind {
   kHugetlb,
 };
 
+// The top of a thread's stack in user space as it entered the kernel, and its registers (x86-64, numbered as DWARF
+// does).
+struct StackCopy {
+  std::uint32_t tid = 0;
+  std::uint64_t begin = 0;  // address of bytes[0], at or below the stack pointer
+  std::array<std::uint64_t, 17> registers{};
+  std::string bytes;
+};
+
 struct StepEvent {
   std::uint64_t time_ns = 0;
   std::uint64_t cgroup_id = 0;
@@ -92,6 +103,9 @@ struct StepEvent {
   TaskInfo task;
   std::vector<std::uint64_t> user_stack;    // innermost first
   std::vector<std::uint64_t> kernel_stack;  // innermost first
+  // Of the same thread, where that was asked for; for who unwinds it (symbol/unwinding_source), and gone after that.
+  std::shared_ptr<const StackCopy> stack_copy;
+  bool unwound = false;  // user_stack is by unwind tables, not by frame pointers
 };
 
 // Usage read from the cgroup's own file, not from a hook. It only ever adds what hooks cannot see: falls.

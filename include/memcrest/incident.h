@@ -85,9 +85,9 @@ struct Contributor {
   double share = 0;  // 0..1 of the growth that steps saw
 };
 
-// Processes of one name and command line, as the workers of a pool are.
+// Processes whose names and command lines differ in digits alone, as those of the workers of a pool do.
 struct Program {
-  std::string comm;
+  std::string comm;     // "worker-#" where they differ, as the command line below
   std::string cmdline;  // one line, secrets masked; empty when unknown
   std::uint64_t processes = 0;
   std::uint64_t bytes = 0;
@@ -138,7 +138,7 @@ struct Burst {
   std::vector<Contributor> contributors;
   std::vector<KindShare> kinds;      // heaviest first; empty: the hooks in use show no stacks
   std::vector<Program> programs;     // heaviest first
-  std::vector<ThreadPool> threads;   // heaviest first; empty: each program grew by one thread of its own name
+  std::vector<ThreadPool> threads;   // heaviest first; empty: each process grew by one thread of its own name
   std::vector<GrowthStack> stacks;   // heaviest first; they leave out the lightest
   std::vector<std::string> hints;    // what would show more of the stacks, in words
   std::vector<std::uint64_t> shape;  // usage at 16 even points from before the start to the end, for a sparkline

@@ -28,6 +28,7 @@ constexpr std::size_t kHugePage = 2U << 20U;
 struct Options {
   int rounds = 21;
   bool thp = false;
+  bool copies = false;  // compared is not off with on, but on without copies of stacks with on with them
   std::optional<std::string> charge_tier;
 };
 
@@ -63,11 +64,22 @@ double fault_storm(const RunCgroup& cgroup, bool thp) {
   return each;
 }
 
-std::unique_ptr<RingSource> attach(const Clock& clock, const std::optional<std::string>& charge_tier,
-                                   std::string& tier) {
+constexpr std::size_t kStepBytes = 128U << 10U;  // with copies: they cost by the step
+
+std::unique_ptr<RingSource> attach(const Clock& clock, const Options& options, bool copies, std::string& tier) {
   Features features = probe_features(SystemRoot{});
   LoadSettings settings;
-  settings.tiers.charge = charge_tier;
+  settings.tiers.charge = options.charge_tier;
+  if (options.copies) {
+    settings.copy_stacks = copies;
+    settings.step_bytes = kStepBytes;
+    settings.max_steps_per_window = 1'000'000;
+    settings.bulk_ring_bytes = 32U << 20U;
+    if (!features.stack_copies) {
+      std::cerr << "stacks cannot be copied on this kernel\n";
+      std::exit(1);
+    }
+  }
   auto probe = LoadedProbe::load(settings, features);
   if (!probe) {
     std::cerr << probe.error().message() << "\n";
@@ -81,6 +93,12 @@ std::unique_ptr<RingSource> attach(const Clock& clock, const std::optional<std::
   }
   tier = features.charge.name;
   return std::move(*source);
+}
+
+// A storm with the hooks as the other arm has them: off, or on without copies.
+double other_storm(const RunCgroup& cgroup, const Options& options, const Clock& clock, std::string& tier) {
+  const auto source = options.copies ? attach(clock, options, false, tier) : nullptr;
+  return fault_storm(cgroup, options.thp);
 }
 
 int measure(const Options& options) {
@@ -101,18 +119,25 @@ int measure(const Options& options) {
   std::vector<double> noise;
   std::vector<double> ratio;
   std::vector<Event> events;
+  std::uint64_t steps = 0;
+  std::uint64_t copied = 0;
   const SystemClock clock;
   ignore_result(fault_storm(*cgroup, options.thp));
   for (int round = 0; round < options.rounds; ++round) {
-    const double before = fault_storm(*cgroup, options.thp);
+    const double before = other_storm(*cgroup, options, clock, tier);
     double with = 0;
     {
-      auto source = attach(clock, options.charge_tier, tier);
+      auto source = attach(clock, options, true, tier);
       with = fault_storm(*cgroup, options.thp);
       events.clear();
       ignore_result(source->poll(std::chrono::milliseconds(0), events));
     }
-    const double after = fault_storm(*cgroup, options.thp);
+    for (const Event& event : events) {
+      const auto* step = std::get_if<StepEvent>(&event);
+      steps += step != nullptr ? 1 : 0;
+      copied += step != nullptr && step->stack_copy ? step->stack_copy->bytes.size() : 0;
+    }
+    const double after = other_storm(*cgroup, options, clock, tier);
     off.push_back(before);
     on.push_back(with);
     extra.push_back(with - (before + after) / 2);
@@ -120,7 +145,11 @@ int measure(const Options& options) {
     ratio.push_back(with / ((before + after) / 2));
   }
   ignore_result(cgroup->remove());
-  std::cout << nlohmann::ordered_json{{"benchmark", "overhead"},
+  const double faults_per_step = static_cast<double>(kStepBytes) / static_cast<double>(options.thp ? kHugePage : kPage);
+  std::cout << nlohmann::ordered_json{{"benchmark", options.copies ? "stack_copies" : "overhead"},
+                                      {"copied_bytes_per_step", steps > 0 ? copied / steps : 0},
+                                      {"extra_ns_per_copied_step_p50",
+                                       options.copies ? bench::percentile(extra, 0.5) * faults_per_step : 0},
                                       {"charge_tier", tier},
                                       {"page_bytes", options.thp ? kHugePage : kPage},
                                       {"rounds", options.rounds},
@@ -143,13 +172,15 @@ int measure(const Options& options) {
 }  // namespace
 }  // namespace memcrest
 
-// [ROUNDS] [--thp] [--charge-tier TIER]
+// [ROUNDS] [--thp] [--copies] [--charge-tier TIER]
 int main(int argc, char** argv) {
   memcrest::Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--thp") {
       options.thp = true;
+    } else if (argument == "--copies") {
+      options.copies = true;
     } else if (argument == "--charge-tier" && i + 1 < argc) {
       options.charge_tier = argv[++i];
     } else {

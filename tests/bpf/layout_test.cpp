@@ -114,6 +114,16 @@ TEST_F(ObjectLayout, Step) {
   MEMBER(memcrest_step, kernel_stack);
 }
 
+TEST_F(ObjectLayout, Stack) {
+  SIZE(memcrest_stack, 6);
+  MEMBER(memcrest_stack, h);
+  MEMBER(memcrest_stack, begin);
+  MEMBER(memcrest_stack, tid);
+  MEMBER(memcrest_stack, used);
+  MEMBER(memcrest_stack, registers);
+  MEMBER(memcrest_stack, bytes);
+}
+
 TEST_F(ObjectLayout, OomAndVictim) {
   SIZE(memcrest_memcg, 15);
   MEMBER(memcrest_memcg, reclaim_ns);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ELF file of a module, as a container could have made it: header, notes, tables of symbols, what is packed in it.
+// The ELF file of a module, as a container could have made it: header, notes, tables of symbols and of call frames,
+// what is packed in it.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 
 #include "symbol/code_place.h"
 #include "symbol/demangle.h"
+#include "symbol/eh_frame.h"
 #include "symbol/elf_file.h"
 #include "symbol/mini_debug.h"
 
@@ -38,6 +40,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     }
     static_cast<void>(begins_with_frame(module, one.start));
     static_cast<void>(module.info.address_at(one.address));
+    static_cast<void>(find_unwind_row(module.file.get(), module.info, one.address));
   }
   static_cast<void>(unpack_mini_debug(module.file.get(), module.info.mini_debug));
   static_cast<void>(checksum_of(module.file.get()));

@@ -5,11 +5,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstring>
 #include <functional>
+#include <iostream>
+#include <map>
 #include <thread>
 
 #include "app/run_cgroup.h"
@@ -114,6 +119,100 @@ class ProbeTest : public testing::Test {
   std::vector<Event> events_;
   std::uint32_t pid_ = 0;
 };
+
+#ifdef __x86_64__
+// A loop at an address that no other process has, which touches pages until it is killed: where its memory is taken
+// from, everybody can tell.
+[[noreturn]] void touch_at(std::uint64_t address, const std::string& procs) {
+  // movb $1,(%rdi); add $4096,%rdi; dec %rsi; jnz back; ret
+  constexpr unsigned char kCode[] = {0xc6, 0x07, 0x01, 0x48, 0x81, 0xc7, 0x00, 0x10,
+                                     0x00, 0x00, 0x48, 0xff, 0xce, 0x75, 0xf1, 0xc3};
+  constexpr std::size_t kBytes = 4 * kMiB;
+  void* code = ::mmap(reinterpret_cast<void*>(address), 4096, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (code == MAP_FAILED || !write_file(procs, std::to_string(::getpid()))) {
+    ::_exit(1);
+  }
+  std::memcpy(code, kCode, sizeof(kCode));
+  ::mprotect(code, 4096, PROT_READ | PROT_EXEC);
+  const auto touch = reinterpret_cast<void (*)(void*, std::size_t)>(address);
+  for (;;) {
+    void* memory = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ::madvise(memory, kBytes, MADV_NOHUGEPAGE);
+    touch(memory, kBytes / 4096);
+    ::munmap(memory, kBytes);
+  }
+}
+
+// bpf_get_stack hands out a buffer of the CPU: on a kernel that preempts hooks it could be another task's by then.
+TEST_F(ProbeTest, StacksAreThoseOfTheirTaskUnderLoad) {
+  constexpr std::uint64_t kFirst = 0x6a0000000000;
+  constexpr std::uint64_t kApart = 1ULL << 32U;
+  constexpr std::uint64_t kProcesses = 12;
+  open({}, {.step_bytes = 128 << 10U, .bulk_ring_bytes = 16U << 20U, .max_steps_per_window = 100'000});
+  std::map<std::uint32_t, std::uint64_t> address_of;
+  for (std::uint64_t i = 0; i < kProcesses; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      touch_at(kFirst + i * kApart, cgroup_->dir() + "/cgroup.procs");
+    }
+    address_of[static_cast<std::uint32_t>(child)] = kFirst + i * kApart;
+  }
+  const auto until = std::chrono::steady_clock::now() + 6s;
+  while (std::chrono::steady_clock::now() < until) {
+    ignore_result(source_->poll(20ms, events_));
+  }
+  for (const auto& [pid, address] : address_of) {
+    ::kill(static_cast<pid_t>(pid), SIGKILL);
+    ::waitpid(static_cast<pid_t>(pid), nullptr, 0);
+  }
+  drain();
+  std::size_t looked = 0;
+  std::size_t without = 0;
+  std::size_t wrong = 0;
+  for (const StepEvent& step : own_steps()) {
+    const auto own = address_of.find(step.task.process.tgid);
+    if (own == address_of.end() || step.foreign || !step.up) {
+      continue;
+    }
+    without += step.user_stack.empty() ? 1 : 0;
+    const std::uint64_t place = step.user_stack.empty() ? 0 : step.user_stack.front();
+    // Only what lies in somebody's loop can be told apart: the rest is their common code.
+    if (place >= kFirst && place < kFirst + kProcesses * kApart) {
+      ++looked;
+      wrong += place - own->second < 4096 ? 0 : 1;
+    }
+  }
+  std::cout << looked << " stacks in the loops, " << wrong << " of another task, " << without << " without a stack"
+            << std::endl;
+  EXPECT_GT(looked, 500U);
+  EXPECT_EQ(wrong, 0U);
+  EXPECT_LT(without, looked / 10);
+}
+
+TEST_F(ProbeTest, CopiesOfStacksBelongToTheirSteps) {
+  open({}, {.copy_stacks = true});
+  if (!features_.stack_copies) {
+    GTEST_SKIP() << "this kernel does not show registers of user space to programs";
+  }
+  ASSERT_EQ(run({"anon", "32m", "--no-thp"}).code(), 0);
+  drain();
+  std::size_t copies = 0;
+  for (const StepEvent& step : own_steps()) {
+    if (!step.stack_copy || step.user_stack.empty()) {
+      continue;
+    }
+    const StackCopy& copy = *step.stack_copy;
+    ++copies;
+    EXPECT_EQ(copy.tid, step.task.tid);
+    EXPECT_EQ(copy.registers.back(), step.user_stack.front());
+    EXPECT_LE(copy.begin, copy.registers[7]);
+    EXPECT_GT(copy.begin + copy.bytes.size(), copy.registers[7]);
+  }
+  EXPECT_GE(copies, 28U);
+  expect_counters_add_up();
+}
+#endif
 
 TEST_F(ProbeTest, EveryLevelOfARiseIsSeenOnce) {
   open({});

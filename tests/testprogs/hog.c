@@ -35,6 +35,9 @@ static const char kHelp[] =
 	"  memfd SIZE [OPTION]...    write SIZE into a memfd: shared memory without a mount\n"
 	"  msgqueue SIZE [OPTION]... SIZE of System V messages: kernel slab\n"
 	"  pipes SIZE [OPTION]...    SIZE of pages in pipes that nobody reads\n"
+	"  threads SIZE [OPTION]...  SIZE of kernel stacks, of threads that wait\n"
+	"  fdtable SIZE [OPTION]...  SIZE of tables of descriptors, from vmalloc, in processes that wait\n"
+	"  hugetlb SIZE [OPTION]...  SIZE of huge pages from the kernel's pool\n"
 	"  tcp SIZE [OPTION]...      SIZE in sockets of this machine's loopback that nobody reads\n"
 	"  pagetables SIZE [OPTION]. SIZE of page tables, by reading sparse addresses\n"
 	"  pipe-resize SIZE [OPT]... a pipe with room for SIZE, --repeat times; exit 3 when all were refused with ENOMEM.\n"
@@ -512,6 +515,9 @@ static const struct {
 	{ "memfd", mode_memfd },
 	{ "msgqueue", mode_msgqueue },
 	{ "pipes", mode_pipes },
+	{ "threads", mode_threads },
+	{ "fdtable", mode_fdtable },
+	{ "hugetlb", mode_hugetlb },
 	{ "tcp", mode_tcp },
 	{ "pagetables", mode_pagetables },
 	{ "bind", mode_bind },

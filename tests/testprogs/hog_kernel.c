@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <limits.h>
 #include <linux/mempolicy.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "hog.h"
@@ -69,6 +72,80 @@ int mode_msgqueue(char **argv)
 		if (done < size && errno != EAGAIN)
 			die(kFailed, "msgsnd: %s", strerror(errno));
 	}
+	sleep_ms(o.hold_ms);
+	return 0;
+}
+
+static void *wait_for_ever(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+/* Each thread has a kernel stack of 16 KiB, and about as much of slab and of its own stack beside. */
+int mode_threads(char **argv)
+{
+	size_t size = to_size(need(argv, "SIZE"));
+	struct options o = to_options(argv + 1);
+	pthread_attr_t small;
+	pthread_t thread;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, PTHREAD_STACK_MIN);
+	for (size_t done = 0; done < size; done += 16384) {
+		int code = pthread_create(&thread, &small, wait_for_ever, NULL);
+
+		if (code)
+			die(kFailed, "pthread_create: %s", strerror(code));
+	}
+	sleep_ms(o.hold_ms);
+	return 0;
+}
+
+/* A descriptor of a high number makes its table large: 8 bytes for each lower one, from vmalloc. */
+int mode_fdtable(char **argv)
+{
+	size_t size = to_size(need(argv, "SIZE"));
+	struct options o = to_options(argv + 1);
+	struct rlimit files;
+	size_t each;
+
+	files.rlim_cur = files.rlim_max = 1048576; /* what the kernel allows at most; root may raise it */
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		raise_file_limit();
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur < 65536)
+		die(kFailed, "the limit of open files is too low");
+	if (files.rlim_cur > 1048576)
+		files.rlim_cur = 1048576;
+	each = files.rlim_cur * 8;
+	for (size_t done = 0; done < size; done += each) {
+		switch (fork()) {
+		case -1:
+			die(kFailed, "fork: %s", strerror(errno));
+		case 0:
+			if (dup2(0, (int)files.rlim_cur - 1) < 0)
+				_exit(kFailed);
+			sleep_ms(o.hold_ms);
+			_exit(0);
+		}
+	}
+	for (size_t done = 0; done < size; done += each)
+		wait(NULL);
+	return 0;
+}
+
+/* From the kernel's pool (/proc/sys/vm/nr_hugepages): charged where memory_hugetlb_accounting is mounted (6.7). */
+int mode_hugetlb(char **argv)
+{
+	size_t size = to_size(need(argv, "SIZE"));
+	struct options o = to_options(argv + 1);
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+
+	if (memory == MAP_FAILED)
+		die(kFailed, "mmap of huge pages: %s", strerror(errno));
+	for (size_t at = 0; at < size; at += 2u << 20)
+		memory[at] = 1;
 	sleep_ms(o.hold_ms);
 	return 0;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the charge hooks see: bursts without an OOM, charges that are refused, and each kind of memory.
+#include <sys/mount.h>
+
 #include <stdexcept>
 
 #include "vm/judge.h"
@@ -88,6 +90,24 @@ std::string huge_pages_off(const Machine& machine) {
   return now && !now->contains("[never]") ? "" : "huge pages are switched off";
 }
 
+// What the threads' other memory comes to is known from the kernel's watermark alone.
+std::string no_watermark(const Machine& machine) {
+  return machine.tree.version() == 2 && machine.kernel.starts_with("5.10") ? "the kernel shows no watermark" : "";
+}
+
+// Charged since 6.7, and only where the hierarchy was mounted for it.
+std::string no_hugetlb_charges(const Machine& machine) {
+  if (!machine.vm || machine.tree.version() != 2) {
+    return "only in a VM with cgroup v2";
+  }
+  if (::mount(nullptr, "/sys/fs/cgroup", nullptr, MS_REMOUNT, "memory_hugetlb_accounting") != 0) {
+    return "huge pages of the pool are not charged";
+  }
+  ignore_result(write_file("/proc/sys/vm/nr_hugepages", "20"));
+  const auto pool = read_file("/proc/sys/vm/nr_hugepages");
+  return pool && std::stoi("0" + *pool) >= 16 ? "" : "no huge pages could be had";
+}
+
 Scenario file_read() {
   return {.name = "kind-file",
           .axis = Axis::kCharge,
@@ -135,6 +155,10 @@ std::vector<Scenario> charge_scenarios() {
           kind("pipes", "pipes", "pipes 32m --hold 100", 32 * kMiB, false),
           kind("tcp", "sockets", "tcp 32m --hold 100", 32 * kMiB, false, sockets_apart),
           kind("pagetables", "page_tables", "pagetables 24m --hold 100", 24 * kMiB, false),
+          // As much again is slab (the threads themselves), and what they touch of their own stacks.
+          kind("threads", "kernel_stack", "threads 24m --hold 100", 24 * kMiB, false, no_watermark, 0.35),
+          kind("fdtable", "vmalloc", "fdtable 32m --hold 100", 32 * kMiB, false, nothing_lacks, 0.9),
+          kind("hugetlb", "hugetlb", "hugetlb 32m --hold 100", 32 * kMiB, false, no_hugetlb_charges),
           kind("bpf", "bpf", "bpf-map 32m --hold 100", 32 * kMiB, false, no_map_charges)};
 }
 

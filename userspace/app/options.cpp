@@ -64,11 +64,7 @@ CLI::App* add_symbolize(CLI::App& app, SymbolizeOptions& options) {
       "symbolize", "Name the functions, lines and inlined calls of incidents' stacks, from debug files at hand");
   verb->add_option("file", options.request.path, "A recording, or what --json printed (- reads it from standard input)")
       ->required();
-  verb->add_option("--debug-dir", options.debug_dirs,
-                   "Directory with debug files, or with the very programs; found by build id (may be repeated)")
-      ->type_name("DIR");
-  verb->add_option("--debuginfod", options.debuginfod, "Ask these servers for what is not there (URLs, one argument)")
-      ->type_name("URLS");
+  add_debug_files(*verb, options.debug_files);
   verb->add_option("--incident", options.request.incident, "Only this incident: its id, or the id's start")
       ->type_name("ID");
   verb->add_flag("--json", options.json, "The incidents as JSON Lines (docs/incident.md), with what was found");

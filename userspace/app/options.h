@@ -34,6 +34,7 @@ struct TraceOptions {
   std::optional<std::string> oom_tier;
   std::string btf_file;  // external BTF; empty: the kernel's own
   CmdlineDetail cmdlines = CmdlineDetail::kMasked;
+  bool unwind = false;  // user stacks by .eh_frame, from copies
 };
 
 enum class FailOn { kNothing, kOom, kBurst };
@@ -94,16 +95,22 @@ struct ReplayOptions {
 
 enum class ReportFormat { kText, kJson, kMarkdown, kHtml };
 
+// Where names and lines come from that the recording lacks.
+struct DebugFileOptions {
+  std::vector<std::string> dirs;
+  std::string debuginfod;  // URLs, separated by blanks; empty: nobody is asked
+};
+
 struct ReportOptions {
   ReportRequest request;
+  DebugFileOptions debug_files;
   ReportFormat format = ReportFormat::kText;
   std::string output;  // empty: standard output
 };
 
 struct SymbolizeOptions {
   ReportRequest request;  // the path may be that of JSON Lines, or "-"
-  std::vector<std::string> debug_dirs;
-  std::string debuginfod;  // URLs, separated by blanks; empty: nobody is asked
+  DebugFileOptions debug_files;
   bool json = false;
 };
 

@@ -9,16 +9,19 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <iostream>
 
 #include "app/exit_codes.h"
 #include "app/output_file.h"
 #include "app/terminal.h"
 #include "app/verbs.h"
+#include "export/json.h"
 #include "report/report_html.h"
 #include "report/report_json.h"
 #include "report/report_markdown.h"
 #include "report/report_text.h"
+#include "symbol/debug_info.h"
 #include "util/fd.h"
 #include "util/text.h"
 
@@ -67,6 +70,33 @@ Result<void> write_output(const std::string& path, const std::string& text) {
   return output->finish();
 }
 
+// Lines and inlined calls, and names of what was stripped, for the incidents' stacks.
+Result<void> add_names(Report& report, const DebugFileOptions& options) {
+  if (options.dirs.empty() && options.debuginfod.empty()) {
+    return {};
+  }
+  auto debug_info = DebugInfo::open({.dirs = options.dirs, .debuginfod = options.debuginfod});
+  if (!debug_info) {
+    return std::unexpected(debug_info.error());
+  }
+  for (ReportedIncident& one : report.incidents) {
+    if (!one.incident.burst || one.incident.burst->stacks.empty()) {
+      continue;
+    }
+    for (GrowthStack& stack : one.incident.burst->stacks) {
+      debug_info->expand(stack.frames);
+    }
+    one.json = to_json(one.incident);
+  }
+  for (const auto& [build_id, module] : debug_info->missing()) {
+    spdlog::warn("no debug file for {} (build id {})", escape_terminal(module), escape_terminal(build_id));
+  }
+  if (const int error = debug_info->counts().server_error; error != 0) {
+    spdlog::warn("debuginfod did not answer: {}", std::strerror(error));
+  }
+  return {};
+}
+
 }  // namespace
 
 int report(const ReportOptions& options) {
@@ -76,9 +106,12 @@ int report(const ReportOptions& options) {
     spdlog::error("--output names the recording itself");
     return kExitUsage;
   }
-  const auto report = read_report(options.request);
+  auto report = read_report(options.request);
   if (!report) {
     return failed(report.error());
+  }
+  if (const auto named = add_names(*report, options.debug_files); !named) {
+    return failed(named.error());
   }
   const std::string text = rendered(*report, options);
   if (options.output.empty()) {

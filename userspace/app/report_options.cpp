@@ -35,6 +35,14 @@ ReportFormat format_of(const std::string& output) {
 
 }  // namespace
 
+void add_debug_files(CLI::App& verb, DebugFileOptions& options) {
+  verb.add_option("--debug-dir", options.dirs,
+                  "Directory with debug files, or with the very programs; found by build id (may be repeated)")
+      ->type_name("DIR");
+  verb.add_option("--debuginfod", options.debuginfod, "Ask these servers for what is not there (URLs, one argument)")
+      ->type_name("URLS");
+}
+
 CLI::App* add_report(CLI::App& app, ReportOptions& options) {
   CLI::App* verb = app.add_subcommand("report", "Tell all that a recording knows of its incidents");
   add_recordings(*verb, options.request.path, options.request.more);
@@ -52,6 +60,7 @@ CLI::App* add_report(CLI::App& app, ReportOptions& options) {
     }
     options.request.details = options.format != ReportFormat::kText;
   });
+  add_debug_files(*verb, options.debug_files);
   add_filter(*verb, options.request.filter);
   verb->footer(
       "Needs no privileges, and works on any machine. The incidents are those that were recorded.\n"

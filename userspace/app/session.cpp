@@ -121,6 +121,7 @@ std::expected<void, Session::Failure> Session::open_probe(const TraceOptions& op
   load.critical_ring_bytes = options.critical_ring_bytes;
   load.bulk_ring_bytes = options.bulk_ring_bytes;
   load.tiers = {options.charge_tier, options.oom_tier};
+  load.copy_stacks = options.unwind;
   auto probe = LoadedProbe::load(load, features_);
   if (!probe) {
     return failed(probe.error(), kExitUnsupported);
@@ -268,12 +269,21 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   const Tier& charge = out->features_.charge;
   settings.falls_are_seen = charge.uses("on_page_counter_uncharge") || charge.uses("on_page_counter_uncharge_kprobe");
   out->merged_ = std::make_unique<MergedSource>(std::move(out->sources_));
-  out->source_ = std::make_unique<KindSource>(*out->merged_, KernelKinds::read(out->root_.proc), batched);
+  const bool unwinds = options.unwind && out->features_.stack_copies && !out->features_.programs.empty();
+  if (unwinds) {
+    out->unwinding_ = std::make_unique<UnwindingSource>(*out->merged_, out->root_);
+  } else if (options.unwind) {
+    settings.standing_gaps.emplace_back(kCannotUnwind);
+  }
+  EventSource& steps = unwinds ? *out->unwinding_ : static_cast<EventSource&>(*out->merged_);
+  out->source_ = std::make_unique<KindSource>(steps, KernelKinds::read(out->root_.proc), batched);
   if (hooks.observe) {
     out->observed_ = std::make_unique<ObservedSource>(*out->source_, hooks.observe);
   }
-  out->around_ =
-      std::make_unique<LiveSurroundings>(*out->resolver_, *out->tree_, out->clock_, out->root_, options.cmdlines);
+  SymbolizerSettings symbols;
+  symbols.unwinds = options.unwind || !out->features_.stack_copies;
+  out->around_ = std::make_unique<LiveSurroundings>(*out->resolver_, *out->tree_, out->clock_, out->root_,
+                                                    options.cmdlines, std::move(symbols));
   if (auto recorded = out->record(record, settings, hooks); !recorded) {
     return std::unexpected(recorded.error());
   }

@@ -18,8 +18,14 @@
 #include "probe/ring_source.h"
 #include "store/recorder.h"
 #include "symbol/kind_source.h"
+#include "symbol/unwinding_source.h"
 
 namespace memcrest {
+
+// Of --unwind, where Features::stack_copies is false.
+inline constexpr const char* kCannotUnwind =
+    "stacks cannot be unwound by tables here (x86-64 and bpf_task_pt_regs, Linux 5.15, are needed): callers in code "
+    "without frame pointers are missing";
 
 // Where a verb joins in. All are called on the thread that opens the session and turns its collector.
 struct SessionHooks {
@@ -72,10 +78,11 @@ class Session {
   std::unique_ptr<CgroupTree> tree_;
   std::vector<std::unique_ptr<EventSource>> sources_;  // until they are merged
   std::unique_ptr<MergedSource> merged_;
-  std::unique_ptr<KindSource> source_;      // over merged_
-  std::unique_ptr<EventSource> observed_;   // over source_, when somebody observes
-  const PollingSource* polling_ = nullptr;  // inside merged_, when there is one
-  bool log_joins_ = false;                  // the kernel log adds to what hooks tell
+  std::unique_ptr<UnwindingSource> unwinding_;  // over merged_, when that is asked for and possible
+  std::unique_ptr<KindSource> source_;          // over these
+  std::unique_ptr<EventSource> observed_;       // over source_, when somebody observes
+  const PollingSource* polling_ = nullptr;      // inside merged_, when there is one
+  bool log_joins_ = false;                      // the kernel log adds to what hooks tell
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<LiveSurroundings> around_;
   std::unique_ptr<RecordingSink> recording_;

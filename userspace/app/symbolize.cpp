@@ -10,6 +10,7 @@
 #include <string>
 
 #include "app/exit_codes.h"
+#include "app/plural.h"
 #include "app/terminal.h"
 #include "app/verbs.h"
 #include "export/incident_reader.h"
@@ -128,8 +129,8 @@ Result<void> SymbolizeVerb::read_lines(std::istream& in) {
 
 void SymbolizeVerb::summary() const {
   const DebugInfo::Counts& counts = debug_info_.counts();
-  spdlog::info("{} incidents; of {} frames in files, {} have a name, {} a line", incidents_, counts.frames,
-               counts.named, counts.lines);
+  spdlog::info("{}; of {} in files, {} a name, {} a line", plural(incidents_, "incident", "incidents"),
+               plural(counts.frames, "frame", "frames"), plural(counts.named, "has", "have"), counts.lines);
   for (const auto& [build_id, module] : debug_info_.missing()) {
     spdlog::warn("no debug file for {} (build id {})", escape_terminal(module), escape_terminal(build_id));
   }
@@ -168,7 +169,7 @@ int SymbolizeVerb::run() {
 }  // namespace
 
 int symbolize(const SymbolizeOptions& options) {
-  auto debug_info = DebugInfo::open({.dirs = options.debug_dirs, .debuginfod = options.debuginfod});
+  auto debug_info = DebugInfo::open({.dirs = options.debug_files.dirs, .debuginfod = options.debug_files.debuginfod});
   if (!debug_info) {
     spdlog::error("{}", escape_terminal(debug_info.error().message()));
     return kExitFailure;

@@ -69,6 +69,19 @@ void add_trace(CLI::App& app, TraceOptions& trace) {
          "--redact-cmdline", [&trace] { trace.cmdlines = CmdlineDetail::kProgramOnly; },
          "Show programs without their arguments (default: only what looks like a secret becomes ***)")
       ->group("Privacy");
+  app.add_option_function<std::string>(
+         "--unwind",
+         [&trace](const std::string& how) {
+           if (how != "eh-frame" && how != "frame-pointers") {
+             throw CLI::ValidationError("--unwind", "must be frame-pointers or eh-frame");
+           }
+           trace.unwind = how == "eh-frame";
+         },
+         "How callers are found (default: frame-pointers): eh-frame also where code keeps none, for up to 8 KiB of "
+         "each "
+         "step's stack (x86-64, Linux 5.15)")
+      ->type_name("HOW")
+      ->group("Detection");
   add_ring(app, "--critical-ring", trace.critical_ring_bytes, "Ring buffer for OOM, kill and lifecycle records");
   add_ring(app, "--bulk-ring", trace.bulk_ring_bytes, "Ring buffer for usage steps");
   app.add_option("--disable-hook", trace.disabled_hooks, "Do without this program (names: memcrest check); repeatable")

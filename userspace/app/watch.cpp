@@ -8,6 +8,7 @@
 
 #include "app/exit_codes.h"
 #include "app/output.h"
+#include "app/plural.h"
 #include "app/recording_text.h"
 #include "app/session.h"
 #include "app/signals.h"
@@ -31,10 +32,6 @@ TextStyle terminal_style() {
   style.color = terminal.color;
   style.columns = terminal.columns.value_or(style.columns);
   return style;
-}
-
-std::string plural(std::uint64_t count, const char* one, const char* many) {
-  return std::to_string(count) + " " + (count == 1 ? one : many);
 }
 
 class Watch {
@@ -117,6 +114,9 @@ void Watch::banner(const Session& session, const CgroupTree& tree) const {
     spdlog::info("note: without BPF: {}",
                  escape_terminal(session.features().btf ? session.features().lower.no_bpf_reason
                                                         : session.features().btf_error + "; --btf FILE gives it"));
+  }
+  if (options_.trace.unwind && !session.features().stack_copies) {
+    spdlog::info("note: {}", kCannotUnwind);
   }
   for (const Tier* tier : {&session.features().charge, &session.features().oom}) {
     for (const std::string& miss : tier->misses) {

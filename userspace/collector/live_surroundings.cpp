@@ -35,7 +35,7 @@ void LiveSurroundings::note(const StepEvent& event) {
   ranking_.note(event.cgroup_id, event.time_ns, event.usage_bytes);
   if (!event.foreign) {
     processes_.seen(event.task.process);
-    symbolizer_.seen(event.task, event.user_stack, event.kernel_stack);
+    symbolizer_.seen(event.task, event.user_stack, event.kernel_stack, event.unwound);
   }
 }
 

@@ -2,12 +2,17 @@
 #include "event/decoder.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <tuple>
+#include <utility>
 
 #include "memcrest/abi/records.h"
 
 namespace memcrest {
 namespace {
+
+constexpr std::uint32_t kMostCpus = 8192;  // that Linux knows; a power of two
 
 template <std::size_t N>
 std::string text_of(const char (&field)[N]) {
@@ -226,6 +231,22 @@ Result<Event> convert(const memcrest_failed& raw) {
   return event;
 }
 
+Result<memcrest_header> header_of(std::span<const std::byte> bytes) {
+  memcrest_header header;
+  if (bytes.size() < sizeof(header)) {
+    return fail("decode", "record", 0, "shorter than its header");
+  }
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  if (header.abi != MEMCREST_ABI_VERSION) {
+    return fail("decode", "record", 0, "ABI version " + std::to_string(header.abi));
+  }
+  // The ring rounds nothing up for its readers: what was reserved is what arrives.
+  if (header.size != bytes.size()) {
+    return fail("decode", "record", 0, "its size field does not match its length");
+  }
+  return header;
+}
+
 template <typename Record>
 Result<Event> decode_as(std::span<const std::byte> bytes, const char* name) {
   if (bytes.size() != sizeof(Record)) {
@@ -240,19 +261,11 @@ Result<Event> decode_as(std::span<const std::byte> bytes, const char* name) {
 }  // namespace
 
 Result<Event> decode(std::span<const std::byte> bytes) {
-  memcrest_header header;
-  if (bytes.size() < sizeof(header)) {
-    return fail("decode", "record", 0, "shorter than its header");
+  const auto header = header_of(bytes);
+  if (!header) {
+    return std::unexpected(header.error());
   }
-  std::memcpy(&header, bytes.data(), sizeof(header));
-  if (header.abi != MEMCREST_ABI_VERSION) {
-    return fail("decode", "record", 0, "ABI version " + std::to_string(header.abi));
-  }
-  // The ring rounds nothing up for its readers: what was reserved is what arrives.
-  if (header.size != bytes.size()) {
-    return fail("decode", "record", 0, "its size field does not match its length");
-  }
-  switch (header.type) {
+  switch (header->type) {
     case MEMCREST_REC_STEP:
       return decode_as<memcrest_step>(bytes, "step");
     case MEMCREST_REC_EXEC:
@@ -272,8 +285,50 @@ Result<Event> decode(std::span<const std::byte> bytes) {
     case MEMCREST_REC_FAILURE:
       return decode_as<memcrest_failed>(bytes, "failure");
     default:
-      return fail("decode", "record", 0, "unknown type " + std::to_string(header.type));
+      return fail("decode", "record", 0, "unknown type " + std::to_string(header->type));
   }
+}
+
+Result<bool> StackCopies::take(std::span<const std::byte> bytes) {
+  const auto header = header_of(bytes);
+  if (!header || header->type != MEMCREST_REC_STACK) {
+    return false;
+  }
+  constexpr std::size_t kFixed = offsetof(memcrest_stack, bytes);
+  memcrest_stack raw;
+  if (bytes.size() < kFixed || bytes.size() > sizeof(raw)) {
+    return fail("decode", "stack record", 0, std::to_string(bytes.size()) + " bytes");
+  }
+  std::memcpy(&raw, bytes.data(), kFixed);
+  if (raw.used != bytes.size() - kFixed) {
+    return fail("decode", "stack record", 0, "it does not end with its stack");
+  }
+  auto copy = std::make_shared<StackCopy>();
+  copy->tid = raw.tid;
+  copy->begin = raw.begin;
+  static_assert(std::tuple_size_v<decltype(copy->registers)> == MEMCREST_COPY_REGISTERS);
+  std::ranges::copy(raw.registers, copy->registers.begin());
+  copy->bytes.assign(reinterpret_cast<const char*>(bytes.data()) + kFixed, raw.used);
+  by_cpu_[raw.h.cpu & (kMostCpus - 1)] = {std::move(copy), raw.h.seq};
+  return true;
+}
+
+void StackCopies::give(std::span<const std::byte> step_bytes, StepEvent& step) {
+  const auto header = header_of(step_bytes);
+  if (!header || by_cpu_.empty()) {
+    return;
+  }
+  const auto last = by_cpu_.find(header->cpu & (kMostCpus - 1));
+  if (last == by_cpu_.end()) {
+    return;
+  }
+  // Something else came between them: it may be another thread's step.
+  if (header->seq != last->second.seq + 1 || step.task.tid != last->second.copy->tid) {
+    by_cpu_.erase(last);
+    return;
+  }
+  last->second.seq = header->seq;
+  step.stack_copy = last->second.copy;
 }
 
 }  // namespace memcrest

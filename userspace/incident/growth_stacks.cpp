@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "incident/numbered.h"
 #include "incident/saturating.h"
 
 namespace memcrest {
@@ -69,16 +70,16 @@ std::vector<Program> merge_programs(const std::vector<StackGrowth>& growth, std:
   std::map<ProcessKey, std::pair<std::string, std::uint64_t>> by_process;
   for (const StackGrowth& one : growth) {
     auto& [comm, bytes] = by_process[one.process];
-    comm = one.comm;
+    comm = comm.empty() ? one.comm : comm;  // of the heaviest, which comes first: it may run another program since
     bytes = saturating_add(bytes, one.bytes);
   }
   std::map<std::pair<std::string, std::string>, Program> by_name;
   for (const auto& [process, grown] : by_process) {
     const auto& [comm, bytes] = grown;
-    std::string line = cmdline(process);
-    Program& one = by_name[{comm, line}];
-    one.comm = comm;
-    one.cmdline = std::move(line);
+    const std::string line = cmdline(process);
+    Program& one = by_name[{without_digits(comm), without_digits(line)}];
+    one.comm = one.processes == 0 ? comm : common_name(one.comm, comm);
+    one.cmdline = one.processes == 0 ? line : common_name(one.cmdline, line);
     ++one.processes;
     one.bytes = saturating_add(one.bytes, bytes);
   }

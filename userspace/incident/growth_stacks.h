@@ -19,8 +19,8 @@ namespace memcrest {
 [[nodiscard]] std::vector<GrowthStack> merge_stacks(const std::vector<StackGrowth>& growth, const StackNames& names,
                                                     std::uint64_t seen_bytes);
 
-// Processes of the same name and command line together, heaviest first, at most 8. `cmdline` is asked once for each of
-// the processes that grew most.
+// Processes whose name and command line differ in digits alone together, heaviest first, at most 8: the workers of a
+// pool, which often carry a number or a descriptor. `cmdline` is asked once for each of the processes that grew most.
 [[nodiscard]] std::vector<Program> merge_programs(const std::vector<StackGrowth>& growth, std::uint64_t seen_bytes,
                                                   const std::function<std::string(const ProcessKey&)>& cmdline);
 

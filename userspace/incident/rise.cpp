@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "incident/numbered.h"
 #include "incident/saturating.h"
 
 namespace memcrest {
@@ -21,18 +22,6 @@ constexpr std::size_t kMaxStacks = 96;
 
 double share_of(std::uint64_t bytes, std::uint64_t total) {
   return total > 0 ? static_cast<double>(bytes) / static_cast<double>(total) : 0;
-}
-
-// "exec-12" as "exec-#".
-std::string without_digits(const std::string& name) {
-  std::string out;
-  for (const char c : name) {
-    const bool digit = c >= '0' && c <= '9';
-    if (!digit || !out.ends_with('#')) {
-      out += digit ? '#' : c;
-    }
-  }
-  return out;
 }
 
 }  // namespace
@@ -182,6 +171,7 @@ std::uint64_t GrowthLedger::page_cache_since(std::uint64_t time_ns) const {
 std::vector<ThreadPool> GrowthLedger::threads_since(std::uint64_t time_ns) const {
   struct Pool {
     std::map<std::string, std::set<std::uint32_t>> threads;  // by name
+    std::set<ProcessKey> processes;
     std::uint64_t bytes = 0;
   };
   std::map<std::pair<std::string, std::string>, Pool> by_name;
@@ -192,6 +182,7 @@ std::vector<ThreadPool> GrowthLedger::threads_since(std::uint64_t time_ns) const
     const std::string& name = line.thread_comm.empty() ? line.comm : line.thread_comm;
     Pool& pool = by_name[{line.comm, without_digits(name)}];
     pool.threads[name].insert(line.tid);
+    pool.processes.insert(line.process);
     pool.bytes = saturating_add(pool.bytes, line.bytes);
   }
   const std::uint64_t total = total_since(time_ns);
@@ -204,7 +195,7 @@ std::vector<ThreadPool> GrowthLedger::threads_since(std::uint64_t time_ns) const
     for (const auto& [thread, tids] : pool.threads) {
       one.threads += tids.size();
     }
-    threaded = threaded || one.thread != one.comm;
+    threaded = threaded || one.thread != one.comm || one.threads > pool.processes.size();
     out.push_back(std::move(one));
   }
   if (!threaded) {

@@ -56,7 +56,7 @@ class GrowthLedger {
   [[nodiscard]] std::uint64_t page_cache_since(std::uint64_t time_ns) const;
   // Heaviest first; empty when no step told of any.
   [[nodiscard]] std::vector<KindShare> kinds_since(std::uint64_t time_ns) const;
-  // Heaviest first; empty where all grew by one thread of their process's own name.
+  // Heaviest first; empty where each process grew by one thread of its own name.
   [[nodiscard]] std::vector<ThreadPool> threads_since(std::uint64_t time_ns) const;
   // Heaviest first. Growth whose stack was not kept comes without addresses.
   [[nodiscard]] std::vector<StackGrowth> stacks_since(std::uint64_t time_ns) const;

@@ -74,6 +74,24 @@ bool may_cast(const KernelBtf& btf) {
   return static_cast<bool>(program);
 }
 
+// Whether a program may find the registers of user space: bpf_task_pt_regs(bpf_get_current_task_btf()).
+bool may_find_registers() {
+#ifdef __x86_64__
+  const bpf_insn code[] = {
+      {.code = BPF_JMP | BPF_CALL, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = BPF_FUNC_get_current_task_btf},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = 0, .off = 0, .imm = 0},
+      {.code = BPF_JMP | BPF_CALL, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = BPF_FUNC_task_pt_regs},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+  };
+  const Fd program(
+      bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "memcrest_probe", "GPL", code, std::size(code), nullptr));
+  return static_cast<bool>(program);
+#else
+  return false;
+#endif
+}
+
 void look_at_kernel_log(LowerRungs& lower) {
   const auto log = open_file("/dev/kmsg", O_RDONLY | O_NONBLOCK);
   lower.kernel_log = log.has_value();
@@ -158,6 +176,8 @@ Features probe_features(const SystemRoot& root, const FeatureSettings& settings)
   } else {
     out.lower.bpf = true;
     out.typed_loads_only = out.rdonly_cast && !may_read_kernel();
+    out.stack_copies = may_find_registers();
+    out.preempt_off = out.rdonly_cast && btf->function("bpf_preempt_disable") && btf->function("bpf_preempt_enable");
     out.safe_map_allocation = btf->has_struct("bpf_mem_alloc");
     // 7.2 gave the object cgroups this member when it made them the owners of pages.
     out.objcg_pages = btf->has_member("obj_cgroup", "is_root");

@@ -24,6 +24,8 @@ struct Features {
   bool rdonly_cast = false;
   bool typed_loads_only = false;     // no helper may read kernel memory (lockdown=confidentiality)
   bool safe_map_allocation = false;  // maps may grow inside any hook (bpf_mem_alloc, 6.1)
+  bool preempt_off = false;          // programs may turn preemption off (6.10)
+  bool stack_copies = false;         // programs may read the registers of user space (x86-64 alone)
   bool objcg_pages = false;          // pages on LRU lists belong to object cgroups
   std::string lockdown;              // "none", "integrity", "confidentiality", "unknown"
   std::vector<CapabilityStatus> capabilities;

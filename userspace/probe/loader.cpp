@@ -93,11 +93,14 @@ Result<Skeleton> open_skeleton(const LoadSettings& settings, const Features& fea
   knobs->max_steps_per_window = settings.max_steps_per_window;
   knobs->bulk_wake_bytes = static_cast<std::uint32_t>(std::min<std::size_t>(settings.bulk_ring_bytes / 8, 256U << 10U));
   knobs->have_rdonly_cast = features.rdonly_cast;
+  knobs->have_preempt_off = features.preempt_off;
   knobs->typed_loads_only = features.typed_loads_only;
   knobs->mark_victim_pid = features.lower.mark_victim_pid;
   knobs->lru_owner_is_objcg = features.objcg_pages;
   knobs->capture_stacks = settings.stacks;
   knobs->count_charges = settings.count_charges;
+  knobs->copy_stacks = settings.copy_stacks && features.stack_copies;
+  bpf_map__set_autocreate(skeleton->maps.copies, knobs->copy_stacks);
   // A ring is made of whole pages, and those of arm64 may be larger than 4 KiB.
   const auto ring = [&](std::size_t bytes) { return static_cast<std::uint32_t>(std::max<std::size_t>(bytes, page)); };
   bpf_map__set_max_entries(skeleton->maps.critical, ring(settings.critical_ring_bytes));
@@ -372,7 +375,7 @@ LossCount LoadedProbe::loss() const {
   const RecordCounters all = counters();
   for (std::uint32_t type = 0; type < MEMCREST_REC_TYPES; ++type) {
     const bool bulk = type == MEMCREST_REC_STEP || type == MEMCREST_REC_EXEC || type == MEMCREST_REC_EXIT ||
-                      type == MEMCREST_REC_FAILURE;
+                      type == MEMCREST_REC_FAILURE || type == MEMCREST_REC_STACK;
     (bulk ? out.bulk : out.critical) += all[type].dropped_full;
     out.throttled += all[type].dropped_throttle;
   }

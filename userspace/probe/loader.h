@@ -21,6 +21,7 @@ struct LoadSettings {
   std::size_t bulk_ring_bytes = 2U << 20U;
   std::uint32_t max_steps_per_window = 2000;  // per memory cgroup and 100 ms
   bool stacks = true;
+  bool copy_stacks = false;    // user stacks along with steps, where Features::stack_copies
   bool count_charges = false;  // tests and benchmarks
   TierWish tiers;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <span>
 
 #include "event/decoder.h"
 #include "util/kernel_symbols.h"
@@ -39,6 +40,7 @@ struct RingSource::Impl {
   std::vector<Event>* out = nullptr;  // during poll
   std::size_t first = 0;
   std::atomic<std::uint64_t> invalid{0};
+  StackCopies copies;
   std::map<std::uint64_t, ChargeFailureEvent> failures;  // by serial: the last one told
   std::map<std::uint64_t, std::string> names;            // of kernel functions, by address
   std::uint64_t last_failure_look_ns = 0;
@@ -59,13 +61,21 @@ struct RingSource::Impl {
 
   static int on_record(void* context, void* data, std::size_t size) {
     auto& self = *static_cast<Impl*>(context);
-    auto event = decode({static_cast<const std::byte*>(data), size});
+    const std::span bytes(static_cast<const std::byte*>(data), size);
+    if (const auto copy = self.copies.take(bytes); !copy || *copy) {
+      self.invalid.fetch_add(copy ? 0 : 1, std::memory_order_relaxed);
+      return 0;
+    }
+    auto event = decode(bytes);
     if (!event) {
       self.invalid.fetch_add(1, std::memory_order_relaxed);
       return 0;
     }
     if (auto* victim = std::get_if<VictimEvent>(&*event)) {
       self.read_stack(*victim);
+    }
+    if (auto* step = std::get_if<StepEvent>(&*event)) {
+      self.copies.give(bytes, *step);
     }
     self.out->push_back(std::move(*event));
     return self.out->size() - self.first >= kBatch ? -EAGAIN : 0;

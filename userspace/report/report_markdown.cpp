@@ -145,6 +145,9 @@ void put_samplers(std::string& out, const Incident& incident) {
   }
 }
 
+// Its workers are one line each, as in the terminal; single processes have a table of their own.
+bool is_pool(const Burst& burst) { return !burst.programs.empty() && burst.programs.front().processes > 1; }
+
 void put_facts(std::string& out, const Incident& incident) {
   out += "| | |\n|---|---|\n";
   const auto row = [&](const char* label, const std::string& text) {
@@ -173,6 +176,11 @@ void put_facts(std::string& out, const Incident& incident) {
   if (const auto& burst = incident.burst) {
     row("grew", "**" + format_size(burst->base_bytes) + " → " + (burst->peak_exact ? "" : "at least ") +
                     format_size(burst->peak_bytes) + "**");
+    for (std::size_t i = 0; i < std::min<std::size_t>(burst->programs.size(), 3) && is_pool(*burst); ++i) {
+      const Program& one = burst->programs[i];
+      row("", (one.processes > 1 ? std::to_string(one.processes) + " × " : "") +
+                  markdown_code(one.cmdline.empty() ? one.comm : one.cmdline) + " " + format_size(one.bytes));
+    }
   }
   row("evidence", std::string(incident.evidence.complete ? "complete" : "**not complete**") + ", lost " +
                       std::to_string(incident.evidence.lost_critical) + " critical and " +

@@ -104,6 +104,9 @@ void read_segments(int fd, const typename Class::Header& header, ElfInfo& out) {
     }
     if (segment.p_type == PT_LOAD && (segment.p_flags & PF_X) != 0) {
       out.segments.push_back({segment.p_offset, segment.p_vaddr, segment.p_filesz});
+    } else if (segment.p_type == PT_GNU_EH_FRAME) {
+      out.unwind_table = {segment.p_offset, segment.p_filesz};
+      out.unwind_table_address = segment.p_vaddr;
     } else if (segment.p_type == PT_NOTE) {
       read_build_id(fd, segment.p_offset, segment.p_filesz, out);
     }
@@ -146,6 +149,11 @@ void read_sections(int fd, const typename Class::Header& header, ElfInfo& out) {
       } else if (name.starts_with(".debug_")) {
         out.debug_bytes += std::min<std::uint64_t>(section.sh_size, 1ULL << 40U);
       }
+    } else if ((section.sh_type == SHT_PROGBITS || section.sh_type == SHT_X86_64_UNWIND) &&
+               (section.sh_flags & SHF_EXECINSTR) == 0 && section.sh_name < names.sh_size &&
+               read_text(fd, names.sh_offset + section.sh_name, 16) == ".eh_frame") {
+      out.unwind_entries = {section.sh_offset, section.sh_size};
+      out.unwind_entries_address = section.sh_addr;
     } else if (section.sh_type == SHT_NOTE) {
       read_build_id(fd, section.sh_offset, section.sh_size, out);
     }

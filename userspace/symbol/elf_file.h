@@ -41,6 +41,11 @@ struct ElfInfo {
   std::uint32_t debug_crc = 0;
   Range mini_debug;               // .gnu_debugdata: an xz-compressed ELF file with more symbols
   std::uint64_t debug_bytes = 0;  // of DWARF
+  // Call frame information: the table to search in (.eh_frame_hdr), and the entries themselves (.eh_frame).
+  Range unwind_table;
+  std::uint64_t unwind_table_address = 0;
+  Range unwind_entries;
+  std::uint64_t unwind_entries_address = 0;
 
   [[nodiscard]] bool has_full_table() const;
   // Address by which the file itself counts, of what lies at this place of it; nullopt: no code lies there.

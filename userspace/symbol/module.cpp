@@ -152,8 +152,10 @@ std::shared_ptr<Module> ModuleTable::open(const std::string& process_folder, con
     return nullptr;
   }
   module->info = std::move(*info);
-  const Fd root = open_root(process_folder);
-  add_symbols(*module, root.get());
+  if (names_) {
+    const Fd root = open_root(process_folder);
+    add_symbols(*module, root.get());
+  }
   const std::lock_guard lock(mutex_);
   modules_[key] = module;
   return module;

@@ -39,6 +39,8 @@ class ModuleTable {
  public:
   explicit ModuleTable(std::size_t most, std::vector<std::string> debug_dirs)
       : most_(most), debug_dirs_(std::move(debug_dirs)) {}
+  // Of which nobody wants the names of functions.
+  explicit ModuleTable(std::size_t most) : most_(most), names_(false) {}
 
   // The file that this process has mapped there. nullptr: it cannot be had, or is no ELF file.
   [[nodiscard]] std::shared_ptr<Module> open(const std::string& process_folder, const CodeMapping& mapping);
@@ -56,6 +58,7 @@ class ModuleTable {
   void forget_closed();
 
   std::size_t most_;
+  bool names_ = true;
   std::vector<std::string> debug_dirs_;
   mutable std::mutex mutex_;
   std::map<FileKey, std::weak_ptr<Module>> modules_;

@@ -75,7 +75,7 @@ std::vector<Frame> telling_frames(const std::vector<std::string>& kernel_functio
   return out;
 }
 
-std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames, bool innermost_framed) {
+std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames, bool innermost_framed, bool unwound) {
   if (placed.full) {
     return "deeper than the kernel looks: its outermost callers are missing";
   }
@@ -85,8 +85,10 @@ std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames, 
   if (std::ranges::any_of(frames, is_root)) {
     return innermost_framed ? "" : "the direct caller of the innermost function may be missing: that one has no frame";
   }
-  return placed.cut ? "callers are missing: code without frame pointers"
-                    : "callers may be missing: it does not lead back to where the program begins";
+  if (unwound) {
+    return "callers are missing: code without unwind tables, or a stack deeper than its copy";
+  }
+  return placed.cut ? kNoFramePointers : "callers may be missing: it does not lead back to where the program begins";
 }
 
 std::string hint_for(const std::string& comm, const std::vector<Frame>& frames) {

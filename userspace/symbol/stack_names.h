@@ -16,7 +16,11 @@ namespace memcrest {
 
 // Why callers may be missing; empty: the outermost frame is where a program or a thread begins, and the innermost one
 // has a frame of its own.
-[[nodiscard]] std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames, bool innermost_framed);
+// `unwound`: by tables, not along frame pointers.
+[[nodiscard]] std::string gap_of(const PlacedStack& placed, const std::vector<Frame>& frames, bool innermost_framed,
+                                 bool unwound = false);
+inline constexpr const char* kNoFramePointers = "callers are missing: code without frame pointers";
+inline constexpr const char* kUnwindHint = "code without frame pointers: --unwind eh-frame shows its callers";
 
 // What would show more of this stack, for runtimes that are known to need it; empty: nothing.
 [[nodiscard]] std::string hint_for(const std::string& comm, const std::vector<Frame>& frames);

@@ -16,9 +16,9 @@
 #include <utility>
 
 #include "symbol/code_place.h"
-#include "symbol/demangle.h"
+#include "symbol/frame_finder.h"
 #include "symbol/module.h"
-#include "symbol/perf_map.h"
+#include "symbol/process_codes.h"
 #include "symbol/stack_names.h"
 #include "util/kernel_symbols.h"
 #include "util/patience.h"
@@ -32,11 +32,9 @@ using namespace std::chrono_literals;
 constexpr std::size_t kMostStuck = 8;
 constexpr std::size_t kMaxJobs = 64;
 constexpr std::size_t kMaxKernelNames = 16384;
-constexpr std::size_t kMaxNamesOfModule = 8192;
 // A stack that goes on growing is sent again so often: what is known of it stays young.
 constexpr auto kSendAgain = 30s;
 constexpr std::size_t kMaxSent = 16384;
-constexpr auto kLookAgain = 100ms;  // at the mappings of one process
 constexpr auto kSweep = 5s;
 constexpr auto kUnclaimed = 10s;  // an answer that nobody asks for any more
 constexpr auto kKernelPause = 1s;
@@ -59,13 +57,6 @@ std::uint64_t hash_of(const ProcessKey& process, const std::vector<std::uint64_t
   return out;
 }
 
-// Returns as it is given up, too: what it works on is its own.
-struct Lookup {
-  std::vector<FunctionAt> wanted;
-  std::vector<bool> framed;  // in their order
-  bool whole = true;
-};
-
 }  // namespace
 
 class Symbolizer::Worker {
@@ -75,6 +66,8 @@ class Symbolizer::Worker {
         root_(std::move(root)),
         modules_(std::make_shared<ModuleTable>(settings_.max_files, settings_.debug_dirs)),
         patience_(settings_.patience, kMostStuck),
+        codes_(root_, modules_, patience_, settings_.max_processes),
+        frames_(patience_),
         placer_([this](const std::stop_token& stop) { place_all(stop); }),
         namer_([this](const std::stop_token& stop) { name_all(stop); }) {}
 
@@ -86,7 +79,8 @@ class Symbolizer::Worker {
     asked_.notify_all();
   }
 
-  void seen(const TaskInfo& task, const std::vector<std::uint64_t>& user, const std::vector<std::uint64_t>& kernel) {
+  void seen(const TaskInfo& task, const std::vector<std::uint64_t>& user, const std::vector<std::uint64_t>& kernel,
+            bool unwound) {
     const auto now = Steady::now();
     if (now - sent_since_ > kSendAgain || sent_.size() >= kMaxSent) {
       sent_.clear();
@@ -100,7 +94,7 @@ class Symbolizer::Worker {
       ++left_out_;
       return;
     }
-    push({task, user, kernel, false});
+    push({task, user, kernel, unwound, false});
   }
 
   void started(const ProcessKey& process) {
@@ -147,6 +141,7 @@ class Symbolizer::Worker {
     TaskInfo task;
     std::vector<std::uint64_t> user;
     std::vector<std::uint64_t> kernel;
+    bool unwound = false;
     bool exec = false;
   };
   struct Job {
@@ -156,18 +151,8 @@ class Symbolizer::Worker {
     std::uint64_t after = 0;  // items, which may be stacks of this incident, are to be handled first
     bool done = false;
   };
-  struct Process {
-    ProcessCode code;
-    TaskInfo task;
-    Steady::time_point looked;
-    Steady::time_point used;
-  };
-  struct Stack {
-    PlacedStack placed;
-    std::shared_ptr<Fd> perf_map;
-  };
   struct KnownStack {
-    std::shared_ptr<const Stack> stack;
+    std::shared_ptr<const ProcessStack> stack;
     Steady::time_point used;
   };
   using StackKey = std::pair<ProcessKey, std::vector<std::uint64_t>>;
@@ -197,7 +182,7 @@ class Symbolizer::Worker {
       lock.unlock();
       const auto now = Steady::now();
       if (some && item.exec) {
-        processes_.erase(item.task.process);
+        codes_.forget(item.task.process);
       } else if (some) {
         place(item);
       }
@@ -206,7 +191,7 @@ class Symbolizer::Worker {
         sweep(now);
       }
       lock.lock();
-      processes_known_ = processes_.size();
+      processes_known_ = codes_.size();
       handled_ += some ? 1 : 0;
       placed_.notify_all();
     }
@@ -259,11 +244,11 @@ class Symbolizer::Worker {
     if (item.user.empty()) {
       return;
     }
-    const Process* process = process_of(item, now);
-    std::shared_ptr<const Stack> stack;
-    if (process != nullptr) {
-      stack =
-          std::make_shared<const Stack>(Stack{place_stack(process->code, item.user, kDeepest), process->code.perf_map});
+    const ProcessCode* code = codes_.look(item.task, item.user, now);
+    std::shared_ptr<const ProcessStack> stack;
+    if (code != nullptr) {
+      stack = std::make_shared<const ProcessStack>(
+          ProcessStack{place_stack(*code, item.user, kDeepest), code->perf_map, item.unwound});
     }
     const std::lock_guard lock(mutex_);
     if (!stack || stacks_.size() >= settings_.max_stacks) {
@@ -271,41 +256,6 @@ class Symbolizer::Worker {
       return;
     }
     stacks_.emplace(std::move(key), KnownStack{std::move(stack), now});
-  }
-
-  const Process* process_of(const Item& item, Steady::time_point now) {
-    const std::string whom = std::to_string(item.task.cgroup_id);
-    const auto known = processes_.find(item.task.process);
-    if (known != processes_.end()) {
-      Process& process = known->second;
-      process.used = now;
-      if (all_open(process.code, item.user)) {
-        return &process;
-      }
-      auto more = patience_.run(whom, [proc = root_.proc, item, modules = modules_, code = process.code]() mutable {
-        const bool all = open_modules(proc, item.task, item.user, *modules, code);
-        return std::pair(all, std::move(code));
-      });
-      if (!more) {
-        return nullptr;
-      }
-      process.code = std::move(more->second);
-      if (more->first || now - process.looked < kLookAgain) {
-        return &process;
-      }
-    }
-    if (known == processes_.end() && processes_.size() >= settings_.max_processes) {
-      processes_.erase(std::ranges::min_element(processes_, {}, [](const auto& one) { return one.second.used; }));
-    }
-    auto code = patience_.run(whom, [proc = root_.proc, item, modules = modules_] {
-      return look_at_process(proc, item.task, item.user, *modules);
-    });
-    if (!code || !code->known) {
-      return known == processes_.end() ? nullptr : &known->second;
-    }
-    Process& process = processes_[item.task.process];
-    process = {std::move(*code), item.task, now, now};
-    return &process;
   }
 
   void name_kernel(const std::vector<std::uint64_t>& wanted) {
@@ -358,7 +308,7 @@ class Symbolizer::Worker {
 
   StackNames names_of(const std::vector<StackGrowth>& stacks) {
     const auto until = Steady::now() + settings_.job_time;
-    std::vector<std::shared_ptr<const Stack>> placed;
+    std::vector<std::shared_ptr<const ProcessStack>> placed;
     std::set<std::uint64_t> kernel;
     for (const StackGrowth& one : stacks) {
       {
@@ -375,7 +325,7 @@ class Symbolizer::Worker {
     if (!kernel.empty()) {
       look_up_kernel({kernel.begin(), kernel.end()});
     }
-    const bool whole = name_modules(placed, until);
+    const bool whole = frames_.look_up(placed, until);
     StackNames out;
     std::set<std::string> hints;
     bool jit_named = false;
@@ -388,8 +338,12 @@ class Symbolizer::Worker {
       }
       named.frames = telling_frames(functions);
       if (placed[i] != nullptr) {
-        const auto user = frames_of(*placed[i]);
-        named.gap = gap_of(placed[i]->placed, user, innermost_framed(placed[i]->placed));
+        const auto user = frames_.frames_of(*placed[i]);
+        named.gap = gap_of(placed[i]->placed, user,
+                           placed[i]->unwound || FrameFinder::innermost_framed(placed[i]->placed), placed[i]->unwound);
+        if (!settings_.unwinds && named.gap == kNoFramePointers) {
+          hints.insert(kUnwindHint);
+        }
         jit_named = jit_named || std::ranges::any_of(
                                      user, [](const Frame& one) { return one.module == "[jit]" && !one.name.empty(); });
         if (auto hint = hint_for(stacks[i].comm, user); !hint.empty() && hints.size() < 4) {
@@ -413,107 +367,8 @@ class Symbolizer::Worker {
     return out;
   }
 
-  // Each file once, whatever the number of stacks.
-  bool name_modules(const std::vector<std::shared_ptr<const Stack>>& stacks, Steady::time_point until) {
-    std::map<Module*, std::pair<std::shared_ptr<Module>, std::set<std::uint64_t>>> wanted;
-    std::map<const Fd*, std::pair<std::shared_ptr<Fd>, std::set<std::uint64_t>>> jit;
-    for (const auto& stack : stacks) {
-      for (const CodePlace& place : stack != nullptr ? stack->placed.places : std::vector<CodePlace>()) {
-        if (place.module && !place.module->names.contains(place.address)) {
-          wanted[place.module.get()].first = place.module;
-          wanted[place.module.get()].second.insert(place.address);
-        } else if (!place.module && stack->perf_map) {
-          jit[stack->perf_map.get()].first = stack->perf_map;
-          jit[stack->perf_map.get()].second.insert(place.address);
-        }
-      }
-    }
-    bool whole = true;
-    for (const auto& [key, one] : wanted) {
-      whole = Steady::now() < until && name_module(one.first, one.second) && whole;
-    }
-    jit_names_.clear();
-    for (const auto& [key, one] : jit) {
-      whole = Steady::now() < until && name_jit(one.first, one.second) && whole;
-    }
-    return whole;
-  }
-
-  static Lookup all_of(const std::set<std::uint64_t>& addresses) {
-    Lookup out;
-    for (const std::uint64_t address : addresses) {
-      out.wanted.push_back({address, {}, 0});
-    }
-    return out;
-  }
-
-  bool name_module(const std::shared_ptr<Module>& module, const std::set<std::uint64_t>& addresses) {
-    const auto found = patience_.run("file " + module->path, [module, lookup = all_of(addresses)]() mutable {
-      if (module->debug_file) {
-        lookup.whole = find_functions(module->debug_file.get(), module->debug_info, lookup.wanted);
-      }
-      lookup.whole = find_functions(module->file.get(), module->info, lookup.wanted) && lookup.whole;
-      for (const FunctionAt& one : lookup.wanted) {
-        lookup.framed.push_back(!one.name.empty() && begins_with_frame(*module, one.start));
-      }
-      return lookup;
-    });
-    if (!found) {
-      return false;
-    }
-    if (module->names.size() > kMaxNamesOfModule) {
-      module->names.clear();
-    }
-    for (std::size_t i = 0; i < found->wanted.size(); ++i) {
-      const FunctionAt& one = found->wanted[i];
-      module->names[one.address] = {one.name.empty() ? "" : demangle(one.name), found->framed[i]};
-    }
-    return found->whole;
-  }
-
-  bool name_jit(const std::shared_ptr<Fd>& map, const std::set<std::uint64_t>& addresses) {
-    const auto found = patience_.run("perf map", [map, lookup = all_of(addresses)]() mutable {
-      lookup.whole = find_in_perf_map(map->get(), lookup.wanted);
-      return lookup;
-    });
-    for (const FunctionAt& one : found ? found->wanted : std::vector<FunctionAt>()) {
-      jit_names_[{map.get(), one.address}] = one.name;
-    }
-    return found && found->whole;
-  }
-
-  // Of code that is not in a file nothing is known.
-  static bool innermost_framed(const PlacedStack& stack) {
-    if (stack.places.empty() || !stack.places.front().module) {
-      return true;
-    }
-    const auto& names = stack.places.front().module->names;
-    const auto name = names.find(stack.places.front().address);
-    return name != names.end() && name->second.framed;
-  }
-
-  std::vector<Frame> frames_of(const Stack& stack) {
-    std::vector<Frame> out;
-    for (const CodePlace& place : stack.placed.places) {
-      Frame frame;
-      if (place.module) {
-        const auto name = place.module->names.find(place.address);
-        frame.name = name == place.module->names.end() ? "" : name->second.text;
-        frame.module = place.module->path;
-        frame.build_id = place.module->info.build_id;
-        frame.offset = place.address;
-      } else {
-        const auto name = jit_names_.find({stack.perf_map.get(), place.address});
-        frame.name = name == jit_names_.end() ? "" : name->second;
-        frame.module = place.label;
-      }
-      out.push_back(std::move(frame));
-    }
-    return out;
-  }
-
   void sweep(Steady::time_point now) {
-    std::erase_if(processes_, [&](const auto& one) { return now - one.second.used > settings_.keep; });
+    codes_.forget_before(now - settings_.keep);
     const std::lock_guard lock(mutex_);
     std::erase_if(stacks_, [&](const auto& one) { return now - one.second.used > settings_.keep; });
     std::erase_if(jobs_, [&](const auto& one) { return one.second.done && now - one.second.since > kUnclaimed; });
@@ -543,13 +398,12 @@ class Symbolizer::Worker {
   std::uint64_t left_out_ = 0;
   std::size_t processes_known_ = 0;
 
-  // Of the placer.
-  std::map<ProcessKey, Process> processes_;
+  ProcessCodes codes_;  // of the placer
 
   // Of the namer.
   std::unordered_map<std::uint64_t, std::string> kernel_names_;
   Steady::time_point kernel_looked_{};
-  std::map<std::pair<const Fd*, std::uint64_t>, std::string> jit_names_;  // of the incident at hand
+  FrameFinder frames_;
 
   std::jthread placer_;  // last: they use all of the above
   std::jthread namer_;
@@ -560,8 +414,8 @@ Symbolizer::Symbolizer(SymbolizerSettings settings, SystemRoot root)
 Symbolizer::~Symbolizer() = default;
 
 void Symbolizer::seen(const TaskInfo& task, const std::vector<std::uint64_t>& user_stack,
-                      const std::vector<std::uint64_t>& kernel_stack) {
-  worker_->seen(task, user_stack, kernel_stack);
+                      const std::vector<std::uint64_t>& kernel_stack, bool unwound) {
+  worker_->seen(task, user_stack, kernel_stack, unwound);
 }
 
 void Symbolizer::started(const ProcessKey& process) { worker_->started(process); }

@@ -25,6 +25,7 @@ struct SymbolizerSettings {
   std::chrono::milliseconds job_time{800};  // for all names of one incident
   std::chrono::seconds keep{120};           // a stack, and the files that it lies in
   std::vector<std::string> debug_dirs;      // with separate debug files, by build id
+  bool unwinds = false;                     // stacks without frame pointers are unwound by tables, or cannot be here
 };
 
 class Symbolizer {
@@ -43,7 +44,7 @@ class Symbolizer {
 
   // The collector's thread, at each step: cheap, and never waits.
   void seen(const TaskInfo& task, const std::vector<std::uint64_t>& user_stack,
-            const std::vector<std::uint64_t>& kernel_stack);
+            const std::vector<std::uint64_t>& kernel_stack, bool unwound = false);
   // It runs another program now.
   void started(const ProcessKey& process);
 

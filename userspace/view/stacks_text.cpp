@@ -35,10 +35,10 @@ std::string stacks_text(const Incident& incident, const TextStyle& style) {
   if (!incident.burst || incident.burst->stacks.empty()) {
     return {};
   }
-  const std::string& name = incident.container.name;
+  const std::string& name = incident.container.name.empty() ? incident.cgroup.path : incident.container.name;
   std::string out = in_tone(format_rfc3339(incident.unix_ns), Tone::kBold, style.color) + "  " +
-                    to_string(incident.kind) + "  " + escape_terminal(name.empty() ? incident.cgroup.path : name) +
-                    "  " + escape_terminal(incident.id) + "\n";
+                    to_string(incident.kind) + (name.empty() ? "" : "  " + escape_terminal(name)) + "  " +
+                    escape_terminal(incident.id) + "\n";
   for (const GrowthStack& stack : incident.burst->stacks) {
     out += "  " + view::percent(stack.share) + "  " + format_size(stack.bytes) + "  " + to_string(stack.kind) + "\n";
     for (const Frame& frame : stack.frames) {

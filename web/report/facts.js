@@ -49,12 +49,25 @@ function stalled({ reclaim }) {
 
 const ENDS = { fell: 'fell again', levelled: 'stayed there', killed: null, removed: 'its cgroup was removed', open: 'was still going on' };
 
+// Workers of a pool are one line, as in the terminal: "24 × gunicorn worker".
+const many = (count, name) => (count > 1 ? `${counted(count, '', '')}× ${name}` : name);
+
+function growers(burst) {
+  const pools = burst.programs?.[0]?.processes > 1;
+  const lines = pools
+    ? burst.programs.slice(0, 3).map((one) => [one.share, many(one.processes, one.cmdline ?? one.comm), one.bytes])
+    : burst.contributors.slice(0, 3).map((one) => [one.share, process(one.comm, one.pid), one.bytes]);
+  const threads = (burst.threads ?? []).filter((one) => one.share >= 0.01).slice(0, 3);
+  return [lines.map(([share, name, bytes]) => el('p', { class: 'more' }, `${percent(share)} `, code(name), ` ${size(bytes)}`)),
+    threads.length ? el('p', { class: 'more' }, 'threads: ', threads.map((one, i) => [i > 0 ? ' · ' : '', code(many(one.threads, one.thread)), ` ${percent(one.share)}`])) : null];
+}
+
 function grew({ burst }) {
   if (!burst) return null;
   const speed = burst.slope_bytes_per_s ? ` (${size(burst.slope_bytes_per_s)}/s)` : '';
   return [el('p', null, el('strong', null, `${size(burst.base_bytes)} → ${burst.peak_exact ? '' : 'at least '}${size(burst.peak_bytes)}`), ` in ${ms(burst.duration_ms)}${speed}`,
     ENDS[burst.end] ? ` · ${ENDS[burst.end]}` : ''),
-  burst.contributors.slice(0, 3).map((one) => el('p', { class: 'more' }, `${percent(one.share)} `, code(process(one.comm, one.pid)), ` ${size(one.bytes)}`)),
+  growers(burst),
   burst.page_cache_bytes > 0 ? el('p', { class: 'more' }, `of it page cache: ${size(burst.page_cache_bytes)}, which the kernel drops when it needs room`) : null];
 }
 

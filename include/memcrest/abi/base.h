@@ -16,7 +16,7 @@
 #endif
 
 /* Raised whenever the layout or the meaning of a record changes. */
-#define MEMCREST_ABI_VERSION 4
+#define MEMCREST_ABI_VERSION 5
 
 /* "No limit" and "not known" for the byte counts below. */
 #define MEMCREST_NO_LIMIT (~0ULL)
@@ -30,6 +30,9 @@
 #define MEMCREST_USER_FRAMES 32
 #define MEMCREST_KERNEL_FRAMES 24
 #define MEMCREST_CHAIN_LEN 12       /* memory cgroups from the victim's up to the root */
+#define MEMCREST_COPY_PIECE 512     /* a user stack is copied in aligned pieces, each of which lies in one page */
+#define MEMCREST_COPY_PIECES 16     /* at most */
+#define MEMCREST_COPY_REGISTERS 17  /* as DWARF numbers them on x86-64; the last is the instruction pointer */
 #define MEMCREST_PARENTS_LEN 8      /* processes from the victim's parent up to its container's first */
 
 #endif

@@ -19,7 +19,8 @@ enum {
 	MEMCREST_REC_CGROUP = 7, /* critical ring: a memory cgroup appeared or went */
 	MEMCREST_REC_EXIT = 8, /* bulk ring: a process was ended by a signal */
 	MEMCREST_REC_FAILURE = 9, /* bulk ring: charges were refused without a kill */
-	MEMCREST_REC_TYPES = 10,
+	MEMCREST_REC_STACK = 10, /* bulk ring: registers and user stack of the step that follows; only when asked for */
+	MEMCREST_REC_TYPES = 11,
 };
 
 struct memcrest_header {
@@ -74,6 +75,20 @@ struct memcrest_step {
 	__u64 kernel_stack[MEMCREST_KERNEL_FRAMES];
 };
 MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_step) == 32 + 88 + 64 + 56 * 8, "step layout");
+
+/*
+ * The top of a thread's user stack as it entered the kernel, for unwinding without frame pointers. Belongs to the steps
+ * that follow it on the same CPU without a gap in seq. The only record whose size varies: it ends after `used` bytes.
+ */
+struct memcrest_stack {
+	struct memcrest_header h;
+	__u64 begin; /* address of bytes[0]: the stack pointer, down to a whole piece */
+	__u32 tid;
+	__u32 used;
+	__u64 registers[MEMCREST_COPY_REGISTERS]; /* 0 where the kernel does not keep them */
+	__u8 bytes[MEMCREST_COPY_PIECE * MEMCREST_COPY_PIECES];
+};
+MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_stack) == 32 + 16 + 17 * 8 + 8192, "stack layout");
 
 struct memcrest_exec {
 	struct memcrest_header h;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstring>
 #include <random>
 
@@ -284,6 +285,66 @@ TEST(Decoder, RefusedCharges) {
   EXPECT_EQ(failure.chain.entries.at(0).reclaim_ns, 5U);
   record.kernel_frames = MEMCREST_KERNEL_FRAMES + 1;
   EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("more frames"));
+}
+
+class StackCopiesTest : public testing::Test {
+ protected:
+  static memcrest_stack copy(std::uint32_t cpu, std::uint64_t seq, std::uint32_t used = 1024) {
+    auto record = make<memcrest_stack>(MEMCREST_REC_STACK);
+    record.h.cpu = cpu;
+    record.h.seq = seq;
+    record.h.size = static_cast<std::uint32_t>(offsetof(memcrest_stack, bytes)) + used;
+    record.tid = 9;
+    record.begin = 0x7000;
+    record.used = used;
+    record.registers[7] = 0x7010;
+    record.bytes[3] = 0x5a;
+    return record;
+  }
+  bool take(const memcrest_stack& record) {
+    const auto taken = copies_.take(bytes_of(record).first(record.h.size));
+    return taken.value_or(false);
+  }
+  std::shared_ptr<const StackCopy> given(std::uint32_t cpu, std::uint64_t seq, std::uint32_t tid = 9) {
+    auto record = make<memcrest_step>(MEMCREST_REC_STEP);
+    record.h.cpu = cpu;
+    record.h.seq = seq;
+    StepEvent step;
+    step.task.tid = tid;
+    copies_.give(bytes_of(record), step);
+    return step.stack_copy;
+  }
+  StackCopies copies_;
+};
+
+TEST_F(StackCopiesTest, BelongToTheStepsThatFollowOnTheirCpu) {
+  EXPECT_TRUE(take(copy(1, 10)));
+  EXPECT_EQ(given(0, 11), nullptr) << "another CPU";
+  const auto first = given(1, 11);
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(first->begin, 0x7000U);
+  EXPECT_EQ(first->bytes.size(), 1024U);
+  EXPECT_EQ(first->bytes[3], 0x5a);
+  EXPECT_EQ(first->registers[7], 0x7010U);
+  EXPECT_EQ(given(1, 12), first) << "of an ancestor";
+  EXPECT_EQ(given(1, 14), nullptr) << "something else came between";
+  EXPECT_EQ(given(1, 15), nullptr);
+}
+
+TEST_F(StackCopiesTest, OfAnotherThreadAreNotGiven) {
+  EXPECT_TRUE(take(copy(1, 10)));
+  EXPECT_EQ(given(1, 11, 8), nullptr);
+}
+
+TEST_F(StackCopiesTest, WrongSizesAreRefused) {
+  auto wrong = copy(1, 10);
+  wrong.used = 4096;
+  EXPECT_FALSE(copies_.take(bytes_of(wrong).first(wrong.h.size)));
+  wrong = copy(1, 10, 0);
+  wrong.h.size = sizeof(memcrest_header);
+  EXPECT_FALSE(copies_.take(bytes_of(wrong).first(wrong.h.size)));
+  const auto step = make<memcrest_step>(MEMCREST_REC_STEP);
+  EXPECT_FALSE(copies_.take(bytes_of(step)).value_or(true)) << "no copy, and no error";
 }
 
 }  // namespace

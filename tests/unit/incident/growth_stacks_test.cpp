@@ -92,5 +92,23 @@ TEST(GrowthStacks, WorkersOfAPoolAreOneProgram) {
   EXPECT_EQ(out[1].processes, 1U);
 }
 
+// As multiprocessing's children carry a descriptor, and servers number their workers.
+TEST(GrowthStacks, WorkersThatAreNumberedAreOneProgram) {
+  const auto out = merge_programs({growth(1, 10, MemoryKind::kAnon, "w1"), growth(2, 10, MemoryKind::kAnon, "w22"),
+                                   growth(3, 5, MemoryKind::kAnon, "w3"), growth(4, 1, MemoryKind::kAnon, "w4"),
+                                   growth(3, 1, MemoryKind::kSlab, "sh")},  // before it became a worker
+                                  27, [](const ProcessKey& process) {
+                                    return process.tgid == 4
+                                               ? std::string("w: master 4")
+                                               : "w: worker " + std::to_string(process.tgid * 7) + " of 24";
+                                  });
+  ASSERT_EQ(out.size(), 2U);
+  EXPECT_EQ(out[0].comm, "w#");
+  EXPECT_EQ(out[0].cmdline, "w: worker # of 24") << "the number that all have stays";
+  EXPECT_EQ(out[0].processes, 3U);
+  EXPECT_EQ(out[0].bytes, 26U);
+  EXPECT_EQ(out[1].cmdline, "w: master 4") << "alone it keeps its number";
+}
+
 }  // namespace
 }  // namespace memcrest

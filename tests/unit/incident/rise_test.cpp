@@ -176,6 +176,21 @@ TEST(GrowthLedger, ThreadsOfOnePoolAreOne) {
   EXPECT_EQ(ledger.threads_since(6).size(), 1U);
 }
 
+TEST(GrowthLedger, ThreadsWithoutNamesOfTheirOwnAreCountedAndProcessesAreNot) {
+  GrowthLedger ledger;
+  TaskInfo one = task(1);
+  TaskInfo other = task(2);
+  other.tid = 2;
+  ledger.add(1, {.task = &one, .bytes = 10});
+  ledger.add(1, {.task = &other, .bytes = 10});
+  EXPECT_TRUE(ledger.threads_since(0).empty()) << "two processes of one thread each";
+  other.tid = 3;
+  ledger.add(2, {.task = &other, .bytes = 10});
+  const auto threads = ledger.threads_since(0);
+  ASSERT_EQ(threads.size(), 1U);
+  EXPECT_EQ(threads[0].threads, 3U);
+}
+
 TEST(GrowthLedger, KindsAreNotToldWhereNothingIsKnown) {
   GrowthLedger ledger;
   const TaskInfo a = task(1);

@@ -37,6 +37,13 @@ TEST(ReportMarkdown, TellsTheStoryInTables) {
   EXPECT_THAT(text, HasSubstr("OOM KILL   web   docker b5d635627bb8"));
 }
 
+TEST(ReportMarkdown, WorkersOfAPoolAreOneLine) {
+  Incident incident = oom_incident();
+  incident.burst->programs = {{"gunicorn", "gunicorn worker #", 24, 1_GiB, 0.7}, {"redis", "", 1, 1_MiB, 0.1}};
+  const std::string text = markdown_of(incident);
+  EXPECT_THAT(text, HasSubstr("|  | 24 × `gunicorn worker #` 1.00 GiB |\n|  | `redis` 1.00 MiB |\n"));
+}
+
 TEST(ReportMarkdown, TellsWhyAndWhatToDo) {
   Incident incident = oom_incident();
   incident.verdict = Verdict{.causes = {{Cause::kLeak, 0.87, {"floors rose in `a_b`"}, {"only 20 min were seen"}},
