@@ -47,7 +47,7 @@ struct Trigger {
   std::uint32_t container_pid = 0;
 };
 
-// A process that a victim comes from, as it was at the kill.
+// A process that a victim, or the sender of a signal, comes from, as it was at the kill.
 struct Parent {
   std::uint32_t pid = 0;
   std::uint32_t container_pid = 0;
@@ -226,6 +226,7 @@ struct Sender {
   std::string container_id;     // empty: a process of the host
   std::string container_name;   // empty: unknown
   bool same_container = false;  // as the process that it was sent to
+  std::vector<Parent> parents;  // its own parent first, as far as they are known; at most 8
 };
 
 // What asked for an end before it came.

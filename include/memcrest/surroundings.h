@@ -41,6 +41,10 @@ struct MemcgFiles {
   std::string swap_limit;
 };
 
+struct ParentChain {
+  std::vector<Parent> parents;
+};
+
 class Surroundings {
  public:
   virtual ~Surroundings() = default;
@@ -70,6 +74,8 @@ class Surroundings {
   // One line with secrets masked; the path of the program. Empty: not known.
   [[nodiscard]] virtual std::string cmdline(const ProcessKey& process) = 0;
   [[nodiscard]] virtual std::string exe(const ProcessKey& process) = 0;
+  // The processes that it comes from, as Sender::parents.
+  [[nodiscard]] virtual ParentChain parents(const ProcessKey& process) = 0;
   // As Victim::environment.
   [[nodiscard]] virtual std::string environment(const ProcessKey& process) = 0;
 

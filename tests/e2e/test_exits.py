@@ -55,8 +55,15 @@ class ExitsTest(harness.TestCase):
                 harness.run('bash', '-c', f'kill -9 {pid}; exit 0')
                 end = self.told(watch, container, 'killed-from-host')['end']
                 self.assertEqual((end['sender']['comm'], end['sender']['uid'], end['sender']['container_id']), ('bash', 0, None))
+                self.assertEqual(end['sender']['parents'][0]['pid'], os.getpid(), end)
                 again = watch.wait_for('kill', container, update='runtime_state')
                 self.assertEqual((again['container']['state']['exit_code'], again['container']['state']['oom_killed']), (137, False))
+            with self.subTest('by a command that is gone at once'):
+                container, pid = self.running('sleep', '60')
+                harness.run('bash', '-c', f'/bin/kill -9 {pid}; exit 0')
+                sender = self.told(watch, container, 'killed-from-host')['end']['sender']
+                self.assertEqual([sender['comm'], sender['parents'][0]['comm']], ['kill', 'bash'])
+                self.assertEqual(sender['parents'][1]['pid'], os.getpid(), sender)
             with self.subTest('a killer of user space'):
                 container, pid = self.running('sleep', '60')
                 killer = os.path.join(self.scratch(), 'earlyoom')

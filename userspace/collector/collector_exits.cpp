@@ -24,6 +24,7 @@ Sender Collector::sender_of(const TaskInfo& task) {
   out.comm = task.comm;
   out.cmdline = around_.cmdline(task.process);
   out.cgroup_id = task.cgroup_id;
+  out.parents = around_.parents(task.process).parents;
   place(out, {});
   return out;
 }

@@ -52,6 +52,13 @@ void LiveSurroundings::note(const VictimEvent& event) {
   }
 }
 
+// While it still lives, which a kill(1) does not for long.
+void LiveSurroundings::note(const KillEvent& event) {
+  if (!event.from_kernel) {
+    processes_.seen(event.sender.process);
+  }
+}
+
 void LiveSurroundings::note(const CgroupEvent& event) {
   if (!event.created) {
     sampler_.forget(event.cgroup_id);

@@ -43,6 +43,7 @@ class LiveSurroundings final : public Surroundings {
   [[nodiscard]] HostRanking rank() override { return ranking_.rank(); }
   void complete_names(HostRanking& ranking) override { ranking_.complete_names(ranking); }
   [[nodiscard]] std::string cmdline(const ProcessKey& process) override { return processes_.cmdline(process); }
+  [[nodiscard]] ParentChain parents(const ProcessKey& process) override { return {processes_.parents(process)}; }
   [[nodiscard]] std::string environment(const ProcessKey& process) override { return processes_.environment(process); }
   [[nodiscard]] std::string exe(const ProcessKey& process) override { return processes_.exe(process); }
   [[nodiscard]] StackNames name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& stacks,
@@ -54,6 +55,7 @@ class LiveSurroundings final : public Surroundings {
   void note(const StepEvent& event);
   void note(const ExecEvent& event);
   void note(const VictimEvent& event);
+  void note(const KillEvent& event);
   void note(const CgroupEvent& event);
   template <typename T>
   void note(const T& /*event*/) {}

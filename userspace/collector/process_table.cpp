@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -19,6 +20,7 @@ namespace {
 
 constexpr std::size_t kMaxCmdline = 4096;
 constexpr std::size_t kMaxEnvironment = 128U << 10U;
+constexpr std::size_t kMaxParents = 8;
 constexpr std::size_t kMaxExe = 1024;
 constexpr std::size_t kMaxCgroup = 4096;
 constexpr std::chrono::milliseconds kPatience{250};
@@ -48,7 +50,9 @@ ProcessTable::ProcessTable(SystemRoot root, std::size_t max_processes, CmdlineDe
 
 void ProcessTable::started(const ExecEvent& event) {
   put(event.task.process, {.cmdline = redact_cmdline(event.cmdline, event.cmdline_cut, reader_.detail),
-                           .exe = is_lasting(event.exe) ? event.exe : ""});
+                           .exe = is_lasting(event.exe) ? event.exe : "",
+                           .comm = event.task.comm,
+                           .parent = event.parent_tgid});
 }
 
 void ProcessTable::seen(const ProcessKey& process) {
@@ -86,6 +90,32 @@ std::string ProcessTable::exe(const ProcessKey& process) {
 std::string ProcessTable::environment(const ProcessKey& process) {
   seen(process);
   return find(process)->program.environment;
+}
+
+std::optional<ProcessKey> ProcessTable::holder(std::uint32_t pid, const ProcessKey& child) const {
+  const auto later = known_.upper_bound({pid, child.start_ns});
+  const auto known = later == known_.begin() ? known_.end() : std::prev(later);
+  return known != known_.end() && known->first.tgid == pid ? std::optional(known->first) : std::nullopt;
+}
+
+std::vector<Parent> ProcessTable::parents(const ProcessKey& process) {
+  std::vector<Parent> out;
+  ProcessKey child = process;
+  seen(child);
+  while (out.size() < kMaxParents) {
+    const std::uint32_t pid = find(child)->program.parent;
+    const ProcessKey there{pid, process_start_ns(reader_.folder({pid, 0})).value_or(~0ULL)};
+    // A process id that was taken after the child began is not its parent's.
+    const auto parent = pid == 0 ? std::nullopt : there.start_ns <= child.start_ns ? there : holder(pid, child);
+    if (!parent) {
+      break;
+    }
+    seen(*parent);
+    const Program& program = find(*parent)->program;
+    out.push_back({pid, 0, program.comm, program.cmdline});
+    child = *parent;
+  }
+  return out;
 }
 
 // Detached: it cannot be made to return while it hangs, and nobody may wait for it then.
@@ -200,6 +230,10 @@ std::string ProcessTable::Reader::cgroup(const ProcessKey& key) const {
 // The start is read last: the pid may belong to somebody else by then.
 ProcessTable::Program ProcessTable::Reader::program(const ProcessKey& key, std::optional<Memory> memory) const {
   Program out{.exe = read_exe(folder(key)), .looked = true};
+  if (auto stat = process_stat(folder(key))) {
+    out.comm = std::move(stat->comm);
+    out.parent = stat->parent;
+  }
   if (process_start_ns(folder(key)) != tick_of(key)) {
     return {.looked = true};
   }

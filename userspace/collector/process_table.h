@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "memcrest/event.h"
+#include "memcrest/incident.h"
 #include "util/patience.h"
 #include "util/redact.h"
 #include "util/system_root.h"
@@ -41,6 +42,8 @@ class ProcessTable {
   // Path of the executable, as the process's own file system has it; " (deleted)" follows where it is gone. Where
   // /proc could not be read in time: as it was asked for, perhaps through links. Empty: not known.
   [[nodiscard]] std::string exe(const ProcessKey& process);
+  // The processes that it comes from, its parent first, as far as they are known or still there; at most 8.
+  [[nodiscard]] std::vector<Parent> parents(const ProcessKey& process);
   // Settings of memory in its environment (memory_environment). Empty: none, or not known; always where only the names
   // of programs are to be kept.
   [[nodiscard]] std::string environment(const ProcessKey& process);
@@ -51,7 +54,9 @@ class ProcessTable {
     std::string cmdline = {};
     std::string exe = {};
     std::string environment = {};
-    bool looked = false;  // /proc was asked since it started
+    std::string comm = {};
+    std::uint32_t parent = 0;  // process id; 0: not known
+    bool looked = false;       // /proc was asked since it started
   };
   struct Memory {
     std::string cmdline;      // raw, perhaps more than is kept
@@ -80,6 +85,8 @@ class ProcessTable {
   };
   static void read_all(const Reader& reader, std::size_t most, Running& out);
   Known* find(const ProcessKey& key);
+  // Who has that process id, and was there when `child` started.
+  [[nodiscard]] std::optional<ProcessKey> holder(std::uint32_t pid, const ProcessKey& child) const;
   void put(const ProcessKey& key, Program program);
   void put_running(const ProcessKey& key, Program program);
 

@@ -203,6 +203,7 @@ void read_sender(const JsonReader& json, Sender& out) {
   json.text("container_id", out.container_id);
   json.text("container_name", out.container_name);
   json.boolean("same_container", out.same_container);
+  json.objects("parents", out.parents, read_parent);
 }
 
 void read_asked(const JsonReader& json, AskedToEnd& out) {

@@ -78,6 +78,14 @@ Json charge_failure_json(const ChargeFailure& failure) {
   return json;
 }
 
+Json sender_parent_json(const Parent& parent) {
+  Json json;
+  json["pid"] = parent.pid;
+  json["comm"] = text(parent.comm);
+  json["cmdline"] = text_or_null(parent.cmdline);
+  return json;
+}
+
 Json sender_json(const Sender& sender) {
   Json json;
   json["pid"] = sender.pid;
@@ -90,6 +98,7 @@ Json sender_json(const Sender& sender) {
   json["container_id"] = text_or_null(sender.container_id);
   json["container_name"] = text_or_null(sender.container_name);
   json["same_container"] = sender.same_container;
+  json["parents"] = array_json(sender.parents, sender_parent_json);
   return json;
 }
 

@@ -36,6 +36,7 @@ inline std::string of_process(const char* what, const ProcessKey& process) {
 }
 inline std::string name_stacks(const std::string& incident_id) { return "stacks of incident " + incident_id; }
 inline std::string cmdline(const ProcessKey& process) { return of_process("command line", process); }
+inline std::string parents(const ProcessKey& process) { return of_process("parents", process); }
 inline std::string environment(const ProcessKey& process) { return of_process("environment", process); }
 inline std::string exe(const ProcessKey& process) { return of_process("program", process); }
 
@@ -54,6 +55,18 @@ void fields(V& v, E& e) {
   v("more_coming", e.more_coming);
   v("cgroup", e.cgroup);
   v("container", e.container);
+}
+
+template <typename V, Some<Parent> E>
+void fields(V& v, E& e) {
+  v("pid", e.pid);
+  v("comm", e.comm);
+  v("cmdline", e.cmdline);
+}
+
+template <typename V, Some<ParentChain> E>
+void fields(V& v, E& e) {
+  v("parents", e.parents);
 }
 
 template <typename V, Some<RankedCgroup> E>

@@ -255,6 +255,12 @@ std::string RecordingSurroundings::exe(const ProcessKey& process) {
   return answer;
 }
 
+ParentChain RecordingSurroundings::parents(const ProcessKey& process) {
+  auto answer = inner_.parents(process);
+  keep(question::parents(process), answer);
+  return answer;
+}
+
 std::string RecordingSurroundings::environment(const ProcessKey& process) {
   auto answer = inner_.environment(process);
   keep(question::environment(process), answer);

@@ -50,6 +50,7 @@ class RecordingSurroundings final : public Surroundings {
   void complete_names(HostRanking& ranking) override;
   [[nodiscard]] std::string cmdline(const ProcessKey& process) override;
   [[nodiscard]] std::string exe(const ProcessKey& process) override;
+  [[nodiscard]] ParentChain parents(const ProcessKey& process) override;
   [[nodiscard]] std::string environment(const ProcessKey& process) override;
   [[nodiscard]] StackNames name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& stacks,
                                        std::chrono::milliseconds patience) override;

@@ -147,11 +147,20 @@ std::string Replay::cmdline(const ProcessKey& process) { return answer<std::stri
 std::string Replay::exe(const ProcessKey& process) { return answer<std::string>(question::exe(process)); }
 
 // Recordings of earlier versions have no such answers: that is no gap.
-std::string Replay::environment(const ProcessKey& process) {
+template <typename T>
+T Replay::answer_if_any(const std::string& question) {
   const std::uint64_t before = unanswered_;
-  auto out = answer<std::string>(question::environment(process));
+  T out = answer<T>(question);
   unanswered_ = before;
   return out;
+}
+
+ParentChain Replay::parents(const ProcessKey& process) {
+  return answer_if_any<ParentChain>(question::parents(process));
+}
+
+std::string Replay::environment(const ProcessKey& process) {
+  return answer_if_any<std::string>(question::environment(process));
 }
 StackNames Replay::name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& /*stacks*/,
                                std::chrono::milliseconds /*patience*/) {

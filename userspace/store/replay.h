@@ -40,6 +40,7 @@ class Replay final : public EventSource, public Surroundings {
   void complete_names(HostRanking& ranking) override;
   [[nodiscard]] std::string cmdline(const ProcessKey& process) override;
   [[nodiscard]] std::string exe(const ProcessKey& process) override;
+  [[nodiscard]] ParentChain parents(const ProcessKey& process) override;
   [[nodiscard]] std::string environment(const ProcessKey& process) override;
   [[nodiscard]] StackNames name_stacks(const std::string& incident_id, const std::vector<StackGrowth>& stacks,
                                        std::chrono::milliseconds patience) override;
@@ -61,6 +62,8 @@ class Replay final : public EventSource, public Surroundings {
   void learn(Answer answer);
   template <typename T>
   [[nodiscard]] T answer(const std::string& question);
+  template <typename T>
+  [[nodiscard]] T answer_if_any(const std::string& question);
 
   RecordingReader& reader_;
   // Answers about cgroups whose steps were left out stand between those that will be asked for.

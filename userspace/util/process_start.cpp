@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <limits>
+#include <utility>
 
 #include "util/fd.h"
 
@@ -39,6 +40,19 @@ std::optional<std::uint64_t> process_start_ns(const std::string& folder) {
     return std::nullopt;
   }
   return *ticks * tick_ns();
+}
+
+std::optional<ProcessStat> process_stat(const std::string& folder) {
+  const auto stat = read_file(folder + "/stat");
+  const std::size_t begin = stat ? stat->find('(') : std::string::npos;
+  const std::size_t end = stat ? stat->rfind(')') : std::string::npos;
+  if (begin == std::string::npos || end == std::string::npos || end < begin || end + 4 > stat->size()) {
+    return std::nullopt;
+  }
+  ProcessStat out{.comm = stat->substr(begin + 1, end - begin - 1)};
+  // ") S 1234 ": the state is one letter.
+  const auto [rest, error] = std::from_chars(stat->data() + end + 4, stat->data() + stat->size(), out.parent);
+  return error == std::errc{} ? std::optional(std::move(out)) : std::nullopt;
 }
 
 }  // namespace memcrest

@@ -22,6 +22,13 @@ void put_sender(Layout& page, const Sender& sender) {
   } else if (!sender.unit.empty()) {
     page.piece(kDot, escape_terminal(sender.unit));
   }
+  if (sender.parents.empty()) {
+    return;
+  }
+  page.row("child of");
+  for (const Parent& parent : sender.parents) {
+    page.piece(&parent == sender.parents.data() ? "" : " → ", process(parent.comm, parent.pid));
+  }
 }
 
 void put_role(Layout& page, const Incident& incident, const ProcessEnd& end) {

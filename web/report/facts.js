@@ -117,6 +117,7 @@ function ended({ end: one }) {
   const role = one.main_process ? `main process: exit ${128 + one.signal_number}` : one.main_process_known ? 'a child' : 'main process or child: not known';
   return [el('p', null, code(one.cmdline ?? one.comm), ` pid ${one.pid}, ${role}`),
     el('p', null, el('strong', null, one.signal), one.by_kernel ? ' by the kernel' : one.sender ? [' from ', sentBy(one.sender)] : '', one.core_dumped ? ', core dumped' : ''),
+    one.sender?.parents?.length ? el('p', { class: 'more' }, 'child of ', code(one.sender.parents.map((parent) => process(parent.comm, parent.pid)).join(' → '))) : null,
     one.asked ? el('p', { class: 'more' }, `${one.asked.signal} ${ms(one.asked.before_ms)} before`, one.asked.sender ? [', from ', sentBy(one.asked.sender)] : '') : null,
     one.left_out > 0 ? el('p', { class: 'notice' }, `${one.left_out} ends of this cgroup before it were left out by the rate limit`) : null];
 }

@@ -76,6 +76,32 @@ TEST_F(ProcessTableTest, ReadsTheCommandLineWhileTheProcessLives) {
   EXPECT_EQ(table.cmdline(hog.process), "hog --size 'two words'");
 }
 
+// A kill(1) is gone at once; the shell that ran it is there.
+TEST_F(ProcessTableTest, ParentsAreKnownFromEventsAndFromProc) {
+  ProcessTable table(root());
+  const auto started = [&](const TaskInfo& who, const std::string& name, std::uint32_t parent) {
+    ExecEvent event = exec_of(who, name + std::string(1, '\0'));
+    event.task.comm = name;
+    event.parent_tgid = parent;
+    table.started(event);
+  };
+  add(process(40, 80), std::string("sshd\0", 5), "sshd");
+  started(process(41, 90), "bash", 40);
+  started(process(42, 100), "kill", 41);
+  const auto parents = table.parents(process(42, 100).process);
+  ASSERT_EQ(parents.size(), 2U);
+  EXPECT_EQ(parents[0].comm, "bash");
+  EXPECT_EQ(parents[0].pid, 41U);
+  EXPECT_EQ(parents[1].comm, "sshd");
+  EXPECT_EQ(parents[1].cmdline, "sshd");
+
+  started(process(52, 100), "kill", 51);
+  add(process(51, 200), std::string("other\0", 6), "other");
+  EXPECT_TRUE(table.parents(process(52, 100).process).empty()) << "that id was taken later";
+  started(process(61, 100), "loop", 61);
+  EXPECT_EQ(table.parents(process(61, 100).process).size(), 8U) << "whatever it says, it ends";
+}
+
 TEST_F(ProcessTableTest, OfTheEnvironmentOnlySettingsOfMemory) {
   const TaskInfo before = process(42);
   const TaskInfo told = process(43);
