@@ -12,6 +12,7 @@
 #include "app/record_options.h"
 #include "app/report_options.h"
 #include "app/run_child.h"
+#include "app/top_options.h"
 #include "app/trace_options.h"
 #include "util/text.h"
 #include "util/units.h"
@@ -181,6 +182,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   const CLI::App* advise = add_advise(app, options.advise);
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* ps = add_ps(app, options.ps);
+  const CLI::App* top = add_top(app, options.top);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
   check->add_flag("--json", options.check.json, "As one JSON object");
   add_btf(*check, options.check.btf_file);
@@ -197,6 +199,7 @@ ParsedOptions parse_options(int argc, char** argv) {
     check_trace(options.watch.trace);
     check_trace(options.record.trace);
     check_trace(options.run.trace);
+    check_trace(options.top.trace);
     check_record(*record, options, command);
     if (exporting->parsed()) {
       check_export(options.exporting);
@@ -237,6 +240,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     options.verb = Verb::kRun;
   } else if (ps->parsed()) {
     options.verb = Verb::kPs;
+  } else if (top->parsed()) {
+    options.verb = Verb::kTop;
   } else if (check->parsed()) {
     options.verb = Verb::kCheck;
   }
