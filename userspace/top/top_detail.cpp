@@ -41,8 +41,8 @@ void put_heading(Layout& page, const LiveRow& row, bool gone) {
   if (gone) {
     page.piece("   ", "GONE", Tone::kAlarm);
   }
-  page.piece("   ", std::string(to_string(container.runtime)) + " " +
-                        escape_terminal(container.id.substr(0, view::kShortId)));
+  const std::string id = escape_terminal(container.id.substr(0, view::kShortId));
+  page.piece("   ", id.empty() ? to_string(row.memory.kind) : std::string(to_string(container.runtime)) + " " + id);
   if (!container.image.empty()) {
     page.piece(view::kDot, escape_terminal(container.image));
   }

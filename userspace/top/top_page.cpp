@@ -61,13 +61,13 @@ std::vector<Column> columns_for(const TopModel& model, std::size_t columns) {
   std::vector<Column> all = {
       {Field::kName, "NAME", kNameLeast, false, 0, TopOrder::kName},
       {Field::kUse, "USE", 8, true, 0, TopOrder::kUse},
-      {Field::kPeak, "PEAK", 8, true, 0, TopOrder::kPeak},
+      {Field::kPeak, "PEAK", 9, true, 0, TopOrder::kPeak},
       {Field::kMost, "MAX", 8, true, 3, TopOrder::kMost},
       {Field::kLimit, "LIMIT", 8, true, differ ? 4U : 0U, differ ? std::nullopt : std::optional(TopOrder::kLimit)},
       {Field::kEffective, "EFFECTIVE", 9, true, differ ? 0U : 8U, TopOrder::kLimit},
       {Field::kPercent, "%", 5, true, 0, TopOrder::kPercent},
-      {Field::kBar, "USE ▒ PEAK", 9, false, 1, std::nullopt},
-      {Field::kMinute, "LAST MINUTE", 11, false, 0, std::nullopt},
+      {Field::kBar, "USE┃PEAK", 9, false, 1, std::nullopt},
+      {Field::kMinute, "LAST MIN", 10, false, 0, std::nullopt},
       {Field::kGrowth, "GROWTH", 11, true, 5, TopOrder::kGrowth},
       {Field::kOoms, "OOM", 3, true, 0, TopOrder::kOoms},
       {Field::kStall, "STALL", 7, true, 7, TopOrder::kStall},
@@ -378,7 +378,7 @@ std::vector<TopLine> help_lines(const TopModel& model) {
   out.emplace_back("Keys", Tone::kBold);
   for (const TopHelp& one : top_help()) {
     if (!one.recording || model.travel()) {
-      out.push_back(TopLine("  " + fitted(one.keys, 22), Tone::kBold).add(one.does));
+      out.push_back(TopLine("  " + fitted(one.keys, 24), Tone::kBold).add(one.does));
     }
   }
   out.emplace_back("");
@@ -390,14 +390,14 @@ std::vector<TopLine> help_lines(const TopModel& model) {
       {"LIMIT", "its own; EFFECTIVE the lowest of its own and those around it"},
       {"%", "use of the effective limit"},
       {"██▒┃··", "use, and the peak of the interval, as parts of that limit"},
-      {"LAST MINUTE", "the highest of each second or two"},
+      {"LAST MIN", "the last minute: the highest of each second, or of a few"},
       {"GROWTH", "over the last ten seconds"},
       {"OOM", "processes that the OOM killer took"},
       {"STALL", "time in the last minute that tasks waited for reclaim, summed up"},
       {"KIND", "what most of it is: anon, file, shmem (tmpfs), kernel"},
       {"! x", "in front: near its limit or killed in; gone"}};
   for (const auto& [name, words] : kWords) {
-    out.push_back(TopLine("  " + fitted(name, 22), Tone::kBold).add(words));
+    out.push_back(TopLine("  " + fitted(name, 24), Tone::kBold).add(words));
   }
   return out;
 }
