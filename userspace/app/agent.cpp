@@ -44,6 +44,7 @@ constexpr auto kSampleEvery = std::chrono::seconds(10);  // while nobody asks
 constexpr auto kFresh = milliseconds(500);
 constexpr auto kTick = milliseconds(400);         // of the stream of usage
 constexpr auto kListEvery = std::chrono::seconds(10);
+constexpr auto kListLeast = std::chrono::seconds(1);  // although a cgroup came
 constexpr std::size_t kLeastOthers = 20;  // quiet containers that a look at usage reads too
 constexpr std::size_t kRounds = 25;       // within which it has read all of them
 constexpr std::size_t kMaxTrace = 64U << 20U;
@@ -192,6 +193,7 @@ class Agent {
   // Of read_moved() alone, which one thread at a time calls.
   std::optional<LiveFigures> figures_;
   steady_clock::time_point listed_;
+  bool came_ = false;  // a cgroup, since they were listed
   std::unordered_set<std::uint64_t> nameless_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> server_;
@@ -263,7 +265,9 @@ FeedRound Agent::read_moved(const UsageBoard::News& news) {
   if (!figures_) {
     figures_.emplace(*tree_, false);
   }
-  if (news.cgroups || steady_clock::now() - listed_ >= kListEvery) {
+  came_ = came_ || news.cgroups;
+  if (steady_clock::now() - listed_ >= (came_ ? kListLeast : kListEvery)) {
+    came_ = false;
     figures_->list();
     listed_ = steady_clock::now();
     out.running = figures_->running();

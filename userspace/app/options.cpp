@@ -2,6 +2,7 @@
 #include "app/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <map>
@@ -205,7 +206,9 @@ int describe(CLI::App& app, const Describing& what) {
   }
   const CLI::App* verb = nullptr;
   if (!what.verb.empty()) {
-    verb = app.get_subcommand_no_throw(what.verb);
+    const auto all = app.get_subcommands([](const CLI::App*) { return true; });
+    const auto found = std::ranges::find(all, what.verb, [](const CLI::App* one) { return one->get_name(); });
+    verb = found == all.end() ? nullptr : *found;
     if (verb == nullptr) {
       std::cerr << "memcrest: no such command: " << escape_terminal(what.verb) << "\n";
       return kExitUsage;

@@ -109,8 +109,9 @@ int Top::once() {
 void Top::draw(TopScreen& screen) {
   std::vector<std::uint64_t> ids;
   screen.draw(top_page(model_, screen.columns(), screen.rows()));
-  const std::size_t from = model_.selected() > 100 ? model_.selected() - 100 : 0;
-  for (std::size_t i = from; i < model_.items().size() && ids.size() < 100; ++i) {
+  const std::size_t room = screen.rows();
+  const std::size_t from = model_.selected() > room / 2 ? model_.selected() - room / 2 : 0;
+  for (std::size_t i = from; i < model_.items().size() && ids.size() < room; ++i) {
     if (const auto row = model_.items()[i].row) {
       ids.push_back(model_.rows()[*row].memory.cgroup.id);
     }

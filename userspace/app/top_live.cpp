@@ -14,8 +14,10 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr auto kListEvery = std::chrono::seconds(10);  // although no event says that one came or went
-constexpr std::size_t kRounds = 15;                    // looks within which every quiet container is read once
+constexpr auto kListEvery = std::chrono::seconds(10);  // although no event says that one came
+constexpr auto kListLeast = std::chrono::seconds(2);  // although one came: builds and tests make many
+constexpr std::size_t kRounds = 30;                    // looks within which every quiet container is read once
+constexpr std::size_t kShownAtOnce = 12;               // of the quiet rows in sight, in a look
 constexpr std::size_t kLeastOthers = 20;
 
 class LiveTop final : public TopSource {
@@ -43,7 +45,7 @@ class LiveTop final : public TopSource {
     return session_->collector().turn(longest) != EventSource::Status::kEnd;
   }
   void shown(const std::vector<std::uint64_t>& cgroup_ids) override {
-    shown_ = {cgroup_ids.begin(), cgroup_ids.end()};
+    shown_ = cgroup_ids;
   }
 
  private:
@@ -54,9 +56,11 @@ class LiveTop final : public TopSource {
   CgroupTree tree_;
   UsageBoard board_;
   LiveFigures figures_;
-  std::unordered_set<std::uint64_t> shown_;
+  std::vector<std::uint64_t> shown_;
+  std::size_t next_shown_ = 0;
   std::unordered_set<std::uint64_t> nameless_;  // a runtime is still being asked
   std::size_t known_ = 0;
+  bool came_ = false;  // a cgroup, since they were listed
   steady_clock::time_point listed_;
   std::uint64_t last_ns_ = 0;    // of the last look
   std::uint64_t before_ns_ = 0;  // of the one before
@@ -86,14 +90,18 @@ std::expected<void, TopFailure> LiveTop::open() {
 
 void LiveTop::read_figures() {
   const UsageBoard::News news = board_.take_news();
-  if (news.cgroups || steady_clock::now() - listed_ >= kListEvery) {
+  came_ = came_ || news.cgroups;
+  if (steady_clock::now() - listed_ >= (came_ ? kListLeast : kListEvery)) {
+    came_ = false;
     figures_.list();
     listed_ = steady_clock::now();
     board_.keep_only(figures_.running(), clock_.boot_ns());
     known_ = figures_.running().size();
   }
   std::unordered_set<std::uint64_t> wanted = news.moved;
-  wanted.insert(shown_.begin(), shown_.end());
+  for (std::size_t i = 0; i < std::min(kShownAtOnce, shown_.size()); ++i) {
+    wanted.insert(shown_[next_shown_++ % shown_.size()]);
+  }
   wanted.insert(nameless_.begin(), nameless_.end());
   nameless_.clear();
   for (LiveFigures::Figures& one : figures_.read(wanted, std::max(kLeastOthers, known_ / kRounds))) {

@@ -94,7 +94,7 @@ void UsageBoard::on(const SampleEvent& sample) {
 
 void UsageBoard::on(const CgroupEvent& event) {
   growth_.add(event);
-  news_.cgroups = true;
+  news_.cgroups = news_.cgroups || event.created;
   if (event.created) {
     return;
   }
@@ -138,8 +138,8 @@ void UsageBoard::note(ContainerMemory figures, std::uint64_t boot_ns) {
   const std::uint64_t usage = figures.figures.usage_bytes.value_or(0);
   const std::uint64_t mark = figures.figures.peak_bytes.value_or(0);
   // Usage that was read a moment ago tells less than a step that came since.
-  if (cell.track.empty() || (boot_ns > cell.track.newest_ns() &&
-                             (usage != cell.track.usage() || mark > cell.track.watermark()))) {
+  if (cell.track.empty() ||
+      (boot_ns > cell.track.newest_ns() && (usage != cell.track.usage() || mark > cell.track.watermark()))) {
     cell.track.add(boot_ns, usage, mark);
     cell.track.keep_newest(settings_.max_points);
     ++points_;

@@ -42,7 +42,7 @@ class UsageBoard {
   // One that was told before is replaced.
   void note(const Incident& incident);
 
-  // Cgroups with steps since this was last asked, and whether cgroups came or went.
+  // Cgroups with steps since this was last asked, and whether cgroups came; of those that went the rows know.
   struct News {
     std::unordered_set<std::uint64_t> moved;
     bool cgroups = false;

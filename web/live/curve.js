@@ -8,6 +8,16 @@ import { size } from '../report/words.js';
 const SHOWN = 120; // seconds
 const MOST = 20_000;
 
+// Whole steps of a binary unit.
+function sizeSplits(_u, _axis, low, high) {
+  const raw = Math.max(1, (high - low) / 5);
+  const power = 2 ** Math.floor(Math.log2(raw));
+  const step = raw / power > 1.5 ? power * 2 : power;
+  const out = [];
+  for (let value = Math.ceil(low / step) * step; value <= high; value += step) out.push(value);
+  return out;
+}
+
 /** `points`: flat [boot ns, usage, highest before]; a burst between two of them is a point of its own. */
 export function curve(points, limit, boot, label) {
   const x = [];
@@ -46,6 +56,7 @@ export function curve(points, limit, boot, label) {
   function drawMarks(u) {
     const { ctx, bbox } = u;
     ctx.save();
+    ctx.setLineDash([]);
     for (const mark of marks) {
       if (mark.time < now - SHOWN) continue;
       const at = Math.round(u.valToPos(mark.time, 'x', true));
@@ -62,8 +73,8 @@ export function curve(points, limit, boot, label) {
     plot = new uPlot({
       width: Math.max(260, node.clientWidth), height: 280, legend: { show: false }, cursor: { drag: { x: false, y: false } },
       scales: { x: { time: false, range: () => [now - SHOWN, now] }, y: { range: () => [0, (limit !== null && limit / 4 <= seen() ? Math.max(limit, seen()) : seen()) * 1.05] } },
-      axes: [{ ...axis(), values: (_u, ticks) => ticks.map((tick) => (Math.abs(now - tick) < 0.5 ? 'now' : `−${Math.round(now - tick)} s`)) },
-        { ...axis(), size: 76, values: (_u, ticks) => ticks.map((tick) => size(Math.round(tick))) }],
+      axes: [{ ...axis(), size: 32, values: (_u, ticks) => ticks.map((tick) => (Math.abs(now - tick) < 0.5 ? 'now' : `−${Math.round(now - tick)} s`)) },
+        { ...axis(), size: 76, splits: sizeSplits, values: (_u, ticks) => ticks.map((tick) => size(Math.round(tick))) }],
       series: [{}, { stroke: () => css('--usage'), width: 2, fill: () => css('--usage-fill'), paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
         { stroke: () => css('--alarm'), width: 1.5, dash: [6, 4], points: { show: false } }],
       hooks: { draw: [drawMarks], setCursor: [(u) => {

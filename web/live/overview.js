@@ -67,6 +67,7 @@ function fill(slot, row, index) {
   });
   slot.used.style.width = `${Math.min(100, row.effective ? (row.usage / row.effective) * 100 : 0)}%`;
   slot.peak.style.width = `${Math.min(100, (part ?? 0) * 100)}%`;
+  slot.peak.hidden = !part;
   slot.line.setAttribute('d', minutePath(row));
   slot.picture.setAttribute('aria-label', `the last minute: at most ${size(Math.max(0, ...row.history))}`);
 }

@@ -45,7 +45,9 @@ class TopModelTest : public ::testing::Test {
   TopModel model;
 };
 
-TEST_F(TopModelTest, APeakBetweenTwoLooksCountsForTheOrder) { EXPECT_THAT(names(model), ElementsAre("web", "db", "free")); }
+TEST_F(TopModelTest, APeakBetweenTwoLooksCountsForTheOrder) {
+  EXPECT_THAT(names(model), ElementsAre("web", "db", "free"));
+}
 
 TEST_F(TopModelTest, SortsByWhatIsAskedFor) {
   (void)press(model, U's');
@@ -190,7 +192,8 @@ TEST_F(TopModelTest, AnyKeysInAnyOrderDoNoHarm) {
   model.set(std::vector{incident("a", 15'000_ms)});
   for (int i = 0; i < 20'000; ++i) {
     seed = seed * 1664525U + 1013904223U;
-    const TopInput input{.key = static_cast<TopKey>((seed >> 8U) % 17), .character = 32 + (seed >> 16U) % 95, .row = (seed >> 20U) % 30};
+    const TopInput input{
+        .key = static_cast<TopKey>((seed >> 8U) % 17), .character = 32 + (seed >> 16U) % 95, .row = (seed >> 20U) % 30};
     (void)model.handle(input);
     if (i % 5 == 0) {
       model.set(live_snapshot(std::vector<LiveRow>((seed >> 12U) % 4, live_row(seed % 5, "x", 1_MiB))));
