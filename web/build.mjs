@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bundles one page into one file without anything to load: node build.mjs NODE_MODULES_DIR PAGE OUTPUT. The page's
-// content security policy names its script and style by their hashes; @DATA@ and @NOSCRIPT@ are left for memcrest.
+// Bundles one page: node build.mjs NODE_MODULES_DIR PAGE OUTPUT. The report becomes one file without anything to load: its
+// content security policy names its script and style by their hashes; @DATA@ and @NOSCRIPT@ are left for memcrest. The
+// live page, which the agent serves, becomes three files: OUTPUT.html, OUTPUT.js, OUTPUT.css.
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -36,16 +37,26 @@ const inside = (text, what) => {
   return text;
 };
 
+function write(path, text) {
+  writeFileSync(`${path}.tmp`, text);
+  renameSync(`${path}.tmp`, path);
+}
+const licences = readFileSync(join(source, 'LICENSES.md'), 'utf8').replaceAll('--', '- -').replaceAll('*/', '* /').trim();
+
+if (page === 'live') {
+  write(`${output}.css`, `${await bundle('main.css')}\n`);
+  write(`${output}.js`, `/*\n${licences}\n*/\n${await bundle('main.js')}\n`);
+  write(`${output}.html`, readFileSync(join(source, page, 'index.html'), 'utf8'));
+  process.exit(0);
+}
 const script = inside(await bundle('main.js'), 'script');
 const style = inside(await bundle('main.css'), 'style');
 const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; connect-src 'none'; ` +
   "img-src data:; base-uri 'none'; form-action 'none'";
-const licences = readFileSync(join(source, 'LICENSES.md'), 'utf8').replaceAll('--', '- -').trim();
 const fill = { POLICY: policy, STYLE: style, SCRIPT: script, LICENCES: licences };
 const html = readFileSync(join(source, page, 'index.html'), 'utf8')
   .replace(/@(POLICY|STYLE|SCRIPT|LICENCES)@/g, (_, name) => fill[name]);
 for (const mark of ['@DATA@', '@NOSCRIPT@']) {
   if (html.split(mark).length !== 2) throw new Error(`${mark} must be in the page once`);
 }
-writeFileSync(`${output}.tmp`, html);
-renameSync(`${output}.tmp`, output);
+write(output, html);

@@ -23,6 +23,9 @@ struct EffectiveLimit {
 struct MemoryFigures {
   std::optional<std::uint64_t> usage_bytes;          // all that is charged, page cache included
   std::optional<std::uint64_t> inactive_file_bytes;  // of it, files that were not read lately
+  std::optional<std::uint64_t> anon_bytes;           // of it, by memory.stat; not part of the JSON form
+  std::optional<std::uint64_t> file_bytes;           // without shmem
+  std::optional<std::uint64_t> shmem_bytes;
   std::optional<std::uint64_t> peak_bytes;           // highest usage since the cgroup exists, to the page
   bool limit_known = false;
   std::optional<std::uint64_t> limit_bytes;  // its own; nullopt although limit_known: it has none

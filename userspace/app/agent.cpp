@@ -23,12 +23,14 @@
 #include "app/signals.h"
 #include "app/syscall_filter.h"
 #include "app/verbs.h"
+#include "collector/live_figures.h"
 #include "collector/memory_figures.h"
 #include "export/json.h"
 #include "export/perfetto_export.h"
 #include "export/recording_feed.h"
 #include "report/recorded_names.h"
 #include "serve/api.h"
+#include "serve/live_api.h"
 #include "store/recording_search.h"
 #include "util/text.h"
 #include "view/loss_text.h"
@@ -41,6 +43,11 @@ using std::chrono::steady_clock;
 
 constexpr auto kSampleEvery = std::chrono::seconds(10);  // while nobody asks
 constexpr auto kFresh = milliseconds(500);
+constexpr auto kTick = milliseconds(400);         // of the stream of usage
+constexpr auto kListEvery = std::chrono::seconds(10);
+constexpr auto kListLeast = std::chrono::seconds(1);  // although a cgroup came
+constexpr std::size_t kLeastOthers = 20;  // quiet containers that a look at usage reads too
+constexpr std::size_t kRounds = 25;       // within which it has read all of them
 constexpr std::size_t kMaxTrace = 64U << 20U;
 
 // sd_notify(3) is one datagram.
@@ -141,7 +148,11 @@ Result<std::string> trace_of(const std::string& path) {
 class Agent {
  public:
   Agent(AgentOptions options, int argc, char** argv)
-      : options_(std::move(options)), argc_(argc), argv_(argv), book_(options_.metrics) {}
+      : options_(std::move(options)), argc_(argc), argv_(argv), book_(options_.metrics) {
+    feed_ = std::make_unique<LiveFeed>(
+        clock_, [this](const UsageBoard::News& news) { return read_moved(news); }, [this] { return live_head(); });
+    live_api_ = std::make_unique<LiveApi>(*feed_);
+  }
   ~Agent() { stop_sampler(); }
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
@@ -164,6 +175,9 @@ class Agent {
   void follow();
   [[nodiscard]] AgentStatus status() const;
   [[nodiscard]] std::vector<ContainerMemory> read_containers();
+  [[nodiscard]] std::optional<ContainerMemory> named(CgroupKind kind, const CgroupRef& cgroup, MemoryFigures figures);
+  [[nodiscard]] FeedRound read_moved(const UsageBoard::News& news);
+  [[nodiscard]] LiveSnapshot live_head() const;
 
   AgentOptions options_;
   int argc_;
@@ -176,6 +190,13 @@ class Agent {
   std::unique_ptr<IncidentSpool> spool_;
   std::vector<std::unique_ptr<Delivery>> deliveries_;
   std::unique_ptr<OtlpMetrics> otlp_metrics_;
+  std::unique_ptr<LiveFeed> feed_;
+  std::unique_ptr<LiveApi> live_api_;
+  // Of read_moved() alone, which one thread at a time calls.
+  std::optional<LiveFigures> figures_;
+  steady_clock::time_point listed_;
+  bool came_ = false;  // a cgroup, since they were listed
+  std::unordered_set<std::uint64_t> nameless_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> server_;
   mutable std::mutex mutex_;  // of status_ and what the sampler waits for
@@ -199,6 +220,7 @@ int Agent::fail(const Error& error, int code) const {
 // On the collector's thread; nothing here waits for a disk or a client.
 void Agent::tell(const Incident& incident) {
   book_.note(incident, clock_.boot_ns());
+  feed_->note(incident);
   if (!spool_ || !server_) {
     return;  // none is told before the first turn
   }
@@ -216,15 +238,64 @@ std::vector<ContainerMemory> Agent::read_containers() {
       continue;
     }
     auto figures = reader.read(one.cgroup.path, one.inner);
-    Identity identity = session_->resolver().find(one.cgroup.id);
-    if (!figures || identity.container.id.empty() || (identity.container.pod && identity.container.pod->sandbox)) {
+    if (!figures) {
       continue;
     }
-    out.push_back({.kind = one.kind,
-                   .cgroup = {.id = one.cgroup.id, .path = one.cgroup.path},
-                   .container = std::move(identity.container),
-                   .figures = std::move(*figures)});
+    if (auto memory = named(one.kind, {one.cgroup.id, one.cgroup.path}, std::move(*figures))) {
+      out.push_back(std::move(*memory));
+    }
   }
+  return out;
+}
+
+std::optional<ContainerMemory> Agent::named(CgroupKind kind, const CgroupRef& cgroup, MemoryFigures figures) {
+  Identity identity = session_->resolver().find(cgroup.id);
+  if (identity.container.id.empty() || (identity.container.pod && identity.container.pod->sandbox)) {
+    return std::nullopt;
+  }
+  return ContainerMemory{.kind = kind,
+                         .cgroup = cgroup,
+                         .container = std::move(identity.container),
+                         .figures = std::move(figures)};
+}
+
+// What moved, and a part of the rest: whoever watches a thousand idle containers costs little.
+FeedRound Agent::read_moved(const UsageBoard::News& news) {
+  FeedRound out;
+  if (live_ == nullptr) {
+    return out;
+  }
+  if (!figures_) {
+    figures_.emplace(*tree_, false);
+  }
+  came_ = came_ || news.cgroups;
+  if (steady_clock::now() - listed_ >= (came_ ? kListLeast : kListEvery)) {
+    came_ = false;
+    figures_->list();
+    listed_ = steady_clock::now();
+    out.running = figures_->running();
+  }
+  std::unordered_set<std::uint64_t> wanted = news.moved;
+  wanted.insert(nameless_.begin(), nameless_.end());
+  nameless_.clear();
+  const std::size_t others = std::max(kLeastOthers, figures_->running().size() / kRounds);
+  for (LiveFigures::Figures& one : figures_->read(wanted, others)) {
+    if (auto memory = named(one.kind, one.cgroup, std::move(one.memory))) {
+      if (memory->container.name.empty() && nameless_.size() < 64) {
+        nameless_.insert(one.cgroup.id);
+      }
+      out.figures.push_back(std::move(*memory));
+    }
+  }
+  return out;
+}
+
+LiveSnapshot Agent::live_head() const {
+  LiveSnapshot out;
+  const AgentStatus now = status();
+  out.charge_tier = now.charge_tier;
+  out.oom_tier = now.oom_tier;
+  out.lost = now.lost;
   return out;
 }
 
@@ -242,9 +313,16 @@ void Agent::refresh() {
 
 void Agent::sample_on() {
   std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, kSampleEvery, [&] { return stopping_; })) {
+  auto next = steady_clock::now() + kSampleEvery;
+  while (!wake_.wait_for(lock, kTick, [&] { return stopping_; })) {
     lock.unlock();
-    refresh();
+    if (server_->is_usage_wanted()) {
+      server_->publish_usage(feed_->tick());
+    }
+    if (steady_clock::now() >= next) {
+      next = steady_clock::now() + kSampleEvery;
+      refresh();
+    }
     lock.lock();
   }
 }
@@ -340,7 +418,8 @@ Result<void> Agent::open() {
     {
       const std::lock_guard started(mutex_);
     }
-    return api_->answer(request);
+    auto live = live_api_->answer(request);
+    return live ? std::move(*live) : api_->answer(request);
   });
   if (!server) {
     return std::unexpected(server.error());
@@ -482,7 +561,10 @@ int Agent::run() {
   }
   tree_ = std::move(*tree);
   SessionHooks hooks;
-  hooks.observe = [this](std::span<const Event> events) { book_.note(events); };
+  hooks.observe = [this](std::span<const Event> events) {
+    book_.note(events);
+    feed_->note(events);
+  };
   // Threads that start later have no more than what is left then.
   hooks.attached = [this](const Features& features) -> Result<void> {
     const bool kprobes = features.charge.name.find("kprobe") != std::string::npos;
@@ -535,10 +617,10 @@ int Agent::run() {
   ignore_result(session_->collector().turn(milliseconds(0)));
   const auto recorded = session_->finish();
   const bool written = spool_->flush(std::chrono::seconds(5));
-  server_.reset();  // first: it tells of the others
+  stop_sampler();
+  server_.reset();  // before the others: it tells of them
   otlp_metrics_.reset();
   deliveries_.clear();
-  stop_sampler();
   const Totals& totals = session_->collector().totals();
   spdlog::info("seen {} OOMs ({} killed), {} bursts; lost: {}", totals.ooms, totals.victims, totals.bursts,
                describe(session_->collector().loss()));

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <memory>
 #include <numeric>
 #include <tuple>
 
@@ -331,6 +332,12 @@ Result<AgentOptions> read_agent(int argc, char** argv) {
     return fail("read the configuration", {}, EINVAL, error.what());
   }
   return options;
+}
+
+std::shared_ptr<const void> describe_agent(CLI::App& app) {
+  auto bound = std::make_shared<std::pair<AgentOptions, Modes>>();
+  add_agent(app, bound->first, bound->second);
+  return bound;
 }
 
 ParsedAgent parse_agent(int argc, char** argv) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 
 #include "app/options.h"
@@ -11,6 +12,10 @@
 #include "serve/metrics_book.h"
 #include "serve/receivers.h"
 #include "store/incident_spool.h"
+
+namespace CLI {
+class App;
+}
 
 namespace memcrest {
 
@@ -43,6 +48,9 @@ struct ParsedAgent {
 [[nodiscard]] ParsedAgent parse_agent(int argc, char** argv);
 // The same once more, for a reload; errors as text, nothing printed.
 [[nodiscard]] Result<AgentOptions> read_agent(int argc, char** argv);
+
+// Adds the options to `app` for whoever only describes them; what they are bound to lives as long as what is returned.
+[[nodiscard]] std::shared_ptr<const void> describe_agent(CLI::App& app);
 
 // Whether a key takes effect without a restart.
 [[nodiscard]] bool is_reloadable(const std::string& key);

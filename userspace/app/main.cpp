@@ -59,6 +59,8 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
       return memcrest::run(options.run, *signals);
     case Verb::kPs:
       return memcrest::ps(options.ps);
+    case Verb::kTop:
+      return memcrest::top(options.top);
     case Verb::kCheck:
       return memcrest::check(options.check);
     case Verb::kVersion:

@@ -2,16 +2,21 @@
 #include "app/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
+#include <iostream>
 #include <map>
 
 #include "app/advise_options.h"
+#include "app/agent_options.h"
+#include "app/completion.h"
 #include "app/exit_codes.h"
 #include "app/filter_options.h"
 #include "app/option_values.h"
 #include "app/record_options.h"
 #include "app/report_options.h"
 #include "app/run_child.h"
+#include "app/top_options.h"
 #include "app/trace_options.h"
 #include "util/text.h"
 #include "util/units.h"
@@ -161,6 +166,56 @@ CLI::App* add_ps(CLI::App& app, PsOptions& options) {
   return verb;
 }
 
+struct Describing {
+  CLI::App* completion = nullptr;
+  CLI::App* manual = nullptr;
+  Shell shell = Shell::kBash;
+  std::string verb;
+};
+
+void add_describing(CLI::App& app, Describing& out) {
+  static const std::map<std::string, Shell> kShells = {
+      {"bash", Shell::kBash}, {"zsh", Shell::kZsh}, {"fish", Shell::kFish}};
+  out.completion = app.add_subcommand("completion", "Print a script that completes commands and options in a shell");
+  out.completion
+      ->add_option_function<std::string>("shell",
+                                         [&out](const std::string& text) {
+                                           const auto known = kShells.find(text);
+                                           if (known == kShells.end()) {
+                                             throw CLI::ValidationError("shell", "must be bash, zsh or fish");
+                                           }
+                                           out.shell = known->second;
+                                         },
+                                         "bash, zsh or fish")
+      ->required()
+      ->type_name("");
+  out.completion->footer("Example: memcrest completion bash > /etc/bash_completion.d/memcrest");
+  out.manual = app.add_subcommand("man", "Print the manual page of a command, for man -l");
+  out.manual->add_option("command", out.verb, "The command (default: memcrest as a whole)")->type_name("");
+  out.manual->footer("Example: memcrest man top | man -l -");
+}
+
+// The same tree that --help shows; the agent's options are read elsewhere, and join it here.
+int describe(CLI::App& app, const Describing& what) {
+  const auto agent = describe_agent(*app.get_subcommand("agent"));
+  if (what.completion->parsed()) {
+    std::cout << completion_script(app, what.shell) << std::flush;
+    return std::cout ? kExitOk : kExitOutput;
+  }
+  const CLI::App* verb = nullptr;
+  if (!what.verb.empty()) {
+    const auto all = app.get_subcommands([](const CLI::App*) { return true; });
+    const auto found = std::ranges::find(all, what.verb, [](const CLI::App* one) { return one->get_name(); });
+    verb = found == all.end() ? nullptr : *found;
+    if (verb == nullptr) {
+      std::cerr << "memcrest: no such command: " << escape_terminal(what.verb) << "\n";
+      return kExitUsage;
+    }
+  }
+  std::cout << manual_page(app, verb) << std::flush;
+  return std::cout ? kExitOk : kExitOutput;
+}
+
 }  // namespace
 
 ParsedOptions parse_options(int argc, char** argv) {
@@ -179,12 +234,15 @@ ParsedOptions parse_options(int argc, char** argv) {
   const CLI::App* advise = add_advise(app, options.advise);
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* ps = add_ps(app, options.ps);
+  const CLI::App* top = add_top(app, options.top);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
   check->add_flag("--json", options.check.json, "As one JSON object");
   add_btf(*check, options.check.btf_file);
   add_identity(*check, options.check.identity);
   check->footer("Exit code: 0 when watch works here, 3 when it does not.");
   app.add_subcommand("agent", "Watch this node for months: incidents and metrics over HTTP, kept on disk");  // see main
+  Describing describing;
+  add_describing(app, describing);
   app.add_subcommand("version", "Print the version");
   app.footer(
       "Exit codes: 0 fine, 1 failure, 2 wrong command line, 3 not supported here, 4 --fail-on matched,\n"
@@ -195,6 +253,7 @@ ParsedOptions parse_options(int argc, char** argv) {
     check_trace(options.watch.trace);
     check_trace(options.record.trace);
     check_trace(options.run.trace);
+    check_trace(options.top.trace);
     check_record(*record, options, command);
     if (exporting->parsed()) {
       check_export(options.exporting);
@@ -214,6 +273,9 @@ ParsedOptions parse_options(int argc, char** argv) {
     // `run` keeps the low codes for its command.
     std::cerr << "memcrest: " << escape_terminal(error.what()) << "\nTry 'memcrest --help'.\n";
     return {std::nullopt, run->parsed() ? kExitRunFailed : static_cast<int>(kExitUsage)};
+  }
+  if (describing.completion->parsed() || describing.manual->parsed()) {
+    return {std::nullopt, describe(app, describing)};
   }
   if (watch->parsed()) {
     options.verb = Verb::kWatch;
@@ -235,6 +297,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     options.verb = Verb::kRun;
   } else if (ps->parsed()) {
     options.verb = Verb::kPs;
+  } else if (top->parsed()) {
+    options.verb = Verb::kTop;
   } else if (check->parsed()) {
     options.verb = Verb::kCheck;
   }

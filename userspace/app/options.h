@@ -17,6 +17,7 @@
 #include "store/filtered_recording.h"
 #include "store/flight_recorder.h"
 #include "store/rotating_recording.h"
+#include "top/top_order.h"
 #include "util/redact.h"
 
 namespace memcrest {
@@ -86,6 +87,21 @@ struct PsOptions {
   std::chrono::nanoseconds wait{2'000'000'000};  // for the runtimes' answers
 };
 
+struct TopOptions {
+  std::string path;   // of a recording; empty: this machine, or the agent
+  std::string agent;  // its URL or socket
+  std::string agent_token;
+  std::string agent_ca;
+  std::chrono::nanoseconds interval{1'000'000'000};
+  TopOrder order = TopOrder::kPercent;
+  bool once = false;
+  bool json = false;
+  bool all = false;
+  bool no_color = false;
+  ContainerFilter filter;
+  TraceOptions trace;  // of this machine
+};
+
 struct ReplayOptions {
   std::string path;
   std::vector<std::string> more;  // files that continue it
@@ -133,7 +149,7 @@ struct AdviseOptions {
   TraceOptions trace;  // of live
 };
 
-enum class Verb { kWatch, kRecord, kReplay, kExport, kReport, kSymbolize, kWhy, kAdvise, kRun, kPs, kCheck, kVersion };
+enum class Verb { kWatch, kRecord, kReplay, kExport, kReport, kSymbolize, kWhy, kAdvise, kRun, kPs, kTop, kCheck, kVersion };
 
 struct Options {
   Verb verb = Verb::kVersion;
@@ -147,6 +163,7 @@ struct Options {
   AdviseOptions advise;
   RunOptions run;
   PsOptions ps;
+  TopOptions top;
   CheckOptions check;
 };
 

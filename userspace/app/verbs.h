@@ -21,6 +21,7 @@ namespace memcrest {
 [[nodiscard]] int why(const WhyOptions& options);
 [[nodiscard]] int advise(const AdviseOptions& options);
 [[nodiscard]] int ps(const PsOptions& options);
+[[nodiscard]] int top(const TopOptions& options);
 [[nodiscard]] int check(const CheckOptions& options);
 
 }  // namespace memcrest

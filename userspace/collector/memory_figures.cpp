@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "collector/cgroup_files.h"
@@ -51,6 +52,15 @@ void MemoryReader::read_usage(const std::string& path, MemoryFigures& out) {
   out.inactive_file_bytes = stat ? value_of(*stat, key) : std::nullopt;
   if (!out.inactive_file_bytes) {
     out.gaps.push_back("memory.stat: no " + std::string(key));
+  }
+  if (stat) {
+    const bool v1 = tree_.version() == 1;
+    out.anon_bytes = value_of(*stat, v1 ? "total_rss" : "anon");
+    out.shmem_bytes = value_of(*stat, v1 ? "total_shmem" : "shmem");
+    out.file_bytes = value_of(*stat, v1 ? "total_cache" : "file");
+    if (out.file_bytes && out.shmem_bytes) {
+      *out.file_bytes -= std::min(*out.file_bytes, *out.shmem_bytes);  // both count tmpfs
+    }
   }
   // Last: a peak that was read before the usage could lie below it.
   const auto peak = tree_.read_number(path, tree_.peak_file());

@@ -17,6 +17,7 @@
 
 #include "export/json_line.h"
 #include "serve/listen_address.h"
+#include "serve/live_api.h"
 #include "serve/tls_front.h"
 #include "util/fd.h"
 
@@ -54,8 +55,8 @@ bool same_secret(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-// What a probe of an orchestrator asks: it carries no token, and the answers tell nothing.
-bool is_open_to_all(std::string_view path) { return path == "/healthz" || path == "/readyz"; }
+// What a probe of an orchestrator asks, and the live page's files: no token comes with it, and the answers tell nothing.
+bool is_open_to_all(std::string_view path) { return path == "/healthz" || path == "/readyz" || is_live_page(path); }
 
 }  // namespace
 
@@ -94,6 +95,7 @@ struct HttpServer::State {
     std::string waiting;
     std::size_t sent = 0;
     bool suspended = false;
+    bool usage = false;
     bool over = false;
     State* owner = nullptr;
   };
@@ -117,11 +119,11 @@ struct HttpServer::State {
   Result<void> open();
   void beat();
   void end_overdue();
-  void publish(const std::string& bytes);
+  void publish(const std::string& bytes, bool usage = false);
   MHD_Result answer(MHD_Connection* connection, const char* url, const char* method);
   [[nodiscard]] HttpResponse respond(MHD_Connection* connection, const char* url, const char* method);
   MHD_Result send(MHD_Connection* connection, HttpResponse response);
-  MHD_Response* stream_response(MHD_Connection* connection, std::string begin);
+  MHD_Response* stream_response(MHD_Connection* connection, HttpResponse response);
 
   static MHD_Result on_request(void* self, MHD_Connection* connection, const char* url, const char* method,
                                const char* version, const char* upload, std::size_t* upload_size, void** state);
@@ -235,7 +237,7 @@ MHD_Result HttpServer::State::send(MHD_Connection* connection, HttpResponse resp
   ++answered[response.status];
   lock.unlock();
   set_deadline(connection, response.stream ? TimePoint::max() : std::chrono::steady_clock::now() + settings.answer);
-  MHD_Response* out = response.stream ? stream_response(connection, std::move(response.body))
+  MHD_Response* out = response.stream ? stream_response(connection, response)
                                       : MHD_create_response_from_buffer(response.body.size(), response.body.data(),
                                                                         MHD_RESPMEM_MUST_COPY);
   if (out == nullptr) {
@@ -247,7 +249,9 @@ MHD_Result HttpServer::State::send(MHD_Connection* connection, HttpResponse resp
   MHD_add_response_header(out, "X-Frame-Options", "DENY");
   MHD_add_response_header(out, "Cross-Origin-Resource-Policy", "same-origin");
   MHD_add_response_header(out, "Cache-Control", "no-store");
-  MHD_add_response_header(out, "Content-Security-Policy", response.page ? kPagePolicy : kPolicy);
+  MHD_add_response_header(out, "Content-Security-Policy", !response.policy.empty() ? response.policy.c_str()
+                                                          : response.page  ? kPagePolicy
+                                                                           : kPolicy);
   for (const auto& [name, value] : response.headers) {
     MHD_add_response_header(out, name.c_str(), value.c_str());
   }
@@ -259,10 +263,11 @@ MHD_Result HttpServer::State::send(MHD_Connection* connection, HttpResponse resp
   return queued;
 }
 
-MHD_Response* HttpServer::State::stream_response(MHD_Connection* connection, std::string begin) {
+MHD_Response* HttpServer::State::stream_response(MHD_Connection* connection, HttpResponse response) {
   auto stream = std::make_shared<Stream>();
   stream->connection = connection;
-  stream->waiting = std::move(begin);
+  stream->waiting = std::move(response.body);
+  stream->usage = response.usage;
   stream->owner = this;
   auto* held = new std::shared_ptr<Stream>(stream);
   MHD_Response* out = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, on_stream, held, on_stream_end);
@@ -305,9 +310,12 @@ void HttpServer::State::on_stream_end(void* context) {
   delete held;
 }
 
-void HttpServer::State::publish(const std::string& bytes) {
+void HttpServer::State::publish(const std::string& bytes, bool usage) {
   const std::lock_guard lock(mutex);
   for (const auto& stream : streams) {
+    if (usage && !stream->usage) {
+      continue;
+    }
     if (stream->waiting.size() - stream->sent + bytes.size() > kMaxStreamBytes) {
       stream->over = true;
     } else {
@@ -433,6 +441,13 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const HttpSettings& settin
 }
 
 void HttpServer::publish(const std::string& bytes) { state_->publish(bytes); }
+
+void HttpServer::publish_usage(const std::string& bytes) { state_->publish(bytes, true); }
+
+bool HttpServer::is_usage_wanted() const {
+  const std::lock_guard lock(state_->mutex);
+  return std::ranges::any_of(state_->streams, [](const auto& stream) { return stream->usage; });
+}
 
 void HttpServer::set_token(std::string token) {
   const std::lock_guard lock(state_->mutex);

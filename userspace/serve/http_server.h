@@ -45,6 +45,8 @@ struct HttpResponse {
   std::vector<std::pair<std::string, std::string>> headers;
   bool page = false;    // HTML of ours: its own inline script and style may run
   bool stream = false;  // body is only its beginning: what publish() is given follows
+  bool usage = false;   // of a stream: also what publish_usage() is given
+  std::string policy;   // the content security policy; empty: that of a page, or the strictest
 };
 
 [[nodiscard]] HttpResponse http_error(int status, const std::string& reason);
@@ -60,6 +62,9 @@ class HttpServer {
 
   // To every open stream. Never waits: a client that does not read loses its connection.
   void publish(const std::string& bytes);
+  // To the streams that asked for it; whether there are any.
+  void publish_usage(const std::string& bytes);
+  [[nodiscard]] bool is_usage_wanted() const;
   void set_token(std::string token);
   [[nodiscard]] std::uint16_t port() const;                     // 0: a unix socket
   [[nodiscard]] std::map<int, std::uint64_t> answered() const;  // by status
