@@ -41,6 +41,7 @@ using std::chrono::steady_clock;
 
 constexpr auto kSampleEvery = std::chrono::seconds(10);  // while nobody asks
 constexpr auto kFresh = milliseconds(500);
+constexpr auto kPatience = milliseconds(30);  // of a request for a sample: a scrape is to take 50 at most
 constexpr std::size_t kMaxTrace = 64U << 20U;
 
 // sd_notify(3) is one datagram.
@@ -157,6 +158,7 @@ class Agent {
   [[nodiscard]] OtlpFigures figures();
   [[nodiscard]] std::string delivery_trouble() const;
   void tell(const Incident& incident);
+  void sample();
   void refresh();
   void sample_on();
   void stop_sampler();
@@ -178,13 +180,15 @@ class Agent {
   std::unique_ptr<OtlpMetrics> otlp_metrics_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> server_;
-  mutable std::mutex mutex_;  // of status_ and what the sampler waits for
+  mutable std::mutex mutex_;  // of status_ and of what sampler and requests wait for
   std::condition_variable wake_;
   AgentStatus status_;
   Host host_;
   bool stopping_ = false;
-  std::mutex sampling_;  // one at a time
-  steady_clock::time_point sampled_;
+  std::condition_variable sample_taken_;
+  bool asked_ = false;
+  std::uint64_t samples_ = 0;
+  steady_clock::time_point sampled_;  // when the last one began
   std::thread sampler_;
   steady_clock::time_point loss_read_;
   std::string told_trouble_;
@@ -228,24 +232,36 @@ std::vector<ContainerMemory> Agent::read_containers() {
   return out;
 }
 
-void Agent::refresh() {
-  const std::lock_guard lock(sampling_);
-  if (live_ == nullptr || steady_clock::now() - sampled_ < kFresh) {
-    return;
-  }
+void Agent::sample() {
   book_.note(read_containers(), clock_.boot_ns(), [this](std::uint64_t id) {
     Identity identity = session_->resolver().find(id);
     return identity.known ? std::optional(std::move(identity.container)) : std::nullopt;
   });
-  sampled_ = steady_clock::now();
+}
+
+// With a thousand containers a sample takes longer than a scrape may: then the last one is shown.
+void Agent::refresh() {
+  std::unique_lock lock(mutex_);
+  if (live_ == nullptr || steady_clock::now() - sampled_ < kFresh) {
+    return;
+  }
+  asked_ = true;
+  wake_.notify_all();
+  sample_taken_.wait_for(lock, kPatience, [this, before = samples_] { return stopping_ || samples_ != before; });
 }
 
 void Agent::sample_on() {
   std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, kSampleEvery, [&] { return stopping_; })) {
+  while (!stopping_) {
+    asked_ = false;
+    const auto begin = steady_clock::now();
     lock.unlock();
-    refresh();
+    sample();
     lock.lock();
+    sampled_ = begin;
+    ++samples_;
+    sample_taken_.notify_all();
+    wake_.wait_for(lock, kSampleEvery, [this] { return stopping_ || asked_; });
   }
 }
 
@@ -255,6 +271,7 @@ void Agent::stop_sampler() {
     stopping_ = true;
   }
   wake_.notify_all();
+  sample_taken_.notify_all();
   if (sampler_.joinable()) {
     sampler_.join();
   }
