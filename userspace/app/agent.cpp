@@ -48,6 +48,7 @@ constexpr auto kListEvery = std::chrono::seconds(10);
 constexpr auto kListLeast = std::chrono::seconds(1);  // although a cgroup came
 constexpr std::size_t kLeastOthers = 20;  // quiet containers that a look at usage reads too
 constexpr std::size_t kRounds = 25;       // within which it has read all of them
+constexpr auto kPatience = milliseconds(30);  // of a request for a sample: a scrape is to take 50 at most
 constexpr std::size_t kMaxTrace = 64U << 20U;
 
 // sd_notify(3) is one datagram.
@@ -168,6 +169,7 @@ class Agent {
   [[nodiscard]] OtlpFigures figures();
   [[nodiscard]] std::string delivery_trouble() const;
   void tell(const Incident& incident);
+  void sample();
   void refresh();
   void sample_on();
   void stop_sampler();
@@ -199,13 +201,15 @@ class Agent {
   std::unordered_set<std::uint64_t> nameless_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> server_;
-  mutable std::mutex mutex_;  // of status_ and what the sampler waits for
+  mutable std::mutex mutex_;  // of status_ and of what sampler and requests wait for
   std::condition_variable wake_;
   AgentStatus status_;
   Host host_;
   bool stopping_ = false;
-  std::mutex sampling_;  // one at a time
-  steady_clock::time_point sampled_;
+  std::condition_variable sample_taken_;
+  bool asked_ = false;
+  std::uint64_t samples_ = 0;
+  steady_clock::time_point sampled_;  // when the last one began
   std::thread sampler_;
   steady_clock::time_point loss_read_;
   std::string told_trouble_;
@@ -299,31 +303,47 @@ LiveSnapshot Agent::live_head() const {
   return out;
 }
 
-void Agent::refresh() {
-  const std::lock_guard lock(sampling_);
-  if (live_ == nullptr || steady_clock::now() - sampled_ < kFresh) {
-    return;
-  }
+void Agent::sample() {
   book_.note(read_containers(), clock_.boot_ns(), [this](std::uint64_t id) {
     Identity identity = session_->resolver().find(id);
     return identity.known ? std::optional(std::move(identity.container)) : std::nullopt;
   });
-  sampled_ = steady_clock::now();
+}
+
+// With a thousand containers a sample takes longer than a scrape may: then the last one is shown.
+void Agent::refresh() {
+  std::unique_lock lock(mutex_);
+  if (live_ == nullptr || steady_clock::now() - sampled_ < kFresh) {
+    return;
+  }
+  asked_ = true;
+  wake_.notify_all();
+  sample_taken_.wait_for(lock, kPatience, [this, before = samples_] { return stopping_ || samples_ != before; });
 }
 
 void Agent::sample_on() {
   std::unique_lock lock(mutex_);
-  auto next = steady_clock::now() + kSampleEvery;
-  while (!wake_.wait_for(lock, kTick, [&] { return stopping_; })) {
-    lock.unlock();
-    if (server_->is_usage_wanted()) {
+  auto next_sample = steady_clock::now();
+  auto next_tick = next_sample;
+  while (!stopping_) {
+    const auto begin = steady_clock::now();
+    if (asked_ || begin >= next_sample) {
+      asked_ = false;
+      next_sample = begin + kSampleEvery;
+      lock.unlock();
+      sample();
+      lock.lock();
+      sampled_ = begin;
+      ++samples_;
+      sample_taken_.notify_all();
+    }
+    if (begin >= next_tick && server_->is_usage_wanted()) {
+      next_tick = begin + kTick;
+      lock.unlock();
       server_->publish_usage(feed_->tick());
+      lock.lock();
     }
-    if (steady_clock::now() >= next) {
-      next = steady_clock::now() + kSampleEvery;
-      refresh();
-    }
-    lock.lock();
+    wake_.wait_for(lock, kTick, [this] { return stopping_ || asked_; });
   }
 }
 
@@ -333,6 +353,7 @@ void Agent::stop_sampler() {
     stopping_ = true;
   }
   wake_.notify_all();
+  sample_taken_.notify_all();
   if (sampler_.joinable()) {
     sampler_.join();
   }
