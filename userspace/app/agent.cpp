@@ -30,6 +30,7 @@
 #include "export/recording_feed.h"
 #include "report/recorded_names.h"
 #include "serve/api.h"
+#include "serve/kubernetes_events.h"
 #include "serve/live_api.h"
 #include "store/recording_search.h"
 #include "util/text.h"
@@ -144,6 +145,17 @@ Result<std::string> trace_of(const std::string& path) {
   }
   feed.finish(end);
   return sink.take();
+}
+
+Result<std::unique_ptr<Receiver>> make_pod_events(const IdentityOptions& identity, const Clock& clock) {
+  auto settings = resolver_settings(identity);
+  if (!settings) {
+    return std::unexpected(settings.error());
+  }
+  if (!settings->kubernetes) {
+    return fail("put Events on pods", {}, EINVAL, "no Kubernetes API is asked: see --kubernetes-server");
+  }
+  return make_kubernetes_events(*settings->kubernetes, clock);
 }
 
 class Agent {
@@ -466,6 +478,9 @@ Result<void> Agent::open_deliveries() {
   }
   if (added && options_.host_log != HostLog::kNone) {
     added = add(make_host_log(options_.host_log));
+  }
+  if (added && options_.kubernetes_events) {
+    added = add(make_pod_events(options_.trace.identity, clock_));
   }
   if (!added) {
     return added;

@@ -144,6 +144,10 @@ void add_notices(CLI::App& app, AgentOptions& options) {
           {"none", HostLog::kNone}, {"journald", HostLog::kJournald}, {"syslog", HostLog::kSyslog}}))
       ->type_name("LOG")
       ->group("Notices");
+  app.add_flag("--kubernetes-events", options.kubernetes_events,
+               "Put an Event on the pod of each incident, by the Kubernetes API that is asked for names; needs the "
+               "right to create events")
+      ->group("Notices");
 }
 
 void add_agent(CLI::App& app, AgentOptions& options, Modes& modes) {

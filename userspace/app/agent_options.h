@@ -28,6 +28,7 @@ struct AgentOptions {
   OtlpSettings otlp;
   WebhookSettings webhook;
   HostLog host_log = HostLog::kNone;
+  bool kubernetes_events = false;
   std::string otlp_headers_file;
   std::string webhook_headers_file;
   std::string webhook_secret_file;

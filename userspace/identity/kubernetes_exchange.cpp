@@ -17,7 +17,9 @@ constexpr HttpLimits kLimits{.body_bytes = std::size_t{256} << 20U};
 constexpr double kBurstBytes = 64.0 * (1U << 20U);
 constexpr double kBytesPerSecond = 4.0 * (1U << 20U);
 
-Result<std::string> read_token(const std::string& path) {
+}  // namespace
+
+Result<std::string> read_kubernetes_token(const std::string& path) {
   struct stat about{};
   if (::stat(path.c_str(), &about) != 0) {
     return fail_errno("read the token in", path);
@@ -39,8 +41,6 @@ Result<std::string> read_token(const std::string& path) {
   return token;
 }
 
-}  // namespace
-
 KubernetesExchange::KubernetesExchange(TlsConnection connection, const StopEvent& stop)
     : connection_(std::move(connection)),
       stop_(&stop),
@@ -53,7 +53,7 @@ Result<KubernetesExchange> KubernetesExchange::start(const KubernetesEndpoint& e
   std::string request = "GET " + endpoint.base_path + target + " HTTP/1.0\r\nHost: " + endpoint.authority() +
                         "\r\nUser-Agent: memcrest/" MEMCREST_VERSION "\r\nAccept: application/json\r\n";
   if (endpoint.tls && !endpoint.token_file.empty()) {
-    const auto token = read_token(endpoint.token_file);
+    const auto token = read_kubernetes_token(endpoint.token_file);
     if (!token) {
       return std::unexpected(token.error());
     }

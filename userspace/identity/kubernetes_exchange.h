@@ -13,6 +13,9 @@
 
 namespace memcrest {
 
+// Without its line end; what could not stand in a header is an error.
+[[nodiscard]] Result<std::string> read_kubernetes_token(const std::string& path);
+
 class KubernetesExchange {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;

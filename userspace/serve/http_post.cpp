@@ -114,6 +114,13 @@ Result<HttpPost> HttpPost::make(const std::string& url, const std::string& ca_fi
   return out;
 }
 
+HttpPost HttpPost::to(KubernetesEndpoint endpoint) {
+  HttpPost out;
+  out.path_ = endpoint.base_path;
+  out.endpoint_ = std::move(endpoint);
+  return out;
+}
+
 Result<PostAnswer> HttpPost::send(std::string_view target, const HttpHeaders& headers, std::string_view body,
                                   std::chrono::milliseconds timeout, const StopEvent& stop) const {
   const auto deadline = std::chrono::steady_clock::now() + timeout;

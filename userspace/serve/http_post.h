@@ -30,6 +30,9 @@ class HttpPost {
   // system's certificates.
   [[nodiscard]] static Result<HttpPost> make(const std::string& url, const std::string& ca_file, HttpHeaders headers);
 
+  // To the Kubernetes API, whose settings have been checked.
+  [[nodiscard]] static HttpPost to(KubernetesEndpoint endpoint);
+
   // `target` follows the URL's path. Errors as TlsConnection's and HttpHeadReader's.
   [[nodiscard]] Result<PostAnswer> send(std::string_view target, const HttpHeaders& headers, std::string_view body,
                                         std::chrono::milliseconds timeout, const StopEvent& stop) const;
