@@ -64,7 +64,7 @@ double fault_storm(const RunCgroup& cgroup, bool thp) {
   return each;
 }
 
-constexpr std::size_t kStepBytes = 128U << 10U;  // with copies: they cost by the step
+constexpr std::size_t kStepBytes = 32U << 10U;  // with copies: they cost by the step
 
 std::unique_ptr<RingSource> attach(const Clock& clock, const Options& options, bool copies, std::string& tier) {
   Features features = probe_features(SystemRoot{});
@@ -74,7 +74,7 @@ std::unique_ptr<RingSource> attach(const Clock& clock, const Options& options, b
     settings.copy_stacks = copies;
     settings.step_bytes = kStepBytes;
     settings.max_steps_per_window = 1'000'000;
-    settings.bulk_ring_bytes = 32U << 20U;
+    settings.bulk_ring_bytes = 128U << 20U;
     if (!features.stack_copies) {
       std::cerr << "stacks cannot be copied on this kernel\n";
       std::exit(1);

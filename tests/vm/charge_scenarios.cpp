@@ -155,9 +155,9 @@ std::vector<Scenario> charge_scenarios() {
           kind("pipes", "pipes", "pipes 32m --hold 100", 32 * kMiB, false),
           kind("tcp", "sockets", "tcp 32m --hold 100", 32 * kMiB, false, sockets_apart),
           kind("pagetables", "page_tables", "pagetables 24m --hold 100", 24 * kMiB, false),
-          // As much again is slab (the threads themselves), and what they touch of their own stacks.
-          kind("threads", "kernel_stack", "threads 24m --hold 100", 24 * kMiB, false, no_watermark, 0.35),
-          kind("fdtable", "vmalloc", "fdtable 32m --hold 100", 32 * kMiB, false, nothing_lacks, 0.9),
+          // As much again is slab (threads and processes themselves), and what they touch of their own stacks.
+          kind("threads", "kernel_stack", "threads 24m --hold 100", 24 * kMiB, false, no_watermark, 0.3),
+          kind("fdtable", "vmalloc", "fdtable 32m --hold 100", 32 * kMiB, false, nothing_lacks, 0.8),
           kind("hugetlb", "hugetlb", "hugetlb 32m --hold 100", 32 * kMiB, false, no_hugetlb_charges),
           kind("bpf", "bpf", "bpf-map 32m --hold 100", 32 * kMiB, false, no_map_charges)};
 }

@@ -49,6 +49,9 @@ KINDS = {
     "kind-pipes": "pipes",
     "kind-tcp": "TCP",
     "kind-pagetables": "page tables",
+    "kind-threads": "kernel stacks",
+    "kind-fdtable": "vmalloc",
+    "kind-hugetlb": "hugetlb",
     "kind-bpf": "BPF map",
 }
 

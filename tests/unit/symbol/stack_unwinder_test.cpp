@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <thread>
@@ -28,8 +29,23 @@ struct Taken {
 Taken taken;  // NOLINT: also by a signal handler
 
 #ifdef __x86_64__
+#ifdef __clang__
+#define WITHOUT_FRAME_POINTER __attribute__((noinline))
+#else
+#define WITHOUT_FRAME_POINTER __attribute__((noinline, optimize("omit-frame-pointer")))
+#endif
+
+// Other functions' frames, which sanitizers would guard.
+__attribute__((noinline, no_sanitize("address"))) void copy_words(volatile std::uint64_t* to, std::uint64_t from,
+                                                                  std::size_t bytes) {
+  const auto* words = reinterpret_cast<const volatile std::uint64_t*>(from);
+  for (std::size_t i = 0; i < bytes / sizeof(std::uint64_t); ++i) {
+    to[i] = words[i];
+  }
+}
+
 // As the kernel side does it: registers and the stack above them.
-__attribute__((noinline, optimize("omit-frame-pointer"))) void take_here() {
+WITHOUT_FRAME_POINTER void take_here() {
   auto& r = taken.copy.registers;
   asm volatile(
       "movq %%rbx, 24(%0)\n movq %%rbp, 48(%0)\n movq %%rsp, 56(%0)\n movq %%r12, 96(%0)\n movq %%r13, 104(%0)\n"
@@ -40,16 +56,20 @@ __attribute__((noinline, optimize("omit-frame-pointer"))) void take_here() {
   taken.copy.tid = static_cast<std::uint32_t>(gettid());
   taken.copy.begin = r[kStackPointer] & ~511ULL;
   const std::uint64_t top = (r[kStackPointer] | 4095U) + 1;  // at least, of the page
-  taken.copy.bytes.assign(reinterpret_cast<const char*>(taken.copy.begin), top + 4096 - taken.copy.begin);
+  taken.copy.bytes.assign(top + 4096 - taken.copy.begin, '\0');
+  copy_words(reinterpret_cast<volatile std::uint64_t*>(taken.copy.bytes.data()), taken.copy.begin,
+             taken.copy.bytes.size());
   void* addresses[64];
   const int count = backtrace(addresses, 64);
   taken.expected.clear();
-  for (int i = 1; i < count; ++i) {
-    taken.expected.push_back(reinterpret_cast<std::uint64_t>(addresses[i]));
+  const void* const caller = __builtin_return_address(0);
+  // Sanitizers put a frame of their own in between.
+  for (const void* const* one = std::find(addresses, addresses + count, caller); one != addresses + count; ++one) {
+    taken.expected.push_back(reinterpret_cast<std::uint64_t>(*one));
   }
 }
 
-__attribute__((noinline, optimize("omit-frame-pointer"))) int middle(int depth) {
+WITHOUT_FRAME_POINTER int middle(int depth) {
   volatile char room[96] = {};
   room[0] = static_cast<char>(depth);
   if (depth == 0) {
