@@ -19,7 +19,7 @@ void TopModel::set(LiveSnapshot snapshot) {
     return;
   }
   all_ = std::move(snapshot.rows);
-  snapshot.rows.clear();
+  snapshot.rows = std::move(snapshot_.rows);  // until arrange() knows what is under the mark
   snapshot_ = std::move(snapshot);
   arrange();
 }
