@@ -64,7 +64,7 @@ std::vector<Column> columns_for(const TopModel& model, std::size_t columns) {
       {Field::kPeak, "PEAK", 9, true, 0, TopOrder::kPeak},
       {Field::kMost, "MAX", 8, true, 3, TopOrder::kMost},
       {Field::kLimit, "LIMIT", 8, true, differ ? 4U : 0U, differ ? std::nullopt : std::optional(TopOrder::kLimit)},
-      {Field::kEffective, "EFFECTIVE", 9, true, differ ? 0U : 8U, TopOrder::kLimit},
+      {Field::kEffective, "EFFECTIVE", 10, true, differ ? 0U : 8U, differ ? std::optional(TopOrder::kLimit) : std::nullopt},
       {Field::kPercent, "%", 5, true, 0, TopOrder::kPercent},
       {Field::kBar, "USE┃PEAK", 9, false, 1, std::nullopt},
       {Field::kMinute, "LAST MIN", 10, false, 0, std::nullopt},
