@@ -42,11 +42,11 @@ using std::chrono::steady_clock;
 
 constexpr auto kSampleEvery = std::chrono::seconds(10);  // while nobody asks
 constexpr auto kFresh = milliseconds(500);
-constexpr auto kTick = milliseconds(400);         // of the stream of usage
+constexpr auto kTick = milliseconds(400);  // of the stream of usage
 constexpr auto kListEvery = std::chrono::seconds(10);
 constexpr auto kListLeast = std::chrono::seconds(1);  // although a cgroup came
-constexpr std::size_t kLeastOthers = 20;  // quiet containers that a look at usage reads too
-constexpr std::size_t kRounds = 25;       // within which it has read all of them
+constexpr std::size_t kLeastOthers = 20;              // quiet containers that a look at usage reads too
+constexpr std::size_t kRounds = 25;                   // within which it has read all of them
 constexpr std::size_t kMaxTrace = 64U << 20U;
 
 // sd_notify(3) is one datagram.
@@ -250,10 +250,8 @@ std::optional<ContainerMemory> Agent::named(CgroupKind kind, const CgroupRef& cg
   if (identity.container.id.empty() || (identity.container.pod && identity.container.pod->sandbox)) {
     return std::nullopt;
   }
-  return ContainerMemory{.kind = kind,
-                         .cgroup = cgroup,
-                         .container = std::move(identity.container),
-                         .figures = std::move(figures)};
+  return ContainerMemory{
+      .kind = kind, .cgroup = cgroup, .container = std::move(identity.container), .figures = std::move(figures)};
 }
 
 // What moved, and a part of the rest: whoever watches a thousand idle containers costs little.

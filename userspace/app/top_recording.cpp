@@ -23,9 +23,7 @@ class RecordedTop final : public TopSource {
     now_ns_ = std::clamp(now_ns_, usage_.begin_ns(), usage_.end_ns());
   }
 
-  [[nodiscard]] std::string name() const override {
-    return options_.path.substr(options_.path.find_last_of('/') + 1);
-  }
+  [[nodiscard]] std::string name() const override { return options_.path.substr(options_.path.find_last_of('/') + 1); }
   [[nodiscard]] Result<LiveSnapshot> look() override {
     LiveSnapshot out = usage_.look(now_ns_, since());
     std::erase_if(out.rows, [&](const LiveRow& row) {

@@ -13,7 +13,10 @@ using namespace testing_support;
 using ::testing::HasSubstr;
 
 TEST(LiveJson, ARowComesBackAsItWas) {
-  LiveRow row = live_row(7, "w\xff" "eb\n", 10_MiB, 90_MiB);
+  LiveRow row = live_row(7,
+                         "w\xff"
+                         "eb\n",
+                         10_MiB, 90_MiB);
   row.memory.figures.swap = Swap{1_MiB, std::nullopt, "memory.swap.max"};
   row.memory.container.labels["a"] = "b";
   row.growth_bytes_per_s = -5.5;

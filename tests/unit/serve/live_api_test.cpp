@@ -43,7 +43,8 @@ class LiveApiTest : public ::testing::Test {
 };
 
 TEST_F(LiveApiTest, ServesThePageWithoutInlineScript) {
-  for (const auto& [path, type] : {std::pair("/", "text/html"), {"/live.js", "text/javascript"}, {"/live.css", "text/css"}}) {
+  for (const auto& [path, type] :
+       {std::pair("/", "text/html"), {"/live.js", "text/javascript"}, {"/live.css", "text/css"}}) {
     const HttpResponse answer = ask(path);
     EXPECT_EQ(answer.status, 200);
     EXPECT_THAT(answer.type, HasSubstr(type));
