@@ -26,7 +26,7 @@ struct MemoryFigures {
   std::optional<std::uint64_t> anon_bytes;           // of it, by memory.stat; not part of the JSON form
   std::optional<std::uint64_t> file_bytes;           // without shmem
   std::optional<std::uint64_t> shmem_bytes;
-  std::optional<std::uint64_t> peak_bytes;           // highest usage since the cgroup exists, to the page
+  std::optional<std::uint64_t> peak_bytes;  // highest usage since the cgroup exists, to the page
   bool limit_known = false;
   std::optional<std::uint64_t> limit_bytes;  // its own; nullopt although limit_known: it has none
   bool effective_known = false;  // every limit above could be read; otherwise a lower one may be out of sight

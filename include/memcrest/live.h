@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Containers as they go on: what `memcrest top` and the live page show of each at one moment. Plain values; a row's JSON
-// form is that of docs/ps.schema.json with a member `live`. Optional means "not known", never zero.
+// Containers as they go on: what `memcrest top` and the live page show of each at one moment. Plain values; a row's
+// JSON form is that of docs/ps.schema.json with a member `live`. Optional means "not known", never zero.
 #pragma once
 
 #include <array>
@@ -20,16 +20,16 @@ namespace memcrest {
 inline constexpr std::size_t kLiveSeconds = 60;
 
 struct LiveRow {
-  ContainerMemory memory;                    // usage and peak are as of the last step where that is newer
-  std::uint64_t peak_interval_bytes = 0;     // highest since the look before this one, however short it was
-  bool peak_interval_exact = false;          // the kernel's own mark; otherwise at most one quantum too low
-  std::vector<std::uint64_t> history;        // highest of each of the last seconds, oldest first; at most kLiveSeconds
-  double growth_bytes_per_s = 0;             // over the last ten seconds; negative: it shrank
-  double stall_ms = 0;                       // of the last minute, spent in reclaim, summed over tasks
-  std::uint64_t bursts = 0;                  // told since the watch began
-  std::uint64_t incidents = 0;               // of any kind, likewise
-  std::string kind;                          // what most of its memory is: "anon", "file", "shmem", "kernel"; empty: unknown
-  bool gone = false;                         // its cgroup was removed less than a minute ago
+  ContainerMemory memory;                 // usage and peak are as of the last step where that is newer
+  std::uint64_t peak_interval_bytes = 0;  // highest since the look before this one, however short it was
+  bool peak_interval_exact = false;       // the kernel's own mark; otherwise at most one quantum too low
+  std::vector<std::uint64_t> history;     // highest of each of the last seconds, oldest first; at most kLiveSeconds
+  double growth_bytes_per_s = 0;          // over the last ten seconds; negative: it shrank
+  double stall_ms = 0;                    // of the last minute, spent in reclaim, summed over tasks
+  std::uint64_t bursts = 0;               // told since the watch began
+  std::uint64_t incidents = 0;            // of any kind, likewise
+  std::string kind;   // what most of its memory is: "anon", "file", "shmem", "kernel"; empty: unknown
+  bool gone = false;  // its cgroup was removed less than a minute ago
 };
 
 struct LiveSnapshot {
@@ -52,10 +52,10 @@ struct LivePoint {
 // What is known of one container beyond its row.
 struct LiveDetail {
   LiveRow row;
-  std::vector<LivePoint> points;        // oldest first, each step that is still remembered
-  bool cut = false;                     // older ones of the last minutes had to be forgotten
-  std::vector<Contributor> growers;     // heaviest first, of what grew since the watch began
-  std::vector<KindShare> kinds;         // likewise
+  std::vector<LivePoint> points;                           // oldest first, each step that is still remembered
+  bool cut = false;                                        // older ones of the last minutes had to be forgotten
+  std::vector<Contributor> growers;                        // heaviest first, of what grew since the watch began
+  std::vector<KindShare> kinds;                            // likewise
   std::vector<std::shared_ptr<const Incident>> incidents;  // newest first
 };
 

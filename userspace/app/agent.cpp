@@ -44,7 +44,7 @@ using std::chrono::steady_clock;
 
 constexpr auto kSampleEvery = std::chrono::seconds(10);  // while nobody asks
 constexpr auto kFresh = milliseconds(500);
-constexpr auto kTick = milliseconds(400);         // of the stream of usage
+constexpr auto kTick = milliseconds(400);  // of the stream of usage
 constexpr auto kListEvery = std::chrono::seconds(10);
 constexpr auto kListLeast = std::chrono::seconds(1);  // although a cgroup came
 constexpr std::size_t kLeastOthers = 20;  // quiet containers that a look at usage reads too
@@ -269,10 +269,8 @@ std::optional<ContainerMemory> Agent::named(CgroupKind kind, const CgroupRef& cg
   if (identity.container.id.empty() || (identity.container.pod && identity.container.pod->sandbox)) {
     return std::nullopt;
   }
-  return ContainerMemory{.kind = kind,
-                         .cgroup = cgroup,
-                         .container = std::move(identity.container),
-                         .figures = std::move(figures)};
+  return ContainerMemory{
+      .kind = kind, .cgroup = cgroup, .container = std::move(identity.container), .figures = std::move(figures)};
 }
 
 // What moved, and a part of the rest: whoever watches a thousand idle containers costs little.

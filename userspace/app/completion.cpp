@@ -96,7 +96,7 @@ std::string bash_values(const CLI::App& app) {
     }
     const auto words = words_of(*option);
     out += "      " + joined(names_of(*option), "|") + ") ";
-    out += !words.empty()    ? "COMPREPLY=($(compgen -W '" + joined(words) + "' -- \"$cur\"))"
+    out += !words.empty()     ? "COMPREPLY=($(compgen -W '" + joined(words) + "' -- \"$cur\"))"
            : is_file(*option) ? "compopt -o default; COMPREPLY=()"
                               : "COMPREPLY=()";
     out += "; return ;;\n";
@@ -123,7 +123,8 @@ std::string bash(const CLI::App& app) {
          "    case ${COMP_WORDS[i]} in -*) ;; *) verb=${COMP_WORDS[i]}; break ;; esac\n"
          "  done\n"
          "  case $verb in\n"
-         "  '') words='" + joined(verbs) + " " + flag_words(app) + "' ;;\n" + cases +
+         "  '') words='" +
+         joined(verbs) + " " + flag_words(app) + "' ;;\n" + cases +
          "  esac\n"
          "  case $cur in\n"
          "  -*) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n"
@@ -141,10 +142,13 @@ std::string zsh_flags(const CLI::App& app, const char* indent) {
     std::string value;
     if (takes_value(*option)) {
       value = ":" + quoted(value_of(*option), ":[]\\") + ":" +
-              (!words.empty() ? "(" + joined(words) + ")" : is_file(*option) ? "_files" : " ");
+              (!words.empty()     ? "(" + joined(words) + ")"
+               : is_file(*option) ? "_files"
+                                  : " ");
     }
     for (const std::string& name : names_of(*option)) {
-      out += std::string(indent) + "'*" + name + "[" + quoted(option->get_description(), ":[]\\") + "]" + value + "' \\\n";
+      out +=
+          std::string(indent) + "'*" + name + "[" + quoted(option->get_description(), ":[]\\") + "]" + value + "' \\\n";
     }
   }
   return out;
@@ -155,13 +159,16 @@ std::string zsh(const CLI::App& app) {
   std::string cases;
   for (const CLI::App* verb : verbs_of(app)) {
     verbs += "    '" + verb->get_name() + ":" + quoted(verb->get_description(), ":\\") + "'\n";
-    cases += "    " + verb->get_name() + ")\n      _arguments \\\n" + zsh_flags(*verb, "        ") + "        '*:file:_files' ;;\n";
+    cases += "    " + verb->get_name() + ")\n      _arguments \\\n" + zsh_flags(*verb, "        ") +
+             "        '*:file:_files' ;;\n";
   }
   return "#compdef memcrest\n"
          "# zsh completion of memcrest: memcrest completion zsh > \"${fpath[1]}/_memcrest\"\n"
          "_memcrest() {\n"
          "  local -a verbs\n"
-         "  verbs=(\n" + verbs + "  )\n"
+         "  verbs=(\n" +
+         verbs +
+         "  )\n"
          "  if (( CURRENT == 2 )); then\n"
          "    _describe 'command' verbs\n"
          "    return\n"
@@ -169,7 +176,9 @@ std::string zsh(const CLI::App& app) {
          "  local verb=${words[2]}\n"
          "  shift words\n"
          "  (( CURRENT-- ))\n"
-         "  case $verb in\n" + cases + "  esac\n"
+         "  case $verb in\n" +
+         cases +
+         "  esac\n"
          "}\n"
          "_memcrest \"$@\"\n";
 }
@@ -194,7 +203,8 @@ std::string fish_flags(const CLI::App& app, const std::string& when) {
 }
 
 std::string fish(const CLI::App& app) {
-  std::string out = "# fish completion of memcrest: memcrest completion fish > ~/.config/fish/completions/memcrest.fish\n";
+  std::string out =
+      "# fish completion of memcrest: memcrest completion fish > ~/.config/fish/completions/memcrest.fish\n";
   for (const CLI::App* verb : verbs_of(app)) {
     out += "complete -c memcrest -n __fish_use_subcommand -f -a " + verb->get_name() + " -d '" +
            quoted(verb->get_description(), "\\") + "'\n";
@@ -221,7 +231,8 @@ std::string roff(std::string_view text) {
 }
 
 std::string upper(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
   return text;
 }
 
@@ -273,7 +284,8 @@ std::string manual_page(const CLI::App& app, const CLI::App* verb) {
                     roff(name) + " \\- " + roff(shown.get_description()) + "\n.SH SYNOPSIS\n.B memcrest";
   if (verb != nullptr) {
     out += " " + roff(verb->get_name()) + "\n[OPTIONS]";
-    for (const CLI::Option* one : verb->get_options([](const CLI::Option* option) { return option->get_positional(); })) {
+    for (const CLI::Option* one :
+         verb->get_options([](const CLI::Option* option) { return option->get_positional(); })) {
       const std::string what = one->get_name(true);
       out += " " + roff(one->get_required() ? what : "[" + what + "]");
     }
@@ -285,7 +297,8 @@ std::string manual_page(const CLI::App& app, const CLI::App* verb) {
     }
   }
   if (verb != nullptr) {
-    for (const CLI::Option* one : verb->get_options([](const CLI::Option* option) { return option->get_positional(); })) {
+    for (const CLI::Option* one :
+         verb->get_options([](const CLI::Option* option) { return option->get_positional(); })) {
       out += ".SH " + roff(upper(one->get_name(true))) + "\n" + roff(one->get_description()) + "\n";
     }
   }

@@ -178,15 +178,16 @@ void add_describing(CLI::App& app, Describing& out) {
       {"bash", Shell::kBash}, {"zsh", Shell::kZsh}, {"fish", Shell::kFish}};
   out.completion = app.add_subcommand("completion", "Print a script that completes commands and options in a shell");
   out.completion
-      ->add_option_function<std::string>("shell",
-                                         [&out](const std::string& text) {
-                                           const auto known = kShells.find(text);
-                                           if (known == kShells.end()) {
-                                             throw CLI::ValidationError("shell", "must be bash, zsh or fish");
-                                           }
-                                           out.shell = known->second;
-                                         },
-                                         "bash, zsh or fish")
+      ->add_option_function<std::string>(
+          "shell",
+          [&out](const std::string& text) {
+            const auto known = kShells.find(text);
+            if (known == kShells.end()) {
+              throw CLI::ValidationError("shell", "must be bash, zsh or fish");
+            }
+            out.shell = known->second;
+          },
+          "bash, zsh or fish")
       ->required()
       ->type_name("");
   out.completion->footer("Example: memcrest completion bash > /etc/bash_completion.d/memcrest");

@@ -149,7 +149,21 @@ struct AdviseOptions {
   TraceOptions trace;  // of live
 };
 
-enum class Verb { kWatch, kRecord, kReplay, kExport, kReport, kSymbolize, kWhy, kAdvise, kRun, kPs, kTop, kCheck, kVersion };
+enum class Verb {
+  kWatch,
+  kRecord,
+  kReplay,
+  kExport,
+  kReport,
+  kSymbolize,
+  kWhy,
+  kAdvise,
+  kRun,
+  kPs,
+  kTop,
+  kCheck,
+  kVersion
+};
 
 struct Options {
   Verb verb = Verb::kVersion;

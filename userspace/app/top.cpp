@@ -23,7 +23,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kWork{40};    // between two looks at the keyboard, while events come in
+constexpr milliseconds kWork{40};     // between two looks at the keyboard, while events come in
 constexpr milliseconds kNotice{200};  // that it should stop
 
 class Top {
@@ -77,8 +77,8 @@ int Top::once() {
   look();
   while (!source_.travel() && !stop_requested() && steady_clock::now() < end) {
     source_.tend(std::chrono::ceil<milliseconds>(std::min<steady_clock::duration>(end - steady_clock::now(), kNotice)));
-    if (options_.agent.empty() == false) {
-      break;
+    if (!options_.agent.empty()) {
+      break;  // it has looked back already
     }
   }
   auto snapshot = source_.look();

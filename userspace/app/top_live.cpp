@@ -15,7 +15,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr auto kListEvery = std::chrono::seconds(10);  // although no event says that one came
-constexpr auto kListLeast = std::chrono::seconds(2);  // although one came: builds and tests make many
+constexpr auto kListLeast = std::chrono::seconds(2);   // although one came: builds and tests make many
 constexpr std::size_t kRounds = 30;                    // looks within which every quiet container is read once
 constexpr std::size_t kShownAtOnce = 12;               // of the quiet rows in sight, in a look
 constexpr std::size_t kLeastOthers = 20;
@@ -38,15 +38,11 @@ class LiveTop final : public TopSource {
   [[nodiscard]] Result<std::optional<LiveDetail>> detail(std::uint64_t cgroup_id) override {
     return board_.detail(cgroup_id, clock_.boot_ns(), before_ns_);
   }
-  [[nodiscard]] Result<std::vector<std::shared_ptr<const Incident>>> incidents() override {
-    return board_.incidents();
-  }
+  [[nodiscard]] Result<std::vector<std::shared_ptr<const Incident>>> incidents() override { return board_.incidents(); }
   bool tend(std::chrono::milliseconds longest) override {
     return session_->collector().turn(longest) != EventSource::Status::kEnd;
   }
-  void shown(const std::vector<std::uint64_t>& cgroup_ids) override {
-    shown_ = cgroup_ids;
-  }
+  void shown(const std::vector<std::uint64_t>& cgroup_ids) override { shown_ = cgroup_ids; }
 
  private:
   void read_figures();
@@ -111,8 +107,7 @@ void LiveTop::read_figures() {
       nameless_.insert(one.cgroup.id);
     }
     const bool sandbox = container.pod && container.pod->sandbox;
-    if ((!options_.all && (sandbox || container.id.empty())) ||
-        !matches(options_.filter, container, one.cgroup.path)) {
+    if ((!options_.all && (sandbox || container.id.empty())) || !matches(options_.filter, container, one.cgroup.path)) {
       continue;
     }
     board_.note({.kind = one.kind,

@@ -11,9 +11,12 @@ namespace memcrest {
 
 CLI::App* add_top(CLI::App& app, TopOptions& options) {
   using namespace std::chrono_literals;
-  CLI::App* verb = app.add_subcommand("top", "Watch containers on a screen: use, exact peaks, the last minute, incidents");
-  CLI::Option* file = verb->add_option("file", options.path, "A recording: look at any moment of it (default: this machine)");
-  verb->add_option("--agent", options.agent, "Ask an agent: http://127.0.0.1:9464, https://HOST:PORT or its unix socket")
+  CLI::App* verb =
+      app.add_subcommand("top", "Watch containers on a screen: use, exact peaks, the last minute, incidents");
+  CLI::Option* file =
+      verb->add_option("file", options.path, "A recording: look at any moment of it (default: this machine)");
+  verb->add_option("--agent", options.agent,
+                   "Ask an agent: http://127.0.0.1:9464, https://HOST:PORT or its unix socket")
       ->type_name("URL|SOCKET")
       ->excludes(file);
   verb->add_option("--agent-token", options.agent_token, "File with the agent's bearer token")->type_name("FILE");

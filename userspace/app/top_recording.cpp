@@ -16,13 +16,14 @@ class RecordedTop final : public TopSource {
  public:
   RecordedTop(const TopOptions& options, RecordedUsage usage) : options_(options), usage_(std::move(usage)) {
     // Where there is something to see.
-    now_ns_ = usage_.incidents().empty() ? usage_.end_ns() : usage_.incidents().front()->boot_ns;
+    const auto first = std::ranges::find_if(usage_.incidents(), [&](const auto& one) {
+      return matches(options_.filter, one->container, one->cgroup.path);
+    });
+    now_ns_ = first == usage_.incidents().end() ? usage_.end_ns() : (*first)->boot_ns;
     now_ns_ = std::clamp(now_ns_, usage_.begin_ns(), usage_.end_ns());
   }
 
-  [[nodiscard]] std::string name() const override {
-    return options_.path.substr(options_.path.find_last_of('/') + 1);
-  }
+  [[nodiscard]] std::string name() const override { return options_.path.substr(options_.path.find_last_of('/') + 1); }
   [[nodiscard]] Result<LiveSnapshot> look() override {
     LiveSnapshot out = usage_.look(now_ns_, since());
     std::erase_if(out.rows, [&](const LiveRow& row) {

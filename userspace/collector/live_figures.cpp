@@ -7,8 +7,8 @@ namespace memcrest {
 
 void LiveFigures::list() {
   MemoryReader limits(tree_, true);
-  listed_ = list_cgroups(tree_.scan(), all_,
-                         [&](const std::string& path) { return limits.limit_of(path).has_value(); });
+  listed_ =
+      list_cgroups(tree_.scan(), all_, [&](const std::string& path) { return limits.limit_of(path).has_value(); });
   const auto now = running();
   std::erase_if(read_, [&](std::uint64_t id) { return !now.contains(id); });
   next_ = 0;

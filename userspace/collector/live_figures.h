@@ -27,7 +27,8 @@ class LiveFigures {
     CgroupRef cgroup;
     MemoryFigures memory;
   };
-  // Of `wanted` those that are listed, what was never read, and at most `others` more. What has gone meanwhile is left out.
+  // Of `wanted` those that are listed, what was never read, and at most `others` more. What has gone meanwhile is left
+  // out.
   [[nodiscard]] std::vector<Figures> read(const std::unordered_set<std::uint64_t>& wanted, std::size_t others);
 
  private:

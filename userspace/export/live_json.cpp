@@ -16,9 +16,9 @@ namespace {
 
 constexpr CgroupKind kCgroupKinds[] = {CgroupKind::kContainer, CgroupKind::kUnit, CgroupKind::kOther};
 constexpr MemoryKind kMemoryKinds[] = {
-    MemoryKind::kUnknown,     MemoryKind::kAnon,       MemoryKind::kHugePage, MemoryKind::kFile,  MemoryKind::kShmem,
-    MemoryKind::kSlab,        MemoryKind::kKernelStack, MemoryKind::kPageTables, MemoryKind::kSockets, MemoryKind::kPipes,
-    MemoryKind::kPercpu,      MemoryKind::kVmalloc,    MemoryKind::kBpf,      MemoryKind::kHugetlb};
+    MemoryKind::kUnknown, MemoryKind::kAnon,        MemoryKind::kHugePage,   MemoryKind::kFile,    MemoryKind::kShmem,
+    MemoryKind::kSlab,    MemoryKind::kKernelStack, MemoryKind::kPageTables, MemoryKind::kSockets, MemoryKind::kPipes,
+    MemoryKind::kPercpu,  MemoryKind::kVmalloc,     MemoryKind::kBpf,        MemoryKind::kHugetlb};
 constexpr std::size_t kMaxPoints = 65536;
 
 Json live_json(const LiveRow& row) {
@@ -172,8 +172,11 @@ std::string head_to_json(const LiveSnapshot& snapshot) {
   json["charge_tier"] = text(snapshot.charge_tier);
   json["oom_tier"] = text(snapshot.oom_tier);
   const LossCount& lost = snapshot.lost;
-  json["lost"] = {{"critical", lost.critical}, {"bulk", lost.bulk}, {"throttled", lost.throttled},
-                  {"invalid", lost.invalid},   {"untracked", lost.untracked}};
+  json["lost"] = {{"critical", lost.critical},
+                  {"bulk", lost.bulk},
+                  {"throttled", lost.throttled},
+                  {"invalid", lost.invalid},
+                  {"untracked", lost.untracked}};
   json["notes"] = array_json(snapshot.notes, text);
   return to_line(json);
 }

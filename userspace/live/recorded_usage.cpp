@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::size_t kMaxCurves = 8192;
-constexpr std::size_t kMaxPoints = 100'000;     // of one curve
-constexpr std::size_t kAllPoints = 2'000'000;   // of all
-constexpr std::size_t kMaxOther = 50'000;       // of one curve: growth, limits, stalls
+constexpr std::size_t kMaxPoints = 100'000;    // of one curve
+constexpr std::size_t kAllPoints = 2'000'000;  // of all
+constexpr std::size_t kMaxOther = 50'000;      // of one curve: growth, limits, stalls
 constexpr std::size_t kMaxTasks = 65536;
 constexpr std::size_t kMaxIncidents = 2000;
 constexpr std::size_t kMaxIncidentBytes = 1U << 20U;
@@ -157,11 +157,13 @@ void RecordedUsage::take(const RecordingReader::Item& item, ExportedCgroups& cgr
     if (const auto* step = std::get_if<StepEvent>(event)) {
       on(*step, cgroups);
     } else {
-      std::visit([this](const auto& one) {
-        if constexpr (!std::is_same_v<std::decay_t<decltype(one)>, StepEvent>) {
-          on(one);
-        }
-      }, *event);
+      std::visit(
+          [this](const auto& one) {
+            if constexpr (!std::is_same_v<std::decay_t<decltype(one)>, StepEvent>) {
+              on(one);
+            }
+          },
+          *event);
     }
   } else if (const auto* sampled = std::get_if<RecordingReader::Sampled>(&item)) {
     time_ns = sampled->sample.time_ns;
@@ -197,8 +199,8 @@ void RecordedUsage::finish() {
       curve.kills.push_back(one->boot_ns);
     }
   }
-  only_containers_ = std::ranges::any_of(
-      curves_, [](const auto& one) { return one.second.memory.kind == CgroupKind::kContainer; });
+  only_containers_ =
+      std::ranges::any_of(curves_, [](const auto& one) { return one.second.memory.kind == CgroupKind::kContainer; });
   if (all_points_ >= kAllPoints) {
     notes_.emplace_back("the recording holds more than is shown: its last part is missing");
   }
@@ -217,8 +219,7 @@ RecordedUsage RecordedUsage::read(RecordingReader& reader, ExportedCgroups& cgro
   if (!reader.ended()) {
     out.notes_.emplace_back("the recording has no end: its writer was killed, or still writes");
   }
-  const auto listed =
-      reader.each_incident(kMaxIncidentBytes, [&](RecordedIncident one) { out.add_incident(one); });
+  const auto listed = reader.each_incident(kMaxIncidentBytes, [&](RecordedIncident one) { out.add_incident(one); });
   if (!listed) {
     out.notes_.push_back("incidents could not be read: " + listed.error().message());
   }
@@ -263,8 +264,8 @@ LiveRow RecordedUsage::row_at(const Curve& curve, std::uint64_t boot_ns, std::ui
   MemoryFigures& figures = out.memory.figures;
   figures.usage_bytes = track.usage();
   figures.peak_bytes = highest;
-  const auto limit = std::ranges::find_if(curve.limits | std::views::reverse,
-                                          [&](const auto& one) { return one.first <= boot_ns; });
+  const auto limit =
+      std::ranges::find_if(curve.limits | std::views::reverse, [&](const auto& one) { return one.first <= boot_ns; });
   if (limit != curve.limits.rend()) {
     figures.limit_known = true;
     figures.limit_bytes = limit->second;

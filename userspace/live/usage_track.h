@@ -35,7 +35,8 @@ class UsageTrack {
   };
   // The highest between the two times, what stood at the first included.
   [[nodiscard]] Peak peak(std::uint64_t from_ns, std::uint64_t to_ns) const;
-  // The highest of each second that has begun, oldest first, the one of `now_ns` last; none from before the first point.
+  // The highest of each second that has begun, oldest first, the one of `now_ns` last; none from before the first
+  // point.
   [[nodiscard]] std::vector<std::uint64_t> history(std::uint64_t now_ns) const;
   // Per second, over the last ten.
   [[nodiscard]] double growth(std::uint64_t now_ns) const;

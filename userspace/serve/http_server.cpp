@@ -55,7 +55,8 @@ bool same_secret(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-// What a probe of an orchestrator asks, and the live page's files: no token comes with it, and the answers tell nothing.
+// What a probe of an orchestrator asks, and the live page's files: no token comes with it, and the answers tell
+// nothing.
 bool is_open_to_all(std::string_view path) { return path == "/healthz" || path == "/readyz" || is_live_page(path); }
 
 }  // namespace
@@ -249,9 +250,10 @@ MHD_Result HttpServer::State::send(MHD_Connection* connection, HttpResponse resp
   MHD_add_response_header(out, "X-Frame-Options", "DENY");
   MHD_add_response_header(out, "Cross-Origin-Resource-Policy", "same-origin");
   MHD_add_response_header(out, "Cache-Control", "no-store");
-  MHD_add_response_header(out, "Content-Security-Policy", !response.policy.empty() ? response.policy.c_str()
-                                                          : response.page  ? kPagePolicy
-                                                                           : kPolicy);
+  MHD_add_response_header(out, "Content-Security-Policy",
+                          !response.policy.empty() ? response.policy.c_str()
+                          : response.page          ? kPagePolicy
+                                                   : kPolicy);
   for (const auto& [name, value] : response.headers) {
     MHD_add_response_header(out, name.c_str(), value.c_str());
   }

@@ -12,7 +12,8 @@ namespace {
 constexpr std::string_view kUsage = "/api/v1/usage";
 // No inline script, nothing from elsewhere. Styles that depend on data are set through the DOM, which this allows.
 constexpr const char* kPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; frame-ancestors 'none'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; frame-ancestors "
+    "'none'; "
     "base-uri 'none'; form-action 'none'";
 
 std::optional<std::uint64_t> number(std::string_view text) {

@@ -62,8 +62,7 @@ std::vector<std::string> chart(const std::vector<LivePoint>& points, std::uint64
     standing = at->usage_bytes;
   }
   for (std::size_t column = 0; column < columns; ++column) {
-    const auto end = from_ns + static_cast<std::uint64_t>(static_cast<double>(width) *
-                                                          static_cast<double>(column + 1) /
+    const auto end = from_ns + static_cast<std::uint64_t>(static_cast<double>(width) * static_cast<double>(column + 1) /
                                                           static_cast<double>(columns));
     std::uint64_t value = standing;
     for (; at != points.end() && (at->time_ns < end || (column + 1 == columns && at->time_ns <= to_ns)); ++at) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Usage as characters: a bar with its peak marked, a line of the last minute, a chart of several lines. What was highest
-// in the time of a character is what it shows, so that nothing short is lost. Pure.
+// Usage as characters: a bar with its peak marked, a line of the last minute, a chart of several lines. What was
+// highest in the time of a character is what it shows, so that nothing short is lost. Pure.
 #pragma once
 
 #include <cstdint>

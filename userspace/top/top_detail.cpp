@@ -54,8 +54,10 @@ void put_heading(Layout& page, const LiveRow& row, bool gone) {
 void put_figures(Layout& page, const LiveRow& row) {
   const MemoryFigures& figures = row.memory.figures;
   page.row("in use");
-  page.piece("", view::bytes(figures.usage_bytes.value_or(0)) +
-                     share_words(figures.usage_bytes.value_or(0), figures.effective), Tone::kBold);
+  page.piece(
+      "",
+      view::bytes(figures.usage_bytes.value_or(0)) + share_words(figures.usage_bytes.value_or(0), figures.effective),
+      Tone::kBold);
   if (const auto working = figures.working_set_bytes()) {
     page.piece(view::kDot, "working set " + view::bytes(*working));
   }
@@ -63,21 +65,28 @@ void put_figures(Layout& page, const LiveRow& row) {
     page.piece(view::kDot, "mostly " + escape_terminal(row.kind));
   }
   page.row("peak");
-  page.piece("", std::string(row.peak_interval_exact ? "" : "at least ") + view::bytes(row.peak_interval_bytes) +
-                     share_words(row.peak_interval_bytes, figures.effective) + " since the last look", Tone::kBold);
+  page.piece("",
+             std::string(row.peak_interval_exact ? "" : "at least ") + view::bytes(row.peak_interval_bytes) +
+                 share_words(row.peak_interval_bytes, figures.effective) + " since the last look",
+             Tone::kBold);
   if (figures.peak_bytes) {
     page.piece(view::kDot, view::bytes(*figures.peak_bytes) + " since it began");
   }
   page.row("limit");
-  page.piece("", figures.limit_bytes ? view::bytes(*figures.limit_bytes) : figures.limit_known ? "none of its own" : "?",
+  page.piece("",
+             figures.limit_bytes   ? view::bytes(*figures.limit_bytes)
+             : figures.limit_known ? "none of its own"
+                                   : "?",
              Tone::kBold);
   if (figures.effective && figures.effective->cgroup_path != row.memory.cgroup.path) {
-    page.piece(view::kDot, "effective " + view::bytes(figures.effective->bytes) + ", set by " +
-                               escape_terminal(figures.effective->cgroup_path), Tone::kNotice);
+    page.piece(view::kDot,
+               "effective " + view::bytes(figures.effective->bytes) + ", set by " +
+                   escape_terminal(figures.effective->cgroup_path),
+               Tone::kNotice);
   }
   if (figures.swap) {
-    page.piece(view::kDot, "swap limit " +
-                               (figures.swap->limit_bytes ? view::bytes(*figures.swap->limit_bytes) : std::string("none")));
+    page.piece(view::kDot, "swap limit " + (figures.swap->limit_bytes ? view::bytes(*figures.swap->limit_bytes)
+                                                                      : std::string("none")));
   }
   if (figures.oom_kills) {
     page.piece(view::kDot, view::counted(*figures.oom_kills, "process", "processes") + " killed for memory",
@@ -147,7 +156,8 @@ void add_steps(std::vector<TopLine>& out, const LiveDetail& detail, const LiveSn
     std::string text = "             " + (moment.unix_ns > 0 ? format_time_of_day(unix_ns) : std::string()) + "  " +
                        fitted(view::bytes(one.usage_bytes), 9, true);
     if (i > 0) {
-      const auto by = static_cast<std::int64_t>(one.usage_bytes) - static_cast<std::int64_t>(detail.points[i - 1].usage_bytes);
+      const auto by =
+          static_cast<std::int64_t>(one.usage_bytes) - static_cast<std::int64_t>(detail.points[i - 1].usage_bytes);
       text += "  " + fitted(view::change(by), 11, true);
     }
     if (one.high_bytes > one.usage_bytes) {
@@ -196,7 +206,8 @@ std::vector<TopLine> story_lines(const Incident& incident, std::size_t columns) 
   return out;
 }
 
-std::vector<TopLine> detail_lines(const LiveDetail& detail, bool gone, const LiveSnapshot& moment, std::size_t columns) {
+std::vector<TopLine> detail_lines(const LiveDetail& detail, bool gone, const LiveSnapshot& moment,
+                                  std::size_t columns) {
   std::vector<TopLine> out;
   Layout page(columns, true);
   put_heading(page, detail.row, gone);

@@ -21,7 +21,7 @@ enum class TopKey {
   kEscape,
   kBackspace,
   kTab,
-  kClick,       // of the mouse, see `row`
+  kClick,  // of the mouse, see `row`
   kWheelUp,
   kWheelDown,
   kResize,

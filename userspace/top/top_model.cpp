@@ -19,7 +19,7 @@ void TopModel::set(LiveSnapshot snapshot) {
     return;
   }
   all_ = std::move(snapshot.rows);
-  snapshot.rows.clear();
+  snapshot.rows = std::move(snapshot_.rows);  // until arrange() knows what is under the mark
   snapshot_ = std::move(snapshot);
   arrange();
 }
@@ -51,8 +51,8 @@ void TopModel::arrange() {
     const TopItem& item = items_[selected_];
     group = item.group;
     if (item.row) {
-      cgroup = snapshot_.rows.size() > *item.row ? std::optional(snapshot_.rows[*item.row].memory.cgroup.id)
-                                                 : std::nullopt;
+      cgroup =
+          snapshot_.rows.size() > *item.row ? std::optional(snapshot_.rows[*item.row].memory.cgroup.id) : std::nullopt;
     }
   }
   snapshot_.rows.clear();
@@ -160,7 +160,7 @@ TopCommand TopModel::type(const TopInput& input) {
   if (prompt_ == TopPrompt::kColumn) {
     prompt_ = TopPrompt::kNone;
     static constexpr std::pair<char32_t, TopOrder> kLetters[] = {
-        {U'%', TopOrder::kPercent}, {U'u', TopOrder::kUse},  {U'p', TopOrder::kPeak},
+        {U'%', TopOrder::kPercent}, {U'u', TopOrder::kUse},   {U'p', TopOrder::kPeak},
         {U'm', TopOrder::kMost},    {U'l', TopOrder::kLimit}, {U'g', TopOrder::kGrowth},
         {U'o', TopOrder::kOoms},    {U's', TopOrder::kStall}, {U'n', TopOrder::kName}};
     for (const auto& [letter, order] : kLetters) {

@@ -23,8 +23,8 @@ enum class TopPrompt { kNone, kFilter, kSearch, kColumn };
 // What the loop has to do after a key.
 struct TopCommand {
   bool quit = false;
-  bool look = false;                    // what is shown is not what was looked at
-  std::optional<std::uint64_t> go_to;   // of a recording: this moment
+  bool look = false;                   // what is shown is not what was looked at
+  std::optional<std::uint64_t> go_to;  // of a recording: this moment
 };
 
 // A line of the list: a row, or the head of a group of them.
@@ -125,7 +125,7 @@ class TopModel {
   std::size_t filtered_ = 0;
   std::size_t selected_ = 0;
   std::size_t incident_ = 0;
-  std::size_t scroll_ = 0;      // of the list
+  std::size_t scroll_ = 0;  // of the list
   std::size_t text_scroll_ = 0;
   std::size_t room_ = 10;
   std::size_t first_line_ = 0;

@@ -159,8 +159,8 @@ std::string group_of(const LiveRow& row) {
 
 bool holds(const LiveRow& row, std::string_view text) {
   const Container& container = row.memory.container;
-  return has(name_of(row), text) || has(group_of(row), text) || has(container.image, text) ||
-         has(container.id, text) || has(row.memory.cgroup.path, text);
+  return has(name_of(row), text) || has(group_of(row), text) || has(container.image, text) || has(container.id, text) ||
+         has(row.memory.cgroup.path, text);
 }
 
 }  // namespace memcrest

@@ -13,7 +13,7 @@
 namespace memcrest {
 
 enum class TopOrder { kPercent, kUse, kPeak, kMost, kLimit, kGrowth, kOoms, kStall, kName };
-inline constexpr TopOrder kTopOrders[] = {TopOrder::kPercent, TopOrder::kUse,  TopOrder::kPeak,
+inline constexpr TopOrder kTopOrders[] = {TopOrder::kPercent, TopOrder::kUse,   TopOrder::kPeak,
                                           TopOrder::kMost,    TopOrder::kLimit, TopOrder::kGrowth,
                                           TopOrder::kOoms,    TopOrder::kStall, TopOrder::kName};
 // "percent", "use", "peak", "max", "limit", "growth", "oom", "stall", "name".

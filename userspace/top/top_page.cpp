@@ -19,7 +19,22 @@ constexpr std::size_t kNameLeast = 16;
 constexpr std::size_t kNameMost = 48;
 constexpr std::size_t kMark = 2;  // columns in front of each row
 
-enum class Field { kName, kUse, kPeak, kMost, kLimit, kEffective, kPercent, kBar, kMinute, kGrowth, kOoms, kStall, kKind, kGroup };
+enum class Field {
+  kName,
+  kUse,
+  kPeak,
+  kMost,
+  kLimit,
+  kEffective,
+  kPercent,
+  kBar,
+  kMinute,
+  kGrowth,
+  kOoms,
+  kStall,
+  kKind,
+  kGroup
+};
 
 struct Column {
   Field field;
@@ -64,7 +79,8 @@ std::vector<Column> columns_for(const TopModel& model, std::size_t columns) {
       {Field::kPeak, "PEAK", 9, true, 0, TopOrder::kPeak},
       {Field::kMost, "MAX", 8, true, 3, TopOrder::kMost},
       {Field::kLimit, "LIMIT", 8, true, differ ? 4U : 0U, differ ? std::nullopt : std::optional(TopOrder::kLimit)},
-      {Field::kEffective, "EFFECTIVE", 9, true, differ ? 0U : 8U, TopOrder::kLimit},
+      {Field::kEffective, "EFFECTIVE", 10, true, differ ? 0U : 8U,
+       differ ? std::optional(TopOrder::kLimit) : std::nullopt},
       {Field::kPercent, "%", 5, true, 0, TopOrder::kPercent},
       {Field::kBar, "USE┃PEAK", 9, false, 1, std::nullopt},
       {Field::kMinute, "LAST MIN", 10, false, 0, std::nullopt},
@@ -96,7 +112,8 @@ std::vector<Column> columns_for(const TopModel& model, std::size_t columns) {
   };
   std::size_t longest = kNameLeast;
   for (const LiveRow& row : model.rows()) {
-    longest = std::max(longest, std::min(kNameMost, display_width(escape_terminal(name_of(row))) + (model.tree() ? 2 : 0)));
+    longest =
+        std::max(longest, std::min(kNameMost, display_width(escape_terminal(name_of(row))) + (model.tree() ? 2 : 0)));
   }
   widen(Field::kMinute, 15);
   widen(Field::kName, longest);
@@ -137,7 +154,7 @@ std::uint64_t scale_of(const LiveRow& row) {
   }
   const auto& effective = row.memory.figures.effective;
   return effective && effective->bytes > 0 && effective->bytes / 16 <= highest ? std::max(effective->bytes, highest)
-                                                                                : highest;
+                                                                               : highest;
 }
 
 Shown shown(const Column& column, const LiveRow& row, bool indent) {
@@ -168,9 +185,9 @@ Shown shown(const Column& column, const LiveRow& row, bool indent) {
     case Field::kGrowth:
       return {rate_of(row.growth_bytes_per_s), row.growth_bytes_per_s > 0 ? Tone::kNotice : Tone::kDim};
     case Field::kOoms:
-      return figures.oom_kills ? Shown{std::to_string(*figures.oom_kills),
-                                       *figures.oom_kills > 0 ? Tone::kAlarm : Tone::kPlain}
-                               : Shown{"?", Tone::kDim};
+      return figures.oom_kills
+                 ? Shown{std::to_string(*figures.oom_kills), *figures.oom_kills > 0 ? Tone::kAlarm : Tone::kPlain}
+                 : Shown{"?", Tone::kDim};
     case Field::kStall:
       return {stall_of(row.stall_ms), Tone::kNotice};
     case Field::kKind:
@@ -204,9 +221,7 @@ TopLine row_line(const LiveRow& row, const std::vector<Column>& columns, bool se
   out.add(row.gone ? "x" : alarm ? "!" : " ", alarm ? Tone::kAlarm : Tone::kDim);
   for (const Column& column : columns) {
     const Shown text = shown(column, row, indent);
-    std::string cell = column.field == Field::kName
-                           ? truncate_middle(text.text, column.width)
-                           : text.text;
+    std::string cell = column.field == Field::kName ? truncate_middle(text.text, column.width) : text.text;
     cell = fitted(cell, column.width, column.right);
     out.add(std::move(cell), row.gone ? Tone::kDim : text.tone);
     if (&column != &columns.back()) {
@@ -228,14 +243,16 @@ TopLine group_line(const TopModel& model, const TopItem& item, bool selected) {
   out.add(selected ? "> " : "  ", Tone::kBold);
   out.add(item.folded ? "+ " : "- ");
   out.add(item.group.empty() ? "(alone)" : escape_terminal(item.group), Tone::kBold);
-  out.add("   " + view::counted(item.members, "container", "containers") + ", " + view::bytes(use) + " in use", Tone::kDim);
+  out.add("   " + view::counted(item.members, "container", "containers") + ", " + view::bytes(use) + " in use",
+          Tone::kDim);
   return out;
 }
 
 TopLine item_line(const TopModel& model, const std::vector<Column>& columns, std::size_t index) {
   const TopItem& item = model.items()[index];
   const bool selected = index == model.selected();
-  return item.row ? row_line(model.rows()[*item.row], columns, selected, model.tree()) : group_line(model, item, selected);
+  return item.row ? row_line(model.rows()[*item.row], columns, selected, model.tree())
+                  : group_line(model, item, selected);
 }
 
 std::string lost_words(const LossCount& lost) { return "lost: " + describe(lost); }
@@ -280,8 +297,9 @@ std::string whom(const Incident& one) {
   if (!one.container.name.empty()) {
     return one.container.name;
   }
-  return one.container.id.empty() ? (one.cgroup.path.empty() ? "cgroup " + std::to_string(one.cgroup.id) : one.cgroup.path)
-                                  : one.container.id.substr(0, view::kShortId);
+  return one.container.id.empty()
+             ? (one.cgroup.path.empty() ? "cgroup " + std::to_string(one.cgroup.id) : one.cgroup.path)
+             : one.container.id.substr(0, view::kShortId);
 }
 
 // One line: what grew from where to where, who died.
@@ -294,8 +312,8 @@ std::string gist(const Incident& one) {
     }
   }
   if (one.burst) {
-    out += (out.empty() ? "" : " · ") + view::bytes(one.burst->base_bytes) + " → " + view::bytes(one.burst->peak_bytes) +
-           " in " + view::milliseconds(one.burst->duration_ms);
+    out += (out.empty() ? "" : " · ") + view::bytes(one.burst->base_bytes) + " → " +
+           view::bytes(one.burst->peak_bytes) + " in " + view::milliseconds(one.burst->duration_ms);
   }
   if (one.end) {
     out += (out.empty() ? "" : " · ") + view::process(one.end->comm, one.end->pid);
@@ -350,7 +368,8 @@ TopLine foot(const TopModel& model, std::size_t columns) {
     case TopPrompt::kSearch:
       return out.add("search: " + escape_terminal(model.typed()) + "_   Enter, then n and N", Tone::kBold);
     case TopPrompt::kColumn:
-      return out.add("sort by: % percent  u use  p peak  m max  l limit  g growth  o oom  s stall  n name", Tone::kBold);
+      return out.add("sort by: % percent  u use  p peak  m max  l limit  g growth  o oom  s stall  n name",
+                     Tone::kBold);
     case TopPrompt::kNone:
       break;
   }
@@ -361,12 +380,15 @@ TopLine foot(const TopModel& model, std::size_t columns) {
     return out.add(escape_terminal(model.message()), Tone::kNotice);
   }
   if (model.view() != TopView::kList) {
-    return out.add("Esc back   ↑ ↓ move" + std::string(model.view() == TopView::kIncidents ? "   Enter the full story" : "") +
-                       (model.travel() ? "   [ ] second  { } minute  ( ) incident" : "") + "   h help", Tone::kDim);
+    return out.add("Esc back   ↑ ↓ move" +
+                       std::string(model.view() == TopView::kIncidents ? "   Enter the full story" : "") +
+                       (model.travel() ? "   [ ] second  { } minute  ( ) incident" : "") + "   h help",
+                   Tone::kDim);
   }
-  std::string text = std::string(model.held() ? "HELD, Space goes on   " : "") + "Enter detail  i incidents  / search  f filter" +
-                     (model.filter().empty() ? "" : ": " + escape_terminal(model.filter())) + "  s sort: " +
-                     to_string(model.order()) + "  t tree  h help  q quit";
+  std::string text = std::string(model.held() ? "HELD, Space goes on   " : "") +
+                     "Enter detail  i incidents  / search  f filter" +
+                     (model.filter().empty() ? "" : ": " + escape_terminal(model.filter())) +
+                     "  s sort: " + to_string(model.order()) + "  t tree  h help  q quit";
   if (!model.snapshot().notes.empty() && display_width(text) + 10 < columns) {
     text += "   note: " + escape_terminal(model.snapshot().notes.front());
   }

@@ -68,9 +68,7 @@ Result<std::unique_ptr<TopScreen>> TopScreen::open(bool color) {
   return out;
 }
 
-TopScreen::~TopScreen() {
-  endwin();
-}
+TopScreen::~TopScreen() { endwin(); }
 
 std::size_t TopScreen::columns() const { return static_cast<std::size_t>(std::max(1, COLS)); }
 std::size_t TopScreen::rows() const { return static_cast<std::size_t>(std::max(1, LINES)); }

@@ -6,7 +6,7 @@ import { flame } from '../report/flame.js';
 import { composition, grown, why } from '../report/verdict.js';
 import { dated, kindOf, nameOf, size, span } from '../report/words.js';
 import { blob, json } from './api.js';
-import { go, hrefOf, place } from './place.js';
+import { go, hrefOf, note, place } from './place.js';
 import { treeOf } from './stacks.js';
 
 const gist = ({ burst, victims }) => [victims?.length ? `killed ${victims[0].comm}[${victims[0].pid}]${victims.length > 1 ? ` and ${victims.length - 1} more` : ''}` : '',
@@ -81,7 +81,7 @@ export function incidentsPage() {
   const said = el('output', { class: 'more', 'aria-live': 'polite' });
   let list = [];
   const search = el('input', { type: 'search', id: 'search', value: at.q, placeholder: 'name, process, kind', autocomplete: 'off', oninput: () => {
-    go({ ...place(), q: search.value }, true);
+    note({ ...place(), q: search.value });
     show();
   } });
   function show() {

@@ -2,7 +2,7 @@
 // The list of containers. Only the rows in sight are in the document: a thousand that move cost as much as forty.
 import { el } from '../report/dom.js';
 import { counted, percent, size, span } from '../report/words.js';
-import { go, hrefOf, place } from './place.js';
+import { hrefOf, note, place } from './place.js';
 import { orders, rows, share, sorted } from './rows.js';
 
 const HEIGHT = 37; // of a row, as the style says
@@ -85,7 +85,7 @@ export function overview() {
   const said = el('output', { class: 'more', 'aria-live': 'polite' });
   const search = el('input', { type: 'search', id: 'search', value: text, placeholder: 'name, pod, image, cgroup', autocomplete: 'off', spellcheck: 'false', oninput: () => {
     text = search.value;
-    go({ ...place(), q: text }, true);
+    note({ ...place(), q: text });
     sort();
   } });
   const head = el('tr', { 'aria-rowindex': '1' }, COLUMNS.map(([title, by, , name]) => el('th', { scope: 'col', class: name === 'name' || name === 'kind' || name === 'group' ? name : name ?? 'n', 'aria-sort': by === order ? (order === 'name' ? 'ascending' : 'descending') : null },

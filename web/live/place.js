@@ -28,11 +28,13 @@ export function onPlace(call) {
   addEventListener('popstate', call);
 }
 
-/** `replace`: typing into a search is one step back, not ten. */
-export function go(at, replace = false) {
-  history[replace ? 'replaceState' : 'pushState'](null, '', hrefOf(at));
+export function go(at) {
+  history.pushState(null, '', hrefOf(at));
   changed();
 }
+
+/** Only says where one is: typing into a search is no step to go back, and the page shows it already. */
+export const note = (at) => history.replaceState(null, '', hrefOf(at));
 
 /** Links of the page change the place without loading it again. */
 export function followLinks() {
