@@ -110,6 +110,7 @@ class Agent:
             self.process.kill()
         found = re.search(r'\(port (\d+)\)', self.err.text())
         if not found:
+            self.__exit__()
             raise SystemExit(f'the agent does not start: {self.err.text()}')
         self.port = int(found.group(1))
         return self

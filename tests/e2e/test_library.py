@@ -93,5 +93,19 @@ class LibraryTest(harness.TestCase):
         self.assertIn('embed: ', done.stderr)
 
 
+class SbomTest(unittest.TestCase):
+    def test_names_what_was_linked_and_bundled(self):
+        document = json.loads(run(os.path.join(SOURCE, 'scripts', 'sbom'), BUILD).stdout)
+        packages = {one['name']: one for one in document['packages']}
+        self.assertLessEqual({'memcrest', 'libbpf-dev', 'libssl-dev', 'libsqlite3-dev', 'libseccomp-dev', 'libmicrohttpd-dev',
+                              'libstdc++-12-dev', 'uplot'}, set(packages))
+        self.assertNotIn('libgtest-dev', packages)  # of tests, not of the program
+        self.assertEqual(packages['libbpf-dev']['versionInfo'],
+                         run('dpkg-query', '-W', '-f', '${Version}', 'libbpf-dev').stdout)
+        ids = [one['SPDXID'] for one in document['packages']]
+        self.assertEqual(len(ids), len(set(ids)))
+        self.assertLessEqual({one['relatedSpdxElement'] for one in document['relationships']}, set(ids))
+
+
 if __name__ == '__main__':
     harness.main()

@@ -47,7 +47,7 @@ struct EventRequest {
   std::string body;
 };
 [[nodiscard]] std::optional<EventRequest> pod_event(const Incident& incident, const std::string& node,
-                                                std::uint64_t left_out);
+                                                    std::uint64_t left_out);
 
 // Each incident once: its name is made of the incident's id, so that one that is sent again is there already.
 [[nodiscard]] std::unique_ptr<Receiver> make_kubernetes_events(const KubernetesEndpoint& endpoint, const Clock& clock,
