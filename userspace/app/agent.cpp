@@ -47,9 +47,9 @@ constexpr auto kFresh = milliseconds(500);
 constexpr auto kTick = milliseconds(400);  // of the stream of usage
 constexpr auto kListEvery = std::chrono::seconds(10);
 constexpr auto kListLeast = std::chrono::seconds(1);  // although a cgroup came
-constexpr std::size_t kLeastOthers = 20;  // quiet containers that a look at usage reads too
-constexpr std::size_t kRounds = 25;       // within which it has read all of them
-constexpr auto kPatience = milliseconds(30);  // of a request for a sample: a scrape is to take 50 at most
+constexpr std::size_t kLeastOthers = 20;              // quiet containers that a look at usage reads too
+constexpr std::size_t kRounds = 25;                   // within which it has read all of them
+constexpr auto kPatience = milliseconds(30);          // of a request for a sample: a scrape is to take 50 at most
 constexpr std::size_t kMaxTrace = 64U << 20U;
 
 // sd_notify(3) is one datagram.
