@@ -77,8 +77,8 @@ int Top::once() {
   look();
   while (!source_.travel() && !stop_requested() && steady_clock::now() < end) {
     source_.tend(std::chrono::ceil<milliseconds>(std::min<steady_clock::duration>(end - steady_clock::now(), kNotice)));
-    if (!options_.agent.empty()) {
-      break;  // it has looked back already
+    if (!options_.agent.empty()) {  // nothing to be tended here
+      std::this_thread::sleep_for(std::min<steady_clock::duration>(end - steady_clock::now(), kNotice));
     }
   }
   auto snapshot = source_.look();

@@ -11,7 +11,6 @@ void LiveFigures::list() {
       list_cgroups(tree_.scan(), all_, [&](const std::string& path) { return limits.limit_of(path).has_value(); });
   const auto now = running();
   std::erase_if(read_, [&](std::uint64_t id) { return !now.contains(id); });
-  next_ = 0;
 }
 
 std::unordered_set<std::uint64_t> LiveFigures::running() const {

@@ -8,6 +8,7 @@
 #include "incident/saturating.h"
 #include "incident/verdict_exit.h"
 #include "incident/verdict_words.h"
+#include "incident/runtime_settings.h"
 #include "util/units.h"
 
 namespace memcrest {
@@ -232,27 +233,33 @@ const char* remedy(Cause cause) {
 }
 
 std::string heap_words(const Incident& incident) {
-  const std::uint64_t heap = incident.limit.bytes.value_or(0) / 10 * 7 / kMebi;
-  for (const RuntimeSetting& setting : incident.settings) {
-    const std::string where = setting.from.empty() || setting.from == setting.name ? "" : " in " + setting.from;
-    const std::string size = std::to_string(heap);
-    if (setting.name == "-Xmx" || setting.name == "-XX:MaxHeapSize") {
-      return "Set -Xmx" + size + "m" + where + " (70 % of the limit), or raise the limit.";
-    }
-    if (setting.name == "-XX:MaxRAMPercentage") {
-      return "Set -XX:MaxRAMPercentage=70" + where + ", or raise the limit.";
-    }
-    if (setting.name == "--max-old-space-size") {
-      return "Set --max-old-space-size=" + size + where + " (70 % of the limit), or raise the limit.";
-    }
-    if (setting.name == "GOMEMLIMIT" || setting.name == "GOGC") {
-      const std::string go = std::to_string(incident.limit.bytes.value_or(0) / 10 * 9 / kMebi);
-      return "Set GOMEMLIMIT=" + go + "MiB (90 % of the limit), or raise the limit.";
-    }
-    if (setting.name == "work_mem" || setting.name == "max_connections") {
-      return "Lower max_connections (a pooler) or work_mem: each connection may take work_mem several times; or raise "
-             "the limit.";
-    }
+  const std::uint64_t limit = incident.limit.bytes.value_or(0);
+  const RuntimeSetting* const one = heap_above(incident.settings, limit);
+  const std::string where = one == nullptr || one->from.empty() || one->from == one->name ? "" : " in " + one->from;
+  const std::string size = std::to_string(limit / 10 * 7 / kMebi);
+  const std::string name = one == nullptr ? "" : one->name;
+  if (name == "-Xmx" || name == "-XX:MaxHeapSize") {
+    return "Set -Xmx" + size + "m" + where + " (70 % of the limit), or raise the limit.";
+  }
+  if (name == "-XX:MaxRAMPercentage") {
+    return "Set -XX:MaxRAMPercentage=70" + where + ", or raise the limit.";
+  }
+  if (name == "--max-old-space-size") {
+    return "Set --max-old-space-size=" + size + where + " (70 % of the limit), or raise the limit.";
+  }
+  const auto has = [&](std::string_view wanted) {
+    return std::ranges::find(incident.settings, wanted, &RuntimeSetting::name) != incident.settings.end();
+  };
+  if (name == "GOMEMLIMIT" || (one == nullptr && has("GOGC"))) {
+    return "Set GOMEMLIMIT=" + std::to_string(limit / 10 * 9 / kMebi) + "MiB (90 % of the limit), or raise the limit.";
+  }
+  if (one == nullptr && has("work_mem")) {
+    return "Lower max_connections (a pooler) or work_mem: each connection may take work_mem several times; or raise "
+           "the limit.";
+  }
+  if (one == nullptr && has("-XX:MaxDirectMemorySize")) {
+    return "Lower -Xmx or -XX:MaxDirectMemorySize: together with metaspace and threads they have to stay below the "
+           "limit; or raise the limit.";
   }
   return "Let the heap take at most 70 % of the limit, or raise the limit.";
 }

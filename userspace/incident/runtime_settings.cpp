@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <cstdlib>
+#include <iterator>
 #include <optional>
 
 namespace memcrest {
@@ -13,7 +15,11 @@ constexpr std::size_t kMaxSettings = 16;
 constexpr std::size_t kLongestValue = 24;
 constexpr std::size_t kMaxWords = 256;
 
-enum class Unit { kSize, kMebibytes, kPercent, kCount, kHexSize, kHexPercent };
+// Where half of the memory (-XX:MinRAMPercentage) is less than its own default of 124.8 MiB, a JVM takes that half and
+// does not look at -XX:MaxRAMPercentage: seen with OpenJDK 17 at 128 MiB.
+constexpr std::uint64_t kLeastForPercentage = 250ULL << 20U;
+
+enum class Unit { kSize, kMebibytes, kPercent, kCount, kHexSize };
 
 struct Known {
   std::string_view program;  // what the first word's file name begins with
@@ -62,7 +68,6 @@ constexpr Variable kVariables[] = {
     {"GOGC", kCompiled, {}, Unit::kPercent},
     {"MALLOC_ARENA_MAX", kAny, {}, Unit::kCount},
     {"DOTNET_GCHeapHardLimit", kCompiled, {}, Unit::kHexSize},
-    {"DOTNET_GCHeapHardLimitPercent", kCompiled, {}, Unit::kHexPercent},
 };
 
 constexpr std::string_view kInterpreters[] = {"java", "node",    "python",   "perl",     "ruby",
@@ -85,7 +90,12 @@ std::vector<std::string_view> words_of(std::string_view line) {
   return out;
 }
 
-bool is_plain(std::string_view value) {
+bool is_plain(std::string_view value, Unit unit = Unit::kCount) {
+  if (unit == Unit::kHexSize) {
+    const std::string_view digits = value.substr(value.starts_with("0x") ? 2 : 0);
+    return !digits.empty() && digits.size() <= 16 &&
+           digits.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+  }
   return !value.empty() && value.size() <= kLongestValue && value.find_first_of("0123456789") == 0 &&
          std::ranges::all_of(value, [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.';
@@ -137,12 +147,19 @@ bool runs(const std::vector<std::string_view>& words, std::string_view program) 
                              [&](std::string_view word) { return file_name(word).starts_with(program); });
 }
 
-// "python3.11" is one, "shop" is none.
-bool is_interpreter(std::string_view path) {
+// The file is `program`, or a version of it: "python3.11" is python, "node_exporter" is not node.
+bool is_program(std::string_view path, std::string_view program) {
+  constexpr std::string_view kDeleted = " (deleted)";
+  if (path.ends_with(kDeleted)) {
+    path.remove_suffix(kDeleted.size());
+  }
   const std::string_view name = file_name(path);
-  return std::ranges::any_of(kInterpreters, [&](std::string_view one) {
-    return name.starts_with(one) && (name.size() == one.size() || (name[one.size()] >= '0' && name[one.size()] <= '9'));
-  });
+  return name.starts_with(program) &&
+         (name.size() == program.size() || (name[program.size()] >= '0' && name[program.size()] <= '9'));
+}
+
+bool is_interpreter(std::string_view path) {
+  return std::ranges::any_of(kInterpreters, [&](std::string_view one) { return is_program(path, one); });
 }
 
 const Variable* find_variable(std::string_view name) {
@@ -152,7 +169,7 @@ const Variable* find_variable(std::string_view name) {
 
 // Go's way to switch a limit off.
 bool is_value(const Variable& variable, std::string_view value) {
-  return is_plain(value) || (variable.name.starts_with("GO") && value == "off");
+  return is_plain(value, variable.unit) || (variable.name.starts_with("GO") && value == "off");
 }
 
 // The options of `known` among these words. A value that stands apart is the next word.
@@ -233,13 +250,17 @@ std::vector<RuntimeSetting> settings_of_environment(std::string_view line, std::
   std::vector<RuntimeSetting> out;
   std::vector<std::string_view> program = words_of(cmdline);
   program.resize(std::min<std::size_t>(program.size(), 2));
-  const bool compiled = !is_interpreter(exe) && (program.empty() || !is_interpreter(program.front()));
+  const std::string_view first = program.empty() ? std::string_view() : program.front();
   const auto reads = [&](const Variable& variable) {
-    if (variable.read_by == kCompiled) {
-      return compiled;
+    if (variable.read_by == kAny) {
+      return true;
     }
-    return variable.read_by == kAny || runs(program, variable.read_by) ||
-           (!exe.empty() && runs({exe}, variable.read_by));
+    if (variable.read_by == kCompiled) {
+      return !is_interpreter(exe) && !is_interpreter(first);
+    }
+    // What an interpreter runs is the second word: "python3 /usr/bin/gunicorn".
+    return is_program(exe, variable.read_by) || is_program(first, variable.read_by) ||
+           (program.size() > 1 && is_program(first, "python") && is_program(program[1], variable.read_by));
   };
   for (const std::string_view word : words_of(line)) {
     const std::size_t sign = word.find('=');
@@ -259,6 +280,47 @@ std::vector<RuntimeSetting> settings_of_environment(std::string_view line, std::
     }
   }
   return out;
+}
+
+std::vector<RuntimeSetting> effective_settings(std::string_view cmdline, std::string_view environment,
+                                               std::string_view exe) {
+  // Later ones win: variables, the command line, and of Java one variable more.
+  std::vector<RuntimeSetting> all = settings_of(cmdline);
+  std::ranges::move(settings_of_environment(environment, cmdline, exe), std::back_inserter(all));
+  const auto rank = [](const RuntimeSetting& one) {
+    if (one.from.empty()) {
+      return 2;
+    }
+    return one.from == "_JAVA_OPTIONS" ? 3 : one.from == "JAVA_TOOL_OPTIONS" || one.from == "WEB_CONCURRENCY" ? 0 : 1;
+  };
+  std::ranges::stable_sort(all, {}, rank);
+  const auto thing = [](const RuntimeSetting& one) {
+    return one.name == "-XX:MaxHeapSize" ? std::string("-Xmx") : one.name == "WEB_CONCURRENCY" ? "workers" : one.name;
+  };
+  std::vector<RuntimeSetting> out;
+  for (RuntimeSetting& one : all) {
+    std::erase_if(out, [&](const RuntimeSetting& other) { return thing(other) == thing(one); });
+    out.push_back(std::move(one));
+  }
+  if (std::ranges::find(out, "-Xmx", thing) != out.end()) {
+    std::erase_if(out, [](const RuntimeSetting& one) { return one.name == "-XX:MaxRAMPercentage"; });
+  }
+  return out;
+}
+
+const RuntimeSetting* heap_above(const std::vector<RuntimeSetting>& settings, std::uint64_t limit) {
+  const auto found = std::ranges::find_if(settings, [&](const RuntimeSetting& one) {
+    if (one.name == "-XX:MaxRAMPercentage") {
+      return limit >= kLeastForPercentage && std::strtod(one.value.c_str(), nullptr) >= 85;
+    }
+    if (one.name == "GOMEMLIMIT") {  // all that Go's runtime takes, not its heap alone
+      return one.bytes.value_or(0) >= limit;
+    }
+    const bool heap = one.name == "-Xmx" || one.name == "-XX:MaxHeapSize" || one.name == "--max-old-space-size" ||
+                      one.name == "shared_buffers" || one.name == "DOTNET_GCHeapHardLimit";
+    return heap && one.bytes.value_or(0) >= limit / 10 * 9;
+  });
+  return found == settings.end() ? nullptr : &*found;
 }
 
 }  // namespace memcrest

@@ -3,6 +3,7 @@
 // Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,5 +25,12 @@ namespace memcrest {
 // not. `RuntimeSetting::from` is the variable. At most 16.
 [[nodiscard]] std::vector<RuntimeSetting> settings_of_environment(std::string_view line, std::string_view cmdline,
                                                                   std::string_view exe);
+
+// What holds for one process: of settings of the same thing the one that its runtime obeys.
+[[nodiscard]] std::vector<RuntimeSetting> effective_settings(std::string_view cmdline, std::string_view environment,
+                                                             std::string_view exe);
+
+// The first that lets one heap alone fill `limit` bytes; null: none.
+[[nodiscard]] const RuntimeSetting* heap_above(const std::vector<RuntimeSetting>& settings, std::uint64_t limit);
 
 }  // namespace memcrest

@@ -30,10 +30,6 @@ double kernel_share(const Composition& of) {
   return out;
 }
 
-// Where half of the memory (-XX:MinRAMPercentage) is less than its own default of 124.8 MiB, a JVM takes that half and
-// does not look at -XX:MaxRAMPercentage: seen with OpenJDK 17 at 128 MiB.
-constexpr std::uint64_t kLeastForPercentage = 250ULL << 20U;
-
 class Judge {
  public:
   explicit Judge(const Incident& incident) : incident_(incident) {}
@@ -49,10 +45,11 @@ class Judge {
   void by_kind();
   void by_page_cache(double share, double sure, std::string reason);
   void by_processes();
-  bool by_heap(std::uint64_t limit);
+  void by_heap(const RuntimeSetting& one, std::uint64_t limit);
+  void by_sums(const std::vector<RuntimeSetting>& settings, std::uint64_t limit);
   void by_settings();
-  [[nodiscard]] const RuntimeSetting* setting(std::string_view name) const;
-  [[nodiscard]] std::uint64_t setting_bytes(std::string_view name) const;
+  void of_go(double sure, std::string reason);
+  [[nodiscard]] bool is_go() const;
   void by_course();
   void rank_kind_first();
   void rank_scope_first();
@@ -175,67 +172,89 @@ void Judge::by_processes() {
   }
 }
 
-const RuntimeSetting* Judge::setting(std::string_view name) const {
-  const auto found = std::ranges::find(incident_.settings, name, &RuntimeSetting::name);
-  return found == incident_.settings.end() ? nullptr : &*found;
+bool Judge::is_go() const {
+  return incident_.burst && std::ranges::any_of(incident_.burst->stacks, [](const auto& stack) {
+           return std::ranges::any_of(stack.frames, [](const Frame& frame) { return frame.name.starts_with("runtime."); });
+         });
 }
 
-std::uint64_t Judge::setting_bytes(std::string_view name) const {
-  const RuntimeSetting* const found = setting(name);
-  return found != nullptr ? found->bytes.value_or(0) : 0;
-}
-
-// A heap alone that may take what the limit allows.
-bool Judge::by_heap(std::uint64_t limit) {
-  for (const RuntimeSetting& one : incident_.settings) {
-    const std::string where = one.name + (one.from.empty() || one.from == one.name ? "" : " in " + one.from);
-    const bool heap = one.name == "-Xmx" || one.name == "-XX:MaxHeapSize" || one.name == "--max-old-space-size" ||
-                      one.name == "shared_buffers" || one.name == "GOMEMLIMIT" || one.name == "memory_limit" ||
-                      one.name == "DOTNET_GCHeapHardLimit";
-    if (heap && one.bytes && *one.bytes >= limit / 10 * 9) {
-      // That it is a program of Go or .NET is not known for certain.
-      const bool certain = one.name != "GOMEMLIMIT" && one.name != "DOTNET_GCHeapHardLimit";
-      add(Cause::kRuntimeHeapVsLimit, certain ? 0.9 : 0.75,
-          where + " lets the heap grow to " + format_size(*one.bytes) + ", the limit is " + format_size(limit) +
-              ", and there is more than the heap");
-      return true;
-    }
-    if (one.name == "-XX:MaxRAMPercentage" && limit >= kLeastForPercentage &&
-        std::strtod(one.value.c_str(), nullptr) >= 85) {
-      add(Cause::kRuntimeHeapVsLimit, 0.8,
-          where + " lets the heap take " + one.value + " % of the limit, and there is more than the heap");
-      return true;
-    }
-  }
-  return false;
-}
-
-// Sums that may be more than the limit, though no part is.
-void Judge::by_settings() {
-  if (!incident_.limit.bytes || by_heap(*incident_.limit.bytes)) {
+void Judge::by_heap(const RuntimeSetting& one, std::uint64_t limit) {
+  const std::string where = one.name + (one.from.empty() || one.from == one.name ? "" : " in " + one.from);
+  if (one.name == "-XX:MaxRAMPercentage") {
+    add(Cause::kRuntimeHeapVsLimit, 0.8,
+        where + " lets the heap take " + one.value + " % of the limit, and there is more than the heap");
     return;
   }
-  const std::uint64_t limit = *incident_.limit.bytes;
-  const std::uint64_t direct = setting_bytes("-XX:MaxDirectMemorySize");
-  const std::uint64_t metaspace = setting_bytes("-XX:MaxMetaspaceSize");
-  const std::uint64_t heap = std::max(setting_bytes("-Xmx"), setting_bytes("-XX:MaxHeapSize"));
-  if (heap > 0 && heap + direct + metaspace >= limit) {
-    add(Cause::kRuntimeHeapVsLimit, 0.7,
-        "heap, direct memory and metaspace may take " + format_size(heap + direct + metaspace) +
-            " together, the limit is " + format_size(limit));
+  const std::string sizes = format_size(one.bytes.value_or(0)) + ", the limit is " + format_size(limit);
+  if (one.name == "GOMEMLIMIT") {
+    of_go(0.75, where + " lets Go's runtime take " + sizes);
+  } else if (one.name == "DOTNET_GCHeapHardLimit") {
+    add(Cause::kRuntimeHeapVsLimit, 0.6, where + " lets the heap grow to " + sizes)
+        .reasons_against.emplace_back("whether it is a program of .NET is not known");
+  } else {
+    add(Cause::kRuntimeHeapVsLimit, 0.9, where + " lets the heap grow to " + sizes + ", and there is more than the heap");
   }
-  const std::uint64_t shared = setting_bytes("shared_buffers");
-  const std::uint64_t each = setting_bytes("work_mem");
-  const RuntimeSetting* const connections = setting("max_connections");
+}
+
+void Judge::of_go(double sure, std::string reason) {
+  JudgedCause& out = add(Cause::kRuntimeHeapVsLimit, is_go() ? sure : 0.6, std::move(reason));
+  if (!is_go()) {
+    out.reasons_against.emplace_back("whether it is a Go program is not known");
+  }
+}
+
+// Parts of one process that may be more than the limit together, though none is alone.
+void Judge::by_sums(const std::vector<RuntimeSetting>& settings, std::uint64_t limit) {
+  const auto find = [&](std::string_view name) {
+    const auto found = std::ranges::find(settings, name, &RuntimeSetting::name);
+    return found == settings.end() ? nullptr : &*found;
+  };
+  const auto bytes = [&](std::string_view name) {
+    const RuntimeSetting* const found = find(name);
+    return found != nullptr ? found->bytes.value_or(0) : 0;
+  };
+  const std::uint64_t heap = std::max(bytes("-Xmx"), bytes("-XX:MaxHeapSize"));
+  const std::uint64_t java = heap + bytes("-XX:MaxDirectMemorySize") + bytes("-XX:MaxMetaspaceSize");
+  if (heap > 0 && java >= limit) {
+    add(Cause::kRuntimeHeapVsLimit, 0.7,
+        "heap, direct memory and metaspace may take " + format_size(java) + " together, the limit is " +
+            format_size(limit));
+  }
+  const std::uint64_t shared = bytes("shared_buffers");
+  const std::uint64_t each = bytes("work_mem");
+  const RuntimeSetting* const connections = find("max_connections");
   const std::uint64_t count = connections != nullptr ? std::strtoull(connections->value.c_str(), nullptr, 10) : 0;
   if (count > 0 && count < 100'000 && each > 0 && each < (1ULL << 40U) && shared + each * count >= limit) {
     add(Cause::kRuntimeHeapVsLimit, 0.6,
         "shared_buffers and work_mem for each of " + std::to_string(count) + " connections may take " +
             format_size(shared + each * count) + ", the limit is " + format_size(limit));
   }
-  const RuntimeSetting* const collects = setting("GOGC");
-  if (collects != nullptr && collects->value == "off" && setting_bytes("GOMEMLIMIT") == 0) {
-    add(Cause::kRuntimeHeapVsLimit, 0.75, "GOGC=off, and no GOMEMLIMIT: Go's heap is never collected");
+  const RuntimeSetting* const collects = find("GOGC");
+  if (collects != nullptr && collects->value == "off" && bytes("GOMEMLIMIT") == 0) {
+    of_go(0.85, "GOGC=off, and no GOMEMLIMIT: Go's heap is never collected");
+  }
+}
+
+void Judge::by_settings() {
+  if (!incident_.limit.bytes) {
+    return;
+  }
+  if (const RuntimeSetting* const heap = heap_above(incident_.settings, *incident_.limit.bytes)) {
+    by_heap(*heap, *incident_.limit.bytes);
+    return;
+  }
+  // Those of one process stand together.
+  for (std::size_t i = 0; i < incident_.settings.size();) {
+    std::vector<RuntimeSetting> one;
+    do {
+      one.push_back(incident_.settings[i++]);
+    } while (i < incident_.settings.size() && incident_.settings[i].pid == one.front().pid &&
+             incident_.settings[i].comm == one.front().comm);
+    const std::size_t before = causes_.size();
+    by_sums(one, *incident_.limit.bytes);
+    if (causes_.size() > before) {
+      return;
+    }
   }
 }
 
@@ -371,12 +390,11 @@ void collect_settings(Incident& incident) {
   };
   incident.settings.clear();
   for (const Victim& victim : incident.victims) {
-    take(victim.pid, victim.comm, settings_of(victim.cmdline));
-    take(victim.pid, victim.comm, settings_of_environment(victim.environment, victim.cmdline, victim.exe));
+    take(victim.pid, victim.comm, effective_settings(victim.cmdline, victim.environment, victim.exe));
   }
   if (incident.burst) {
     for (const Program& program : incident.burst->programs) {
-      take(0, program.comm, settings_of(program.cmdline));
+      take(0, program.comm, effective_settings(program.cmdline, "", ""));
     }
   }
 }

@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kRemembered = 300 * kSecond;  // points
 constexpr std::uint64_t kShownGone = 60 * kSecond;
+constexpr std::size_t kMaxDetailed = 16;  // incidents of one container, newest first
 constexpr std::size_t kMaxMoved = 65536;
 
 }  // namespace
@@ -89,7 +90,9 @@ void UsageBoard::on(const SampleEvent& sample) {
   found->second.track.add(sample.time_ns, sample.usage_bytes, 0);
   found->second.track.keep_newest(settings_.max_points);
   ++points_;
-  news_.moved.insert(sample.cgroup_id);
+  if (news_.moved.size() < kMaxMoved) {
+    news_.moved.insert(sample.cgroup_id);
+  }
 }
 
 void UsageBoard::on(const CgroupEvent& event) {
@@ -144,7 +147,9 @@ void UsageBoard::note(ContainerMemory figures, std::uint64_t boot_ns) {
     cell.track.keep_newest(settings_.max_points);
     ++points_;
   }
-  cell.gone_ns = 0;
+  if (cell.gone_ns < boot_ns) {
+    cell.gone_ns = 0;
+  }
   cell.memory = std::make_shared<const ContainerMemory>(std::move(figures));
 }
 
@@ -176,7 +181,9 @@ void UsageBoard::note(const Incident& incident) {
     found->second.bursts += incident.kind == IncidentKind::kBurst ? 1 : 0;
     found->second.kills += incident.kind == IncidentKind::kOom ? incident.victims.size() : 0;
   }
-  news_.moved.insert(incident.cgroup.id);
+  if (news_.moved.size() < kMaxMoved) {
+    news_.moved.insert(incident.cgroup.id);
+  }
 }
 
 UsageBoard::News UsageBoard::take_news() { return std::exchange(news_, {}); }
@@ -245,7 +252,7 @@ std::optional<LiveDetail> UsageBoard::detail(std::uint64_t cgroup_id, std::uint6
   std::ranges::stable_sort(out.kinds, std::ranges::greater{}, &KindShare::bytes);
   std::ranges::stable_sort(out.growers, std::ranges::greater{}, &Contributor::bytes);
   for (const auto& one : incidents_ | std::views::reverse) {
-    if (one->cgroup.id == cgroup_id) {
+    if (one->cgroup.id == cgroup_id && out.incidents.size() < kMaxDetailed) {
       out.incidents.push_back(one);
     }
   }

@@ -25,6 +25,7 @@ namespace memcrest {
 namespace {
 
 constexpr std::size_t kConnectionBytes = 16U << 10U;  // of memory: request line and headers must fit
+constexpr std::size_t kForgetSent = 64U << 10U;
 constexpr std::size_t kMaxStreamBytes = 1U << 20U;    // that wait for a client that does not read
 constexpr auto kHeartbeat = std::chrono::seconds(10);
 constexpr auto kTick = std::chrono::milliseconds(1000);  // how late a deadline may be seen, at most
@@ -317,6 +318,11 @@ void HttpServer::State::publish(const std::string& bytes, bool usage) {
   for (const auto& stream : streams) {
     if (usage && !stream->usage) {
       continue;
+    }
+    // What a client has taken is not kept, although it never takes all.
+    if (stream->sent >= kForgetSent) {
+      stream->waiting.erase(0, stream->sent);
+      stream->sent = 0;
     }
     if (stream->waiting.size() - stream->sent + bytes.size() > kMaxStreamBytes) {
       stream->over = true;

@@ -14,7 +14,10 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr auto kFresh = std::chrono::milliseconds(300);
-constexpr BoardSettings kBoard{.max_cgroups = 4096, .max_points = 2048, .all_points = 50'000, .max_incidents = 128};
+constexpr auto kPatience = std::chrono::milliseconds(30);   // of a request, while another reads: then as it was
+constexpr auto kOwnPatience = std::chrono::milliseconds(2000);
+constexpr std::uint64_t kRecentNs = 1'000'000'000;
+constexpr BoardSettings kBoard{.max_cgroups = 4096, .max_points = 2048, .all_points = 50'000, .max_incidents = 32};
 
 std::int64_t whole(double value) {
   return std::isfinite(value) ? static_cast<std::int64_t>(std::clamp(value, -9e15, 9e15)) : 0;
@@ -35,16 +38,16 @@ void LiveFeed::note(const Incident& incident) {
   board_.note(incident);
 }
 
-void LiveFeed::refresh() {
-  const std::lock_guard one(reading_);
-  if (steady_clock::now() - read_at_ < kFresh) {
+void LiveFeed::refresh(std::chrono::milliseconds patience) {
+  const std::unique_lock one(reading_, patience);
+  if (!one || steady_clock::now() - read_at_ < kFresh) {
     return;
   }
   std::unique_lock lock(mutex_);
   const UsageBoard::News news = board_.take_news();
   lock.unlock();
+  const std::uint64_t now = clock_.boot_ns();  // what steps tell from here on is newer than what is read
   FeedRound round = read_(news);
-  const std::uint64_t now = clock_.boot_ns();
   lock.lock();
   if (round.running) {
     board_.keep_only(*round.running, now);
@@ -56,7 +59,7 @@ void LiveFeed::refresh() {
 }
 
 std::string LiveFeed::snapshot(std::uint64_t since_ns) {
-  refresh();
+  refresh(kPatience);
   LiveSnapshot snapshot = head_();
   snapshot.boot_ns = clock_.boot_ns();
   snapshot.unix_ns = clock_.unix_ns();
@@ -71,7 +74,7 @@ std::string LiveFeed::snapshot(std::uint64_t since_ns) {
 }
 
 std::optional<std::string> LiveFeed::detail(std::uint64_t cgroup_id, std::uint64_t since_ns) {
-  refresh();
+  refresh(kPatience);
   std::unique_lock lock(mutex_);
   const auto detail = board_.detail(cgroup_id, clock_.boot_ns(), since_ns);
   lock.unlock();
@@ -79,10 +82,12 @@ std::optional<std::string> LiveFeed::detail(std::uint64_t cgroup_id, std::uint64
 }
 
 std::string LiveFeed::tick() {
-  refresh();
+  refresh(kOwnPatience);
   const std::uint64_t now = clock_.boot_ns();
+  // After a while without anybody who looks, the peaks of that while are none of now.
+  const std::uint64_t recent = now - std::min(now, kRecentNs);
   std::unique_lock lock(mutex_);
-  const auto rows = board_.rows(now, ticked_ns_);
+  const auto rows = board_.rows(now, std::max(ticked_ns_, recent));
   lock.unlock();
   ticked_ns_ = now;
   std::unordered_map<std::uint64_t, std::string> told;

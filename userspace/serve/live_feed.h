@@ -45,12 +45,12 @@ class LiveFeed {
   [[nodiscard]] std::string tick();
 
  private:
-  void refresh();
+  void refresh(std::chrono::milliseconds patience);
 
   const Clock& clock_;
   Read read_;
   Head head_;
-  std::mutex reading_;  // one at a time reads figures; taken before mutex_
+  std::timed_mutex reading_;  // one at a time reads figures; taken before mutex_
   std::chrono::steady_clock::time_point read_at_;
   std::mutex mutex_;  // of the board
   UsageBoard board_;

@@ -36,6 +36,7 @@ function help() {
 }
 
 function askToken() {
+  if (document.getElementById('token')) return; // somebody is typing
   const input = el('input', { type: 'password', id: 'token', autocomplete: 'off' });
   main.replaceChildren(el('section', { class: 'recording' }, el('p', null, 'This agent asks for its bearer token.'),
     el('p', null, el('label', { for: 'token' }, 'Token '), input, ' ', el('button', { type: 'button', onclick: () => {

@@ -25,7 +25,7 @@ export function take(head, listed) {
     rows.set(id, {
       id, name: nameOfRow(one), group: groupOfRow(one), image: one.container.image ?? '', container: one.container, path: one.cgroup.path,
       limit: one.limit_bytes, effective: one.effective_limit?.bytes ?? null, setBy: one.effective_limit?.cgroup_path ?? '',
-      usage: one.usage_bytes ?? 0, peak: known ? Math.max(known.peak, one.usage_bytes ?? 0) : live.peak_interval_bytes, most: one.peak_bytes ?? 0,
+      usage: one.usage_bytes ?? 0, peak: known ? Math.max(known.peak, one.usage_bytes ?? 0) : one.usage_bytes ?? 0, most: one.peak_bytes ?? 0,
       growth: live.growth_bytes_per_s, stall: live.stall_ms, ooms: one.oom_kills ?? 0, bursts: live.bursts, gone: live.gone, kind: live.memory_kind ?? '',
       history: live.history_bytes, second: Math.floor(head.boot_time_ns / 1e9), version: (known?.version ?? 0) + 1,
     });

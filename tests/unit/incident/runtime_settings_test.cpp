@@ -49,7 +49,7 @@ TEST(RuntimeSettings, OfAnEnvironmentOnlyWhatSaysSomethingOfMemoryIsKept) {
 TEST(RuntimeSettings, WhatIsKeptIsReadBack) {
   const std::string line =
       memory_environment(environment({"JAVA_TOOL_OPTIONS=-Xmx1g", "GOMEMLIMIT=512MiB", "GUNICORN_CMD_ARGS=-w 12",
-                                      "_JAVA_OPTIONS=-XX:MaxHeapSize=2g", "DOTNET_GCHeapHardLimit=0xC800000"}));
+                                      "_JAVA_OPTIONS=-XX:MaxHeapSize=2g", "DOTNET_GCHeapHardLimit=C800000"}));
   std::vector<RuntimeSetting> settings;
   for (const char* program : {"java -jar a", "server", "python3 /usr/bin/gunicorn app"}) {
     std::ranges::copy(settings_of_environment(line, program, ""), std::back_inserter(settings));
@@ -74,7 +74,10 @@ TEST(RuntimeSettings, OnlyWhoReadsAVariableIsSetByIt) {
   for (const char* program : {"sh -c server", "/usr/bin/python3 a.py", "/bin/bash", "node a.js"}) {
     EXPECT_TRUE(settings_of_environment("GOGC=off DOTNET_GCHeapHardLimit=64", program, "").empty()) << program;
   }
-  EXPECT_TRUE(settings_of_environment("GOGC=off", "server", "/usr/bin/python3.11").empty());
+  EXPECT_TRUE(settings_of_environment("GOGC=off", "server", "/usr/bin/python3.11 (deleted)").empty());
+  EXPECT_TRUE(settings_of_environment("NODE_OPTIONS=--max-old-space-size=9", "/usr/bin/node_exporter", "").empty());
+  EXPECT_TRUE(settings_of_environment("NODE_OPTIONS=--max-old-space-size=9", "python3 /app/node.py", "").empty());
+  EXPECT_TRUE(settings_of_environment("JAVA_TOOL_OPTIONS=-Xmx1g", "bash /opt/java", "/bin/bash").empty());
   EXPECT_EQ(settings_of_environment("GOGC=off", "/srv/shop", "/srv/shop").size(), 1U);
 }
 
@@ -115,6 +118,32 @@ TEST(RuntimeSettings, AHeapSetInTheEnvironmentIsNamedWithItsVariable) {
   EXPECT_THAT(incident.verdict->causes.front().reasons_for.front(), HasSubstr("-Xmx in JAVA_TOOL_OPTIONS"));
   ASSERT_TRUE(incident.advice);
   EXPECT_THAT(incident.advice->text, HasSubstr("Set -Xmx179m in JAVA_TOOL_OPTIONS"));
+}
+
+TEST(RuntimeSettings, WhatTheRuntimeObeysCounts) {
+  const auto heap_of = [](const std::string& cmdline, const std::string& environment) {
+    const Incident incident = killed_with(cmdline, environment);
+    const RuntimeSetting* const heap = heap_above(incident.settings, 256 * kMebi);
+    return heap == nullptr ? std::string() : heap->value;
+  };
+  EXPECT_EQ(heap_of("java -Xmx100m -jar a", "JAVA_TOOL_OPTIONS=-Xmx4g"), "") << "the command line wins";
+  EXPECT_EQ(heap_of("java -Xmx100m -jar a", "_JAVA_OPTIONS=-Xmx4g"), "4g") << "but not over this one";
+  EXPECT_EQ(heap_of("java -jar a", "JDK_JAVA_OPTIONS=-Xmx100m JAVA_TOOL_OPTIONS=-Xmx4g"), "");
+  EXPECT_EQ(heap_of("java -Xmx4g -XX:MaxHeapSize=100m -jar a", ""), "");
+  EXPECT_EQ(heap_of("java -Xmx100m -jar a", "JAVA_TOOL_OPTIONS=-XX:MaxRAMPercentage=90"), "") << "ignored beside -Xmx";
+  EXPECT_EQ(heap_of("node --max-old-space-size=100 a.js", "NODE_OPTIONS=--max-old-space-size=900"), "");
+  EXPECT_EQ(heap_of("server", "GOMEMLIMIT=240MiB"), "") << "Go's limit is that of all it takes";
+  EXPECT_EQ(heap_of("server", "GOMEMLIMIT=256MiB"), "256MiB");
+}
+
+// The -Xmx of one process is nothing beside the direct memory of another.
+TEST(RuntimeSettings, SumsAreOfOneProcess) {
+  Incident incident = killed_with("java -Xmx200m -jar a", "");
+  incident.victims.push_back(incident.victims.front());
+  incident.victims.back().pid = 8;
+  incident.victims.back().cmdline = "java -Xmx20m -XX:MaxDirectMemorySize=100m -jar b";
+  conclude(incident);
+  EXPECT_NE(incident.verdict->causes.front().cause, Cause::kRuntimeHeapVsLimit);
 }
 
 TEST(RuntimeSettings, SumsThatAreAboveTheLimit) {
