@@ -68,7 +68,7 @@ class Recording:
                 'sh', '-c', 'hog anon 24m --hold 60000 & sleep 3; exec hog anon 512m --no-thp --rate 300',
                 memory='128m', options=['--label', 'com.docker.compose.project=shop', '--label', 'com.docker.compose.service=web'])
             assert code == 137, code
-            wait_until(lambda: self.rows("SELECT 1 FROM incidents WHERE kind = 'oom' AND \"update\" IS NOT NULL"), timeout=15)
+            wait_until(lambda: self.rows("SELECT 1 FROM incidents WHERE kind = 'oom' AND \"update\" IS NOT NULL"), timeout=45)
         finally:
             recorder.send_signal(signal.SIGTERM)
             recorder.wait(30)

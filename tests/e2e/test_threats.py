@@ -29,6 +29,7 @@ setUpModule = harness.start_docker
 tearDownModule = harness.stop_docker
 
 PATHS = ('/metrics', '/api/v1/incidents', '/api/v1/incidents/x', '/api/v1/containers', '/api/v1/events',
+         '/api/v1/events?usage=1', '/api/v1/usage', '/api/v1/usage/1',
          '/api/v1/openapi.json', '/', '/nothing')
 TOKEN = 'a-token-of-some-length'
 RSS_BUDGET = 64 * MIB  # 32 MiB of the design, and what a debug build adds
@@ -135,6 +136,9 @@ class ContainerTest(ThreatTest):
         secret = 'hunter2-' + os.urandom(8).hex()
         with Agent(self.scratch()) as agent, cgroups.made(f'/{unique()}', 32 * MIB) as path:
             env = {f'V{i}_PASSWORD': secret + 'x' * 100_000 for i in range(10)}
+            # Names that are read: only what is a setting of memory.
+            env |= {'JAVA_TOOL_OPTIONS': f'-Dpassword={secret} -Xmx1g', 'GOMEMLIMIT': secret, 'GOGC': '50',
+                    'NODE_OPTIONS': f'--require=/{secret} --max-old-space-size={secret}'}
             words = [f'--password={secret}'] + ['y' * 100_000] * 8
             into = f'echo $$ > {cgroups.dir(path)}/cgroup.procs && exec "$0" exec "$@"'
             with subprocess.Popen(['sh', '-c', into, HOG, 'x', 'anon', '64m', *words], env={**os.environ, **env},
@@ -144,6 +148,8 @@ class ContainerTest(ThreatTest):
                                   env={**os.environ, **env}) as process:
                 self.assertEqual(process.wait(60), -signal.SIGKILL)
             self.assertTrue(wait_until(lambda: [i for i in agent.incidents() if i['cgroup']['path'] == path]))
+            told = [v['environment'] for i in agent.incidents() if i['cgroup']['path'] == path for v in i['victims']]
+            self.assertIn('JAVA_TOOL_OPTIONS=-Xmx1g GOGC=50', told)
             for shown in ('/api/v1/incidents', '/api/v1/containers', '/metrics'):
                 self.assertNotIn(secret, agent.get(shown)[1])
             self.assertLess(resident(agent.process.pid), RSS_BUDGET)
@@ -236,7 +242,7 @@ for path in sys.argv[5:]:
                else http.client.HTTPConnection(host, port, timeout=5))
         one.request('GET', path, headers={'Authorization': 'Bearer ' + token} if token else {})
         answer = one.getresponse()
-        out[path] = [answer.status, answer.read(300).decode() if path != '/api/v1/events' or answer.status != 200 else '']
+        out[path] = [answer.status, answer.read(300).decode() if not path.startswith('/api/v1/events') or answer.status != 200 else '']
     except OSError as error:
         out[path] = [0, type(error).__name__]
 print(json.dumps(out))
@@ -311,7 +317,10 @@ class NetworkTest(ThreatTest):
             self.assertEqual(refused.returncode, 2, less)
         with Agent(self.scratch(), *listen, *tls, '--token-file', files['token'], before=self.inside[0]) as agent:
             for token in ('', TOKEN[:-1], TOKEN + 'x', 'x' * 10000):
-                answers = self.ask(1, '192.0.2.1', agent.port, token)
+                # The page itself holds nothing, and asks for the token.
+                for page in ('/', '/live.js', '/live.css'):
+                    self.assertIn(self.ask(1, '192.0.2.1', agent.port, token, paths=[page])[page][0], (200, 431))
+                answers = self.ask(1, '192.0.2.1', agent.port, token, paths=[path for path in PATHS if path != '/'])
                 self.assertEqual({status for status, _ in answers.values()} - {431}, {401}, answers)
                 self.assertFalse([text for _, text in answers.values() if 'memcrest_' in text or 'incidents' in text])
             self.assertEqual(self.ask(1, '192.0.2.1', agent.port, TOKEN)['/metrics'][0], 200)

@@ -205,10 +205,15 @@ void check_cause(Check& check, const Truth& truth, const Rung& rung, bool sysrq_
   } else if (truth.lowered) {
     cause = lowered_known ? "limit-lowered" : "";
   }
+  // A counter tells of no constraint: then it must not be sure.
+  const bool exhausted = truth.scope == "host" || truth.scope == "cpuset" || truth.scope == "mempolicy";
+  if (rung.oom == "polling" && exhausted && !cause.empty()) {
+    cause = "host-exhausted";
+    const Json sure = check.at("/verdict/causes/0/confidence");
+    check.expect(sure.is_number() && sure.get<double>() <= 0.6, "more sure than a counter can be: " + text(sure));
+  }
   const Json first = check.at("/verdict/causes/0/cause");
-  // A counter tells of no constraint: then it must not be sure either.
-  const bool unsure = rung.oom == "polling" && check.at("/verdict/causes/0/confidence") < Json(0.8);
-  if (!cause.empty() && !check.at("/scope").is_null() && first != Json(cause) && !unsure) {
+  if (!cause.empty() && !check.at("/scope").is_null() && first != Json(cause)) {
     check.wrong("the first cause is " + text(first) + ", not " + cause);
   }
   if (truth.swap_full && !check.at("/swap/usage_bytes").is_null() && check.at("/swap/kind") == "memory.swap.max") {

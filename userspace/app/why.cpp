@@ -115,7 +115,9 @@ void tell_of_runtime(const WhyOptions& options) {
   if (!found) {
     spdlog::warn("{}", escape_terminal(found.error().message()));
   }
-  if (!found || !*found) {
+  // A process id is the beginning of some container's id, too.
+  const bool number = options.target.find_first_not_of("0123456789") == std::string::npos;
+  if (!found || !*found || (number && options.target.size() < 12 && (*found)->name != options.target)) {
     return;
   }
   std::cout << runtime_end_text(**found) << "\n" << std::flush;

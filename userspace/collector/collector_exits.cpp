@@ -24,7 +24,6 @@ Sender Collector::sender_of(const TaskInfo& task) {
   out.comm = task.comm;
   out.cmdline = around_.cmdline(task.process);
   out.cgroup_id = task.cgroup_id;
-  out.parents = around_.parents(task.process).parents;
   place(out, {});
   return out;
 }
@@ -60,6 +59,10 @@ void Collector::tell_exit(const ExitFinding& finding) {
   if (incident.container.id.empty() && !around_.find(task.cgroup_id).pending &&
       !(end.sender && is_early_killer_of_the_host(*end.sender))) {
     return;
+  }
+  // Of somebody elsewhere: a container that kills its own children does so as often as it likes.
+  if (end.sender && !end.by_kernel && end.sender->cgroup_id != task.cgroup_id) {
+    end.sender->parents = around_.parents(finding.kill->sender.process).parents;
   }
   incident.id = id_of(finding.time_ns, task.cgroup_id, task.process.tgid);
   end.signal = finding.signal;

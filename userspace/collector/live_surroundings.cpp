@@ -34,7 +34,7 @@ void LiveSurroundings::note(const Event& event) {
 void LiveSurroundings::note(const StepEvent& event) {
   ranking_.note(event.cgroup_id, event.time_ns, event.usage_bytes);
   if (!event.foreign) {
-    processes_.seen(event.task.process);
+    processes_.seen(event.task.process, true);
     symbolizer_.seen(event.task, event.user_stack, event.kernel_stack, event.unwound);
   }
 }
@@ -46,7 +46,7 @@ void LiveSurroundings::note(const ExecEvent& event) {
 
 // While the victim still lives: after this its command line goes. Those that it comes from may follow.
 void LiveSurroundings::note(const VictimEvent& event) {
-  processes_.seen(event.task.process);
+  processes_.seen(event.task.process, true);
   for (const RelativeInfo& parent : event.parents) {
     processes_.seen(parent.process);
   }

@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kMaxCmdline = 4096;
 constexpr std::size_t kMaxEnvironment = 128U << 10U;
 constexpr std::size_t kMaxParents = 8;
+constexpr std::uint64_t kShortly = 10'000'000'000;
 constexpr std::size_t kMaxExe = 1024;
 constexpr std::size_t kMaxCgroup = 4096;
 constexpr std::chrono::milliseconds kPatience{250};
@@ -55,23 +56,31 @@ void ProcessTable::started(const ExecEvent& event) {
                            .parent = event.parent_tgid});
 }
 
-void ProcessTable::seen(const ProcessKey& process) {
+void ProcessTable::seen(const ProcessKey& process, bool environment) {
   Known* const known = find(process);
   if (known == nullptr) {
     // A container whose processes hang costs its own command lines.
-    put(process, reader_.program(process, patience_.run(reader_.cgroup(process), [reader = reader_, process] {
-      return reader.memory(process);
-    })));
+    put(process,
+        reader_.program(process, patience_.run(reader_.cgroup(process), [reader = reader_, process, environment] {
+          return reader.memory(process, environment);
+        })));
+    find(process)->program.environment_read = environment;
     return;
   }
-  if (!known->program.looked) {
-    known->program.looked = true;
-    // Not the command line: what an event told of it holds. Of the environment no event tells.
-    auto environment =
-        patience_.run(reader_.cgroup(process), [reader = reader_, process] { return reader.environment(process); });
+  Program& program = known->program;
+  if (!program.looked) {
+    program.looked = true;
+    // Only the link: what an event told of the command line holds.
     if (std::string exe = reader_.exe(process); !exe.empty()) {
-      known->program.exe = std::move(exe);
-      known->program.environment = std::move(environment).value_or("");
+      program.exe = std::move(exe);
+    }
+  }
+  if (environment && !program.environment_read) {
+    program.environment_read = true;
+    auto read =
+        patience_.run(reader_.cgroup(process), [reader = reader_, process] { return reader.environment(process); });
+    if (read && process_start_ns(reader_.folder(process)) == tick_of(process)) {
+      program.environment = std::move(*read);
     }
   }
   by_age_.splice(by_age_.begin(), by_age_, known->age);
@@ -88,14 +97,26 @@ std::string ProcessTable::exe(const ProcessKey& process) {
 }
 
 std::string ProcessTable::environment(const ProcessKey& process) {
-  seen(process);
+  seen(process, true);
   return find(process)->program.environment;
 }
 
+// Its end is not noted: one that is no more counts only where it began shortly before, since its id may have been
+// another's meanwhile.
 std::optional<ProcessKey> ProcessTable::holder(std::uint32_t pid, const ProcessKey& child) const {
-  const auto later = known_.upper_bound({pid, child.start_ns});
+  const bool rounded = child.start_ns % tick_ns() == 0;
+  const std::uint64_t latest = child.start_ns + (rounded ? tick_ns() - 1 : 0);
+  const auto alive = process_start_ns(reader_.folder({pid, 0}));
+  if (alive && *alive > latest) {
+    return std::nullopt;  // the id was taken after the child began
+  }
+  const auto later = known_.upper_bound({pid, alive ? *alive + tick_ns() - 1 : latest});
   const auto known = later == known_.begin() ? known_.end() : std::prev(later);
-  return known != known_.end() && known->first.tgid == pid ? std::optional(known->first) : std::nullopt;
+  const bool there = known != known_.end() && known->first.tgid == pid;
+  if (alive) {
+    return there && known->first.start_ns >= *alive ? known->first : ProcessKey{pid, *alive};
+  }
+  return there && latest - known->first.start_ns <= kShortly ? std::optional(known->first) : std::nullopt;
 }
 
 std::vector<Parent> ProcessTable::parents(const ProcessKey& process) {
@@ -104,9 +125,7 @@ std::vector<Parent> ProcessTable::parents(const ProcessKey& process) {
   seen(child);
   while (out.size() < kMaxParents) {
     const std::uint32_t pid = find(child)->program.parent;
-    const ProcessKey there{pid, process_start_ns(reader_.folder({pid, 0})).value_or(~0ULL)};
-    // A process id that was taken after the child began is not its parent's.
-    const auto parent = pid == 0 ? std::nullopt : there.start_ns <= child.start_ns ? there : holder(pid, child);
+    const auto parent = pid == 0 ? std::nullopt : holder(pid, child);
     if (!parent) {
       break;
     }
@@ -160,7 +179,8 @@ void ProcessTable::read_all(const Reader& reader, std::size_t most, Running& out
       continue;
     }
     key.start_ns = *start_ns;
-    Program program = reader.program(key, reader.memory(key));
+    Program program = reader.program(key, reader.memory(key, true));
+    program.environment_read = true;
     if (!program.cmdline.empty()) {  // kernel threads have none
       const std::lock_guard lock(out.mutex);
       out.read.emplace_back(key, std::move(program));
@@ -207,8 +227,9 @@ std::string ProcessTable::Reader::folder(const ProcessKey& key) const {
   return root.proc + "/" + std::to_string(key.tgid);
 }
 
-ProcessTable::Memory ProcessTable::Reader::memory(const ProcessKey& key) const {
-  return {read_start(folder(key) + "/cmdline", kMaxCmdline + 1).value_or(""), environment(key)};
+ProcessTable::Memory ProcessTable::Reader::memory(const ProcessKey& key, bool environment_too) const {
+  return {read_start(folder(key) + "/cmdline", kMaxCmdline + 1).value_or(""),
+          environment_too ? environment(key) : std::string()};
 }
 
 std::string ProcessTable::Reader::environment(const ProcessKey& key) const {

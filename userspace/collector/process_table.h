@@ -30,8 +30,9 @@ class ProcessTable {
                         CmdlineDetail detail = CmdlineDetail::kMasked);
 
   void started(const ExecEvent& event);
-  // A process that did something: what no event has told of it is read from /proc while it still exists.
-  void seen(const ProcessKey& process);
+  // A process that did something: what no event has told of it is read from /proc while it still exists. Its
+  // environment only where that is wanted: the read may have to be waited for.
+  void seen(const ProcessKey& process, bool environment = false);
   // Begins to read the processes that run already, in a thread of its own: at most half as many as the table holds.
   void read_running();
   // Takes what that thread has read by now, without waiting; false: there will be no more.
@@ -56,7 +57,8 @@ class ProcessTable {
     std::string environment = {};
     std::string comm = {};
     std::uint32_t parent = 0;  // process id; 0: not known
-    bool looked = false;       // /proc was asked since it started
+    bool environment_read = false;
+    bool looked = false;  // /proc was asked since it started
   };
   struct Memory {
     std::string cmdline;      // raw, perhaps more than is kept
@@ -73,7 +75,7 @@ class ProcessTable {
     [[nodiscard]] Program program(const ProcessKey& key, std::optional<Memory> memory) const;
     [[nodiscard]] std::string cgroup(const ProcessKey& key) const;
     // These may hang for as long as the process does.
-    [[nodiscard]] Memory memory(const ProcessKey& key) const;
+    [[nodiscard]] Memory memory(const ProcessKey& key, bool environment) const;
     [[nodiscard]] std::string environment(const ProcessKey& key) const;
     [[nodiscard]] std::string exe(const ProcessKey& key) const;
     [[nodiscard]] std::string folder(const ProcessKey& key) const;
@@ -85,7 +87,7 @@ class ProcessTable {
   };
   static void read_all(const Reader& reader, std::size_t most, Running& out);
   Known* find(const ProcessKey& key);
-  // Who has that process id, and was there when `child` started.
+  // Who has or had that process id, and started before `child` did.
   [[nodiscard]] std::optional<ProcessKey> holder(std::uint32_t pid, const ProcessKey& child) const;
   void put(const ProcessKey& key, Program program);
   void put_running(const ProcessKey& key, Program program);

@@ -5,10 +5,10 @@
 #include <cmath>
 
 #include "incident/composition.h"
+#include "incident/runtime_settings.h"
 #include "incident/saturating.h"
 #include "incident/verdict_exit.h"
 #include "incident/verdict_words.h"
-#include "incident/runtime_settings.h"
 #include "util/units.h"
 
 namespace memcrest {

@@ -174,7 +174,8 @@ void Judge::by_processes() {
 
 bool Judge::is_go() const {
   return incident_.burst && std::ranges::any_of(incident_.burst->stacks, [](const auto& stack) {
-           return std::ranges::any_of(stack.frames, [](const Frame& frame) { return frame.name.starts_with("runtime."); });
+           return std::ranges::any_of(stack.frames,
+                                      [](const Frame& frame) { return frame.name.starts_with("runtime."); });
          });
 }
 
@@ -192,7 +193,8 @@ void Judge::by_heap(const RuntimeSetting& one, std::uint64_t limit) {
     add(Cause::kRuntimeHeapVsLimit, 0.6, where + " lets the heap grow to " + sizes)
         .reasons_against.emplace_back("whether it is a program of .NET is not known");
   } else {
-    add(Cause::kRuntimeHeapVsLimit, 0.9, where + " lets the heap grow to " + sizes + ", and there is more than the heap");
+    add(Cause::kRuntimeHeapVsLimit, 0.9,
+        where + " lets the heap grow to " + sizes + ", and there is more than the heap");
   }
 }
 

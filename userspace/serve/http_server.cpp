@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::size_t kConnectionBytes = 16U << 10U;  // of memory: request line and headers must fit
 constexpr std::size_t kForgetSent = 64U << 10U;
-constexpr std::size_t kMaxStreamBytes = 1U << 20U;    // that wait for a client that does not read
+constexpr std::size_t kMaxStreamBytes = 1U << 20U;  // that wait for a client that does not read
 constexpr auto kHeartbeat = std::chrono::seconds(10);
 constexpr auto kTick = std::chrono::milliseconds(1000);  // how late a deadline may be seen, at most
 constexpr unsigned kThreads = 2;

@@ -14,7 +14,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr auto kFresh = std::chrono::milliseconds(300);
-constexpr auto kPatience = std::chrono::milliseconds(30);   // of a request, while another reads: then as it was
+constexpr auto kPatience = std::chrono::milliseconds(30);  // of a request, while another reads: then as it was
 constexpr auto kOwnPatience = std::chrono::milliseconds(2000);
 constexpr std::uint64_t kRecentNs = 1'000'000'000;
 constexpr BoardSettings kBoard{.max_cgroups = 4096, .max_points = 2048, .all_points = 50'000, .max_incidents = 32};

@@ -2,8 +2,10 @@
 #include "view/exit_code_text.h"
 
 #include <string_view>
+#include <utility>
 
 #include "util/text.h"
+#include "util/units.h"
 #include "view/text_words.h"
 
 namespace memcrest {
@@ -80,8 +82,19 @@ std::string runtime_end_text(const Container& container) {
   if (!container.state) {
     return out + ", and nothing of an end\n";
   }
-  out += ": " + escape_terminal(view::state_words(*container.state)) + "\n";
-  const auto code = container.state->exit_code;
+  // Of one that runs again, the times and codes are those of its last end.
+  const bool ended =
+      container.state->status == "exited" || container.state->status == "dead" || container.state->status == "stopped";
+  RuntimeState state = *container.state;
+  const auto finished = ended ? std::exchange(state.finished_unix_ns, std::nullopt) : std::nullopt;
+  if (!ended) {
+    state.finished_unix_ns.reset();
+    state.exit_code.reset();
+    state.oom_killed.reset();
+  }
+  out += ": " + escape_terminal(view::state_words(state));
+  out += finished ? std::string(view::kDot) + "ended " + format_rfc3339(*finished) + "\n" : "\n";
+  const auto code = state.exit_code;
   return code && *code >= 0 && *code <= 255 ? out + "\n" + exit_code_text(*code) : out;
 }
 

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers in the words of the terminal: binary sizes, three digits.
 
+// As printf rounds: what lies in the middle goes to the even digit, so that page and terminal show the same.
+function fixed(value, digits) {
+  const scaled = value * 10 ** digits;
+  const below = Math.floor(scaled);
+  return scaled - below === 0.5 ? ((below % 2 ? below + 1 : below) / 10 ** digits).toFixed(digits) : value.toFixed(digits);
+}
+
 export function size(bytes) {
   if (bytes === null || bytes === undefined || !Number.isFinite(bytes)) return 'unknown';
   const sign = bytes < 0 ? '−' : '';
@@ -10,7 +17,7 @@ export function size(bytes) {
     value /= 1024;
     // What would round up to 1024 is one of the next unit.
     if (value < 1023.5 || unit === 'EiB') {
-      return `${sign}${value >= 99.95 ? value.toFixed(0) : value >= 9.995 ? value.toFixed(1) : value.toFixed(2)} ${unit}`;
+      return `${sign}${fixed(value, value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2)} ${unit}`;
     }
   }
   return '';

@@ -95,6 +95,18 @@ TEST_F(ProcessTableTest, ParentsAreKnownFromEventsAndFromProc) {
   EXPECT_EQ(parents[1].comm, "sshd");
   EXPECT_EQ(parents[1].cmdline, "sshd");
 
+  add(process(71, 90), std::string("bash\0--login\0", 13), "bash");
+  started(process(71, 90), "bash", 40);
+  const std::size_t before = table.size();
+  started(process(72, 100), "kill", 71);
+  ASSERT_EQ(table.parents(process(72, 100).process).size(), 2U);
+  EXPECT_EQ(table.parents(process(72, 100).process)[0].cmdline, "bash") << "as the event told it";
+  EXPECT_EQ(table.size(), before + 1) << "no second entry for one that still runs";
+
+  started(process(81, 50), "backup", 40);
+  started(process(82, 100), "kill", 81);
+  EXPECT_TRUE(table.parents(process(82, 100).process).empty()) << "long gone: the id may have been another's since";
+
   started(process(52, 100), "kill", 51);
   add(process(51, 200), std::string("other\0", 6), "other");
   EXPECT_TRUE(table.parents(process(52, 100).process).empty()) << "that id was taken later";
@@ -112,7 +124,7 @@ TEST_F(ProcessTableTest, OfTheEnvironmentOnlySettingsOfMemory) {
         << std::string("TOKEN=secret\0GOMEMLIMIT=1GiB\0", 30);
   }
   ProcessTable table(root());
-  table.seen(before.process);
+  table.seen(before.process, true);
   table.started(exec_of(told, std::string("server\0", 7)));
   EXPECT_EQ(table.environment(told.process), "GOMEMLIMIT=1GiB") << "an event told of it, the environment is read";
   end(before);

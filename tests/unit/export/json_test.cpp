@@ -102,6 +102,22 @@ TEST(Json, AnEndByASignal) {
   EXPECT_EQ(to_json(*back), to_json(incident));
 }
 
+TEST(Json, SettingsAndWhereASenderComesFromAreReadBack) {
+  Incident incident = oom_incident();
+  incident.victims[0].environment = "JAVA_TOOL_OPTIONS=-Xmx1g";
+  incident.settings = {{7, "java", "-Xmx", "1g", 1_GiB, "JAVA_TOOL_OPTIONS"}, {7, "java", "workers", "4", {}, ""}};
+  ProcessEnd& end = incident.end.emplace();
+  end.sender.emplace().parents = {{41, 0, "bash", "-bash"}, {40, 0, "sshd", ""}};
+  const auto json = parsed(incident);
+  EXPECT_EQ(json["victims"][0]["environment"], "JAVA_TOOL_OPTIONS=-Xmx1g");
+  EXPECT_EQ(json["settings"][0]["from"], "JAVA_TOOL_OPTIONS");
+  EXPECT_TRUE(json["settings"][1]["from"].is_null());
+  EXPECT_EQ(json["end"]["sender"]["parents"][1]["comm"], "sshd");
+  const auto back = incident_from_json(to_json(incident));
+  ASSERT_TRUE(back) << back.error().message();
+  EXPECT_EQ(to_json(*back), to_json(incident));
+}
+
 TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   const auto json = parsed(oom_incident());
   EXPECT_THAT(keys(json), ElementsAre("schema", "kind", "id", "update", "time", "boot_time_ns", "host", "container",
@@ -120,7 +136,7 @@ TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   EXPECT_THAT(keys(json["victims"][0]),
               ElementsAre("pid", "container_pid", "comm", "cmdline", "uid", "oom_score_adj", "anon_bytes", "file_bytes",
                           "shmem_bytes", "swap_bytes", "pagetable_bytes", "main_process", "main_process_known", "exe",
-                          "start", "start_boot_time_ns", "parents", "parents_complete"));
+                          "environment", "start", "start_boot_time_ns", "parents", "parents_complete"));
   EXPECT_THAT(keys(json["burst"]),
               ElementsAre("start", "duration_ms", "base_bytes", "peak_bytes", "growth_bytes", "slope_bytes_per_s",
                           "contributors", "peak_exact", "page_cache_bytes", "above_half_ms", "end",
