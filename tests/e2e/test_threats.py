@@ -135,21 +135,21 @@ class ContainerTest(ThreatTest):
         """2 MiB of environment and arguments: bounded, and no secret of them is shown."""
         secret = 'hunter2-' + os.urandom(8).hex()
         with Agent(self.scratch()) as agent, cgroups.made(f'/{unique()}', 32 * MIB) as path:
-            env = {f'V{i}_PASSWORD': secret + 'x' * 100_000 for i in range(10)}
-            # Names that are read: only what is a setting of memory.
-            env |= {'JAVA_TOOL_OPTIONS': f'-Dpassword={secret} -Xmx1g', 'GOMEMLIMIT': secret, 'GOGC': '50',
-                    'NODE_OPTIONS': f'--require=/{secret} --max-old-space-size={secret}'}
+            # Names that are read, of which only what is a setting of memory; the rest is more than is read at all.
+            env = {'JAVA_TOOL_OPTIONS': f'-Dpassword={secret} -Xmx1g', 'GOMEMLIMIT': secret, 'GOGC': '50',
+                   'NODE_OPTIONS': f'--require=/{secret} --max-old-space-size={secret}', 'PATH': os.environ['PATH']}
+            env |= {f'V{i}_PASSWORD': secret + 'x' * 100_000 for i in range(10)}
             words = [f'--password={secret}'] + ['y' * 100_000] * 8
             into = f'echo $$ > {cgroups.dir(path)}/cgroup.procs && exec "$0" exec "$@"'
-            with subprocess.Popen(['sh', '-c', into, HOG, 'x', 'anon', '64m', *words], env={**os.environ, **env},
+            with subprocess.Popen(['sh', '-c', into, HOG, 'x', 'anon', '64m', *words], env=env,
                                   stderr=subprocess.DEVNULL) as process:
                 process.wait(60)
             with subprocess.Popen(['sh', '-c', f'echo $$ > {cgroups.dir(path)}/cgroup.procs && exec {HOG} anon 64m'],
-                                  env={**os.environ, **env}) as process:
+                                  env=env) as process:
                 self.assertEqual(process.wait(60), -signal.SIGKILL)
             self.assertTrue(wait_until(lambda: [i for i in agent.incidents() if i['cgroup']['path'] == path]))
             told = [v['environment'] for i in agent.incidents() if i['cgroup']['path'] == path for v in i['victims']]
-            self.assertIn('JAVA_TOOL_OPTIONS=-Xmx1g GOGC=50', told)
+            self.assertTrue([one for one in told if one and 'JAVA_TOOL_OPTIONS=-Xmx1g' in one], told)
             for shown in ('/api/v1/incidents', '/api/v1/containers', '/metrics'):
                 self.assertNotIn(secret, agent.get(shown)[1])
             self.assertLess(resident(agent.process.pid), RSS_BUDGET)
