@@ -613,6 +613,7 @@ int Agent::run() {
   status_.not_ready = "the hooks are being attached";
   status_.start_unix_ns = clock_.unix_ns();
   if (auto served = serve(); !served) {
+    otlp_metrics_.reset();  // its thread uses what goes before it
     return fail(served.error());
   }
   auto session = Session::open(
