@@ -39,7 +39,7 @@ void LiveFeed::note(const Incident& incident) {
 }
 
 void LiveFeed::refresh(std::chrono::milliseconds patience) {
-  const std::unique_lock one(reading_, patience);
+  const std::unique_lock one(reading_, ever_read_ ? patience : kOwnPatience);
   if (!one || steady_clock::now() - read_at_ < kFresh) {
     return;
   }
@@ -56,6 +56,7 @@ void LiveFeed::refresh(std::chrono::milliseconds patience) {
     board_.note(std::move(figures), now);
   }
   read_at_ = steady_clock::now();
+  ever_read_ = true;
 }
 
 std::string LiveFeed::snapshot(std::uint64_t since_ns) {

@@ -3,6 +3,7 @@
 // figures are read only while somebody asks. Any thread.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -52,6 +53,7 @@ class LiveFeed {
   Head head_;
   std::timed_mutex reading_;  // one at a time reads figures; taken before mutex_
   std::chrono::steady_clock::time_point read_at_;
+  std::atomic<bool> ever_read_ = false;
   std::mutex mutex_;  // of the board
   UsageBoard board_;
   // Of tick() alone: what was told of each row.

@@ -40,7 +40,7 @@ export function containerPage(text) {
         { head: 'To', number: true, cell: (one) => size(one.burst.peak_bytes) }, { head: 'Within', number: true, cell: (one) => span(one.burst.duration_ms / 1000) }, { head: 'Ended', cell: (one) => kindOf(one) === 'Burst' ? one.burst.end : kindOf(one) }], bursts) : null,
       incidents.length ? downloads(incidents[0].id) : null);
   }
-  function update(tick) {
+  function update(ticks) {
     const row = rows.get(id);
     if (row) {
       known = row;
@@ -49,10 +49,12 @@ export function containerPage(text) {
       known.gone = true;
       node.prepend(el('p', { class: 'alarm', role: 'status' }, 'This container is gone. What was known of it stays.'));
     }
-    if (!graph || !tick) return;
-    const changed = tick.rows.find((one) => one[0] === id);
-    if (changed) graph.add(tick.boot_time_ns, changed[1], changed[2]);
-    graph.tick(tick.boot_time_ns);
+    if (!graph || !ticks.length) return;
+    for (const tick of ticks) {
+      const changed = tick.rows.find((one) => one[0] === id);
+      if (changed) graph.add(tick.boot_time_ns, changed[1], changed[2]);
+    }
+    graph.tick(ticks.at(-1).boot_time_ns);
   }
   return {
     title: 'Container', node, update, leave: () => {}, keys: { Escape: () => go({}) },
@@ -87,7 +89,7 @@ export function containerPage(text) {
       showIncidents();
       graph.build();
       picture?.build();
-      update(null);
+      update([]);
     },
     incident: (one) => {
       if (one.cgroup.id !== id) return;

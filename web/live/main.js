@@ -58,14 +58,19 @@ function show() {
 }
 
 let listing = null;
+let again = false; // the list that is on its way may lack what came since
 function list() {
+  again = listing !== null;
   listing ??= usage().then(({ head, rows }) => {
     take(head, rows);
-    shown?.update(null);
+    shown?.update([]);
     document.documentElement.dataset.ready ??= String(Math.round(performance.now()));
   }).catch((error) => {
     if (error.status === 401) askToken();
-  }).finally(() => { listing = null; });
+  }).finally(() => {
+    listing = null;
+    if (again) list();
+  });
   return listing;
 }
 
@@ -80,6 +85,8 @@ onPlace(show);
 followLinks();
 show();
 let painted = false;
+const kept = []; // ticks that are not drawn yet: a tab that nobody sees draws none
+const MOST_KEPT = 2000;
 stream('api/v1/events?usage=1', ({ event, data }) => {
   if (event === 'incident') told(data);
   if (event !== 'usage') return;
@@ -87,11 +94,13 @@ stream('api/v1/events?usage=1', ({ event, data }) => {
   change(data);
   if (data.list_changed) list();
   // One drawing per frame, however many ticks come.
+  kept.push(data);
+  if (kept.length > MOST_KEPT) kept.shift();
   if (!painted) {
     painted = true;
     requestAnimationFrame(() => {
       painted = false;
-      shown?.update(data);
+      shown?.update(kept.splice(0));
     });
   }
 }, (now, why) => {
