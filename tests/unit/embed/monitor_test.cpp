@@ -38,6 +38,8 @@ class OneContainer final : public Surroundings {
   void complete_names(HostRanking& /*ranking*/) override {}
   [[nodiscard]] std::string cmdline(const ProcessKey& /*process*/) override { return "hog"; }
   [[nodiscard]] std::string exe(const ProcessKey& /*process*/) override { return "/bin/hog"; }
+  [[nodiscard]] ParentChain parents(const ProcessKey& /*process*/) override { return {}; }
+  [[nodiscard]] std::string environment(const ProcessKey& /*process*/) override { return {}; }
   [[nodiscard]] StackNames name_stacks(const std::string& /*id*/, const std::vector<StackGrowth>& /*stacks*/,
                                        milliseconds /*patience*/) override {
     return {};
