@@ -133,9 +133,11 @@ class ProbeTest : public testing::Test {
   if (code == MAP_FAILED || !write_file(procs, std::to_string(::getpid()))) {
     ::_exit(1);
   }
-  std::memcpy(code, kCode, sizeof(kCode));
+  // Not at the page's begin: UBSan reads what stands before a function that is called.
+  constexpr std::size_t kInto = 64;
+  std::memcpy(static_cast<char*>(code) + kInto, kCode, sizeof(kCode));
   ::mprotect(code, 4096, PROT_READ | PROT_EXEC);
-  const auto touch = reinterpret_cast<void (*)(void*, std::size_t)>(address);
+  const auto touch = reinterpret_cast<void (*)(void*, std::size_t)>(address + kInto);
   for (;;) {
     void* memory = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ::madvise(memory, kBytes, MADV_NOHUGEPAGE);
