@@ -8,6 +8,7 @@
 
 #include "app/exit_codes.h"
 #include "app/recorded_settings.h"
+#include "event/observed_source.h"
 #include "export/json.h"
 #include "probe/kallsyms.h"
 #include "probe/kernel_log_source.h"
@@ -84,28 +85,6 @@ constexpr std::chrono::milliseconds kGroupLogWait = KernelLogSettings{}.group_se
 constexpr std::chrono::milliseconds kHostLogWait{1000};
 // A huge page of 2 MiB is cleared in well under this, also on a busy machine.
 constexpr std::chrono::milliseconds kForeignWait{100};
-
-class ObservedSource final : public EventSource {
- public:
-  ObservedSource(EventSource& inner, std::function<void(std::span<const Event>)> observe)
-      : inner_(inner), observe_(std::move(observe)) {}
-
-  Status poll(std::chrono::milliseconds timeout, std::vector<Event>& out) override {
-    const std::size_t first = out.size();
-    const Status status = inner_.poll(timeout, out);
-    if (out.size() > first) {
-      observe_(std::span(out).subspan(first));
-    }
-    return status;
-  }
-  [[nodiscard]] int wait_fd() const override { return inner_.wait_fd(); }
-  [[nodiscard]] LossCount loss() const override { return inner_.loss(); }
-
- private:
-  EventSource& inner_;
-  std::function<void(std::span<const Event>)> observe_;
-};
-
 bool runs_role(const Features& features, std::string_view role) {
   return std::ranges::any_of(features.hooks,
                              [&](const Hook& hook) { return hook.role == role && features.runs(hook.program); });

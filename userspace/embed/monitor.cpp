@@ -4,6 +4,7 @@
 
 #include "app/exit_codes.h"
 #include "app/session.h"
+#include "event/observed_source.h"
 
 namespace memcrest {
 namespace {
@@ -63,29 +64,6 @@ class MachineMonitor final : public Monitor {
  private:
   std::unique_ptr<Session> session_;
 };
-
-// Hands events on, and shows them to the caller on their way.
-class ShownSource final : public EventSource {
- public:
-  ShownSource(EventSource& inner, std::function<void(std::span<const Event>)> observe)
-      : inner_(inner), observe_(std::move(observe)) {}
-
-  Status poll(std::chrono::milliseconds timeout, std::vector<Event>& out) override {
-    const std::size_t first = out.size();
-    const Status status = inner_.poll(timeout, out);
-    if (observe_ && out.size() > first) {
-      observe_(std::span(out).subspan(first));
-    }
-    return status;
-  }
-  [[nodiscard]] int wait_fd() const override { return inner_.wait_fd(); }
-  [[nodiscard]] LossCount loss() const override { return inner_.loss(); }
-
- private:
-  EventSource& inner_;
-  std::function<void(std::span<const Event>)> observe_;
-};
-
 CollectorSettings settings_of(const MonitorOptions& options) {
   CollectorSettings out;
   out.bursts.min_bytes = options.burst_min_bytes;
@@ -111,7 +89,7 @@ class GivenMonitor final : public Monitor {
   [[nodiscard]] std::string oom_tier() const override { return settings_.oom_tier; }
 
  private:
-  ShownSource source_;
+  ObservedSource source_;
   CollectorSettings settings_;
   Collector collector_;
 };
