@@ -68,14 +68,17 @@ class Recording:
                 'sh', '-c', 'hog anon 24m --hold 60000 & sleep 3; exec hog anon 512m --no-thp --rate 300',
                 memory='128m', options=['--label', 'com.docker.compose.project=shop', '--label', 'com.docker.compose.service=web'])
             assert code == 137, code
-            wait_until(lambda: self.rows("SELECT 1 FROM incidents WHERE kind = 'oom' AND \"update\" IS NOT NULL"), timeout=45)
+            # Other containers of this machine die in it, too, while other tests run.
+            wait_until(lambda: self.rows("SELECT 1 FROM incidents WHERE kind = 'oom' AND \"update\" IS NOT NULL AND container_name = ?",
+                                         self.name), timeout=45)
         finally:
             recorder.send_signal(signal.SIGTERM)
             recorder.wait(30)
             recorder.stdout.close()
             lines.finish()
             docker('rm', '-f', self.name, check=False)
-        self.incident = json.loads(self.rows("SELECT json FROM incidents WHERE kind = 'oom' ORDER BY seq DESC LIMIT 1")[0][0])
+        self.incident = json.loads(self.rows("SELECT json FROM incidents WHERE kind = 'oom' AND container_name = ? ORDER BY seq DESC LIMIT 1",
+                                             self.name)[0][0])
 
     def rows(self, sql, *values):
         # Closed at once: a reader would keep the recorder from making one file of it.

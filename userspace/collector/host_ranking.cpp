@@ -14,7 +14,10 @@ constexpr std::uint64_t kWindowNs = 60 * kSecond;
 constexpr std::uint64_t kBucketNs = 5 * kSecond;
 // A step that is younger than this tells what a cgroup held before the kill took it.
 constexpr std::uint64_t kFreshNs = 2 * kSecond;
+// The kernel log is waited for, a busy machine is slow: a kill's figures are of use for so long.
+constexpr std::uint64_t kKillNs = 10 * kSecond;
 constexpr std::size_t kMaxTrails = 16384;
+constexpr std::size_t kMaxKilled = 1024;
 constexpr std::size_t kMaxCgroups = 65536;
 constexpr std::size_t kShown = 10;
 
@@ -62,13 +65,24 @@ void UsageRanking::note(std::uint64_t cgroup_id, std::uint64_t time_ns, std::uin
   trail.last = {time_ns, usage_bytes};
 }
 
-RankedCgroup UsageRanking::rank_one(const CgroupTree::Entry& entry, std::uint64_t now_ns) {
+void UsageRanking::note_kill(std::uint64_t time_ns, const MemcgChain& chain) {
+  std::erase_if(at_kill_, [&](const auto& one) { return one.second.held.time_ns + kKillNs < time_ns; });
+  for (std::size_t i = 0; i < chain.entries.size() && at_kill_.size() < kMaxKilled; ++i) {
+    // Of several kills the first saw most.
+    at_kill_.try_emplace(chain.entries[i].cgroup_id, AtKill{{time_ns, chain.entries[i].usage_bytes}, i == 0});
+  }
+}
+
+RankedCgroup UsageRanking::rank_one(std::uint64_t id, const std::string& path, std::uint64_t now_ns) {
   RankedCgroup out;
-  out.cgroup = {entry.id, entry.path};
-  if (const auto usage = tree_.read_number(entry.path, tree_.usage_file()); usage && *usage) {
+  out.cgroup = {id, path};
+  if (const auto usage = tree_.read_number(path, tree_.usage_file()); usage && *usage) {
     out.usage_bytes = **usage;
   }
-  const auto found = trails_.find(entry.id);
+  if (const auto killed = at_kill_.find(id); killed != at_kill_.end() && killed->second.held.time_ns + kKillNs >= now_ns) {
+    out.usage_bytes = std::max(out.usage_bytes, killed->second.held.usage_bytes);
+  }
+  const auto found = trails_.find(id);
   if (found == trails_.end()) {
     return out;
   }
@@ -87,6 +101,23 @@ RankedCgroup UsageRanking::rank_one(const CgroupTree::Entry& entry, std::uint64_
   return out;
 }
 
+void UsageRanking::add_gone(std::vector<RankedCgroup>& all, const std::unordered_set<std::uint64_t>& present,
+                            std::unordered_set<std::string>& containers, std::uint64_t now_ns) {
+  for (const auto& [id, killed] : at_kill_) {
+    if (!killed.leaf || present.contains(id) || killed.held.time_ns + kKillNs < now_ns) {
+      continue;
+    }
+    const Identity identity = resolver_.find(id);
+    if (identity.cgroup.path.empty() ||
+        (!identity.container.id.empty() && !containers.insert(identity.container.id).second)) {
+      continue;
+    }
+    RankedCgroup one = rank_one(id, identity.cgroup.path, now_ns);
+    set_identity(one, identity.container);
+    all.push_back(std::move(one));
+  }
+}
+
 HostRanking UsageRanking::rank() {
   HostRanking out;
   out.growth_window_ms = static_cast<double>(kWindowNs) / 1e6;
@@ -100,8 +131,10 @@ HostRanking UsageRanking::rank() {
     }
   }
   std::unordered_set<std::string> containers;
+  std::unordered_set<std::uint64_t> present;
   std::vector<RankedCgroup> all;
   for (const auto& entry : entries) {
+    present.insert(entry.id);
     const Identity identity = resolver_.find(entry.id);
     if (!identity.container.id.empty()) {
       // Entries come parents first: the first of a container is its own.
@@ -111,10 +144,11 @@ HostRanking UsageRanking::rank() {
     } else if (parents.contains(entry.path)) {
       continue;
     }
-    RankedCgroup one = rank_one(entry, now);
+    RankedCgroup one = rank_one(entry.id, entry.path, now);
     set_identity(one, identity.container);
     all.push_back(std::move(one));
   }
+  add_gone(all, present, containers, now);
   if (entries.size() >= kMaxCgroups) {
     out.incomplete = "there are more cgroups than were looked at";
   } else if (!tree_.whole_hierarchy()) {

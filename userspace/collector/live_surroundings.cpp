@@ -46,6 +46,7 @@ void LiveSurroundings::note(const ExecEvent& event) {
 
 // While the victim still lives: after this its command line goes. Those that it comes from may follow.
 void LiveSurroundings::note(const VictimEvent& event) {
+  ranking_.note_kill(event.time_ns, event.chain);
   processes_.seen(event.task.process, true);
   for (const RelativeInfo& parent : event.parents) {
     processes_.seen(parent.process);

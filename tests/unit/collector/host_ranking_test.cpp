@@ -72,6 +72,32 @@ TEST_F(HostRankingTest, ACgroupThatTheKillEmptiedCountsWithWhatItHad) {
   EXPECT_EQ(ranking().rank().by_usage.at(0).usage_bytes, 800_MiB);
 }
 
+TEST_F(HostRankingTest, WhatAKillSawCountsHoweverLateItIsLookedAt) {
+  const std::string web = "/docker/" + id_of('a');
+  const std::uint64_t emptied = holds("/job", 4_MiB);
+  const std::uint64_t gone = holds(web, 600_MiB);
+  const std::uint64_t parent = holds("/above", 700_MiB);
+  ranking().note(gone, 94'000_ms, 590_MiB);
+  MemcgChain chain;
+  chain.entries = {{.cgroup_id = emptied, .usage_bytes = 800_MiB}, {.cgroup_id = parent, .usage_bytes = 900_MiB}};
+  ranking().note_kill(95'000_ms, chain);
+  chain.entries = {{.cgroup_id = gone, .usage_bytes = 600_MiB}};
+  ranking().note_kill(95'500_ms, chain);
+  chain.entries[0].usage_bytes = 300_MiB;
+  ranking().note_kill(95'600_ms, chain);  // what a second kill found left
+  cgroups_.remove(web);
+  ranking().forget(gone);
+  clock_.set(100'000_ms);
+  const HostRanking ranked = ranking().rank();
+  EXPECT_THAT(paths(ranked.by_usage), ElementsAre("/above", "/job", web));
+  EXPECT_EQ(ranked.by_usage[0].usage_bytes, 900_MiB);
+  EXPECT_EQ(ranked.by_usage[2].usage_bytes, 600_MiB);
+  EXPECT_EQ(ranked.by_usage[2].container_id, id_of('a'));
+  clock_.set(200'000_ms);
+  EXPECT_THAT(paths(ranking().rank().by_usage), ElementsAre("/above", "/job")) << "old news";
+  EXPECT_EQ(ranking().rank().by_usage[1].usage_bytes, 4_MiB);
+}
+
 TEST_F(HostRankingTest, NamesThatComeLateAreFilledIn) {
   daemon_knows({{id_of('a'), "web", "my-app"}}, std::chrono::milliseconds(200));
   const std::uint64_t id = holds("/docker/" + id_of('a'), 600_MiB);
