@@ -40,7 +40,8 @@ class Fixture:
             self.container, _, code = docker.run_to_end('hog', 'anon', '128m', '--no-thp', '--rate', '200',
                                                         name=self.name)
             assert code == 137, code
-            assert wait_until(lambda: self.rows('SELECT 1 FROM incidents WHERE kind = ?', 'oom')), 'no incident'
+            assert wait_until(lambda: self.rows('SELECT 1 FROM incidents WHERE kind = ? AND container_id = ?', 'oom',
+                                                 self.container)), 'no incident'
         finally:
             recorder.send_signal(signal.SIGTERM)
             recorder.wait(harness.PATIENCE)
