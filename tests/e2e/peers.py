@@ -72,8 +72,8 @@ class Peers:
                 if field.message_type:
                     for one in value if field.label == field.LABEL_REPEATED else [value]:
                         check(one)
-        logs, metrics = self._otlp_classes()
-        message = {'/v1/logs': logs, '/v1/metrics': metrics}[path]()
+        logs, metrics, traces = self._otlp_classes()
+        message = {'/v1/logs': logs, '/v1/metrics': metrics, '/v1/traces': traces}[path]()
         message.ParseFromString(body)
         check(message)
         return message
@@ -87,7 +87,8 @@ class Peers:
             sys.path.insert(0, out)
             service = 'opentelemetry.proto.collector.{0}.v1.{0}_service_pb2'
             self._otlp = (importlib.import_module(service.format('logs')).ExportLogsServiceRequest,
-                          importlib.import_module(service.format('metrics')).ExportMetricsServiceRequest)
+                          importlib.import_module(service.format('metrics')).ExportMetricsServiceRequest,
+                          importlib.import_module(service.format('trace')).ExportTraceServiceRequest)
             subprocess.run(['rm', '-rf', out], check=True)
         return self._otlp
 

@@ -9,11 +9,14 @@ import http.server
 import json
 import os
 import socket
+import ssl
+import subprocess
 import threading
 
 import harness
 from harness import wait_until
 from peers import peers
+from pods_api import Ca
 from test_agent import Agent, oom_of
 
 SECRET = 'the-secret-of-this-test'
@@ -30,7 +33,7 @@ tearDownModule = harness.stop_docker
 class Receiver:
     """An HTTP server that keeps what it is sent, and answers as it is told."""
 
-    def __init__(self, answers=(), port=0):
+    def __init__(self, answers=(), port=0, certificate=None, client_ca=None):
         self.requests = []
         answers = list(answers)
         requests = self.requests
@@ -52,6 +55,13 @@ class Receiver:
         self.server = http.server.ThreadingHTTPServer(('127.0.0.1', port), Handler)
         self.port = self.server.server_port
         self.url = f'http://127.0.0.1:{self.port}'
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            self.url = f'https://127.0.0.1:{self.port}'
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -107,6 +117,39 @@ class ReceiversTest(harness.TestCase):
                 return names
             self.assertTrue(wait_until(measured), agent.err.text())
             self.assertEqual(agent.stop(), 0, agent.err.text())
+
+    def test_spans_to_a_receiver_that_asks_for_a_certificate(self):
+        ca = Ca(self.scratch())
+        own = ca.certificate('127.0.0.2')  # key and certificate in one file
+        tls = ('--otlp-ca', ca.file, '--otlp-cert', own, '--otlp-key', own)
+        with Receiver(certificate=ca.certificate('127.0.0.1'), client_ca=ca.file) as receiver:
+            with Agent(self.scratch(), '--otlp-endpoint', receiver.url, '--otlp-ca', ca.file, '--no-otlp-metrics') as agent:
+                oom_of(self)
+                self.assertTrue(wait_until(lambda: agent.sample('memcrest_export_failures_total', 'target="otlp"')), agent.err.text())
+            self.assertEqual(receiver.requests, [], 'nobody without a certificate is heard')
+            with Agent(self.scratch(), '--otlp-endpoint', receiver.url, *tls, '--otlp-spans', '--no-otlp-metrics') as agent:
+                container, name = oom_of(self)
+
+                def spans():
+                    return [(attributes(resource.resource.attributes), span) for body in receiver.bodies('/v1/traces')
+                            for resource in peers.otlp_request('/v1/traces', body).resource_spans
+                            for scope in resource.scope_spans for span in scope.spans]
+                mine = wait_until(lambda: [(r, s) for r, s in spans() if r.get('container.id') == container])
+                self.assertTrue(mine, agent.err.text())
+                (resource, span), = mine
+                incident = next(i for i in agent.incidents() if i['container']['id'] == container and not i['update'])
+                self.assertEqual((resource['container.name'], span.name), (name, 'memory OOM'))
+                self.assertEqual((len(span.trace_id), len(span.span_id), span.parent_span_id), (16, 8, b''))
+                self.assertTrue(any(span.trace_id) and any(span.span_id), 'all zeros are no id')
+                self.assertEqual(span.status.code, span.status.STATUS_CODE_ERROR)
+                if incident['burst']:
+                    milliseconds = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e6
+                    self.assertGreaterEqual(milliseconds, incident['burst']['duration_ms'] - 1)
+                logs = wait_until(lambda: [log for r, log in self.logs(receiver) if r.get('container.id') == container and
+                                           log.span_id])
+                self.assertTrue(logs, 'its log record names the span')
+                self.assertEqual((logs[0].trace_id, logs[0].span_id), (span.trace_id, span.span_id))
+                self.assertEqual(agent.stop(), 0, agent.err.text())
 
     def test_what_a_receiver_missed_is_sent_after_a_restart(self):
         directory = self.scratch()
@@ -170,3 +213,32 @@ class ReceiversTest(harness.TestCase):
         line = next(line for line in received if name in line)
         self.assertRegex(line, r'^<\d+>')
         self.assertNotIn('\n', line.rstrip('\n'))
+
+    def test_the_journal_itself(self):
+        """systemd's own journald, in a mount namespace of its own, and read back by journalctl."""
+        journald = '/lib/systemd/systemd-journald'
+        setup = ('for d in systemd log; do mkdir -p /run/$d && mount -t tmpfs none /run/$d; done; '
+                 'mkdir -p /run/systemd/journal /run/log/journal; exec ' + journald)
+        process = subprocess.Popen(['unshare', '--mount', 'sh', '-ec', setup], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        inside = ['nsenter', '--mount', '--target', str(process.pid)]
+
+        def entries(name):
+            done = subprocess.run([*inside, 'journalctl', '--directory', '/run/log/journal', '--output', 'json',
+                                   'SYSLOG_IDENTIFIER=memcrest'], capture_output=True, text=True, check=False, timeout=60)
+            return [entry for entry in map(json.loads, done.stdout.splitlines()) if name in entry['MESSAGE']]
+        try:
+            socket_there = ['test', '-S', '/run/systemd/journal/socket']
+            self.assertTrue(wait_until(lambda: subprocess.run([*inside, *socket_there], check=False).returncode == 0))
+            with Agent(self.scratch(), '--host-log', 'journald', before=inside) as agent:
+                container, name = oom_of(self)
+                found = wait_until(lambda: entries(name))
+                self.assertTrue(found, agent.err.text())
+                self.assertEqual(agent.stop(), 0, agent.err.text())
+        finally:
+            process.terminate()
+            process.communicate(timeout=harness.PATIENCE)
+        entry = found[0]
+        self.assertEqual((entry['MEMCREST_CONTAINER_ID'], entry['MEMCREST_CONTAINER'], entry['MEMCREST_KIND'], entry['PRIORITY']),
+                         (container, name, 'oom', '3'))
+        harness.validate(entry['MEMCREST_JSON'] + '\n')
+        self.assertEqual(json.loads(entry['MEMCREST_JSON'])['id'], entry['MEMCREST_INCIDENT_ID'])

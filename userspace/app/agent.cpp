@@ -470,6 +470,9 @@ Result<void> Agent::open_deliveries() {
   Result<void> added;
   if (!options_.otlp.endpoint.empty()) {
     added = add(make_otlp_receiver(options_.otlp, clock_));
+    if (added && options_.otlp.spans) {
+      added = add(make_otlp_spans(options_.otlp));
+    }
   }
   if (added && !options_.webhook.url.empty()) {
     added = add(make_webhook(options_.webhook, clock_));

@@ -101,7 +101,13 @@ void add_otlp(CLI::App& app, AgentOptions& options) {
                  "http://127.0.0.1:4318 (/v1/logs and /v1/metrics follow)")
       ->type_name("URL")
       ->group("OTLP");
-  app.add_option("--otlp-ca", options.otlp.ca_file, "Trust these certificates, PEM (default: the system's)")
+  app.add_option("--otlp-ca", options.otlp.tls.ca, "Trust these certificates, PEM (default: the system's)")
+      ->type_name("FILE")
+      ->group("OTLP");
+  app.add_option("--otlp-cert", options.otlp.tls.cert, "Show this certificate to a receiver that asks for one, PEM")
+      ->type_name("FILE")
+      ->group("OTLP");
+  app.add_option("--otlp-key", options.otlp.tls.key, "Its key, PEM, without a pass phrase")
       ->type_name("FILE")
       ->group("OTLP");
   app.add_option("--otlp-headers-file", options.otlp_headers_file,
@@ -113,6 +119,9 @@ void add_otlp(CLI::App& app, AgentOptions& options) {
       ->group("OTLP");
   app.add_flag_callback(
          "--no-otlp-metrics", [&options] { options.otlp.metrics_interval = 0s; }, "Send incidents only")
+      ->group("OTLP");
+  app.add_flag("--otlp-spans", options.otlp.spans,
+               "Send a span for each burst and each OOM as well (/v1/traces), which its log record names")
       ->group("OTLP");
   app.add_flag_callback(
          "--no-otlp-compression", [&options] { options.otlp.compress = false; }, "Send without gzip")
@@ -138,7 +147,9 @@ void add_notices(CLI::App& app, AgentOptions& options) {
   app.add_option("--webhook-headers-file", options.webhook_headers_file, "As --otlp-headers-file")
       ->type_name("FILE")
       ->group("Notices");
-  app.add_option("--webhook-ca", options.webhook.ca_file, "As --otlp-ca")->type_name("FILE")->group("Notices");
+  app.add_option("--webhook-ca", options.webhook.tls.ca, "As --otlp-ca")->type_name("FILE")->group("Notices");
+  app.add_option("--webhook-cert", options.webhook.tls.cert, "As --otlp-cert")->type_name("FILE")->group("Notices");
+  app.add_option("--webhook-key", options.webhook.tls.key, "As --otlp-key")->type_name("FILE")->group("Notices");
   app.add_option("--host-log", options.host_log, "Write a line for each incident to the host's log: journald or syslog")
       ->transform(CLI::CheckedTransformer(std::map<std::string, HostLog>{
           {"none", HostLog::kNone}, {"journald", HostLog::kJournald}, {"syslog", HostLog::kSyslog}}))
@@ -260,12 +271,12 @@ void check_receivers(AgentOptions& options) {
   if (!options.webhook_secret_file.empty()) {
     options.webhook.secret = read_secret("--webhook-secret-file", options.webhook_secret_file, 16);
   }
-  for (const auto& [flag, url, ca] : {std::tuple("--otlp-endpoint", options.otlp.endpoint, options.otlp.ca_file),
-                                      std::tuple("--webhook-url", options.webhook.url, options.webhook.ca_file)}) {
+  for (const auto& [flag, url, files] : {std::tuple("--otlp-endpoint", options.otlp.endpoint, options.otlp.tls),
+                                         std::tuple("--webhook-url", options.webhook.url, options.webhook.tls)}) {
     if (url.empty()) {
       continue;
     }
-    if (const auto made = HttpPost::make(url, ca, {}); !made) {
+    if (const auto made = HttpPost::make(url, files, {}); !made) {
       throw CLI::ValidationError(flag, made.error().message());
     }
   }

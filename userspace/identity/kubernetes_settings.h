@@ -31,6 +31,9 @@ struct KubernetesEndpoint {
   std::string ca_file;
   std::string token_file;
   std::string node;
+  // PEM: a certificate with its chain and its key, both or none: shown to a server that asks who we are.
+  std::string client_cert_file;
+  std::string client_key_file;
   // For a person and the Host field: "10.96.0.1:443", "[::1]:8001".
   [[nodiscard]] std::string authority() const;
 };

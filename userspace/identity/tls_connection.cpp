@@ -50,7 +50,35 @@ void watch_peer(int fd) {
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, 30'000);
 }
 
-Result<Context> make_context(const std::string& ca_file) {
+// Anything else could keep us waiting for ever.
+bool is_file(const std::string& path) {
+  struct stat about{};
+  return ::stat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode);
+}
+
+// A key with a pass phrase cannot be used: nobody is there to give it, so that OpenSSL must not ask the terminal.
+int no_pass_phrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*context*/) { return -1; }
+
+Result<void> show_certificate(SSL_CTX* context, const KubernetesEndpoint& endpoint) {
+  if (endpoint.client_cert_file.empty()) {
+    return {};
+  }
+  if (!is_file(endpoint.client_cert_file) ||
+      SSL_CTX_use_certificate_chain_file(context, endpoint.client_cert_file.c_str()) != 1) {
+    return fail("read the own certificate in", endpoint.client_cert_file, ENOKEY,
+                "no certificate (PEM) can be read from it");
+  }
+  SSL_CTX_set_default_passwd_cb(context, no_pass_phrase);
+  if (!is_file(endpoint.client_key_file) ||
+      SSL_CTX_use_PrivateKey_file(context, endpoint.client_key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+    return fail("read the own key in", endpoint.client_key_file, ENOKEY,
+                "no key (PEM, without a pass phrase) that fits the certificate can be read from it");
+  }
+  return {};
+}
+
+Result<Context> make_context(const KubernetesEndpoint& endpoint) {
+  const std::string& ca_file = endpoint.ca_file;
   // No configuration of the host: it could have modules loaded, which a static program cannot.
   OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
   ERR_clear_error();
@@ -65,10 +93,11 @@ Result<Context> make_context(const std::string& ca_file) {
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  struct stat about{};  // anything but a file could keep us waiting for ever
-  if (::stat(ca_file.c_str(), &about) != 0 || !S_ISREG(about.st_mode) ||
-      SSL_CTX_load_verify_file(context.get(), ca_file.c_str()) != 1) {
+  if (!is_file(ca_file) || SSL_CTX_load_verify_file(context.get(), ca_file.c_str()) != 1) {
     return fail("read the CA's certificates in", ca_file, ENOKEY, "no certificate (PEM) can be read from it");
+  }
+  if (auto shown = show_certificate(context.get(), endpoint); !shown) {
+    return std::unexpected(shown.error());
   }
   return context;
 }
@@ -163,7 +192,7 @@ Result<void> TlsConnection::connect(const KubernetesEndpoint& endpoint, TimePoin
 }
 
 Result<void> TlsConnection::shake_hands(const KubernetesEndpoint& endpoint, TimePoint deadline) {
-  auto context = make_context(endpoint.ca_file);
+  auto context = make_context(endpoint);
   if (!context) {
     return std::unexpected(context.error());
   }

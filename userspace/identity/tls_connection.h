@@ -46,7 +46,8 @@ class TlsConnection {
 
   // Connects and, for an endpoint with TLS, shakes hands. Errors: ETIMEDOUT, ECANCELED, ECONNREFUSED and the like, the
   // find_host ones, EKEYREJECTED for a certificate that is not the server's or not the CA's, EPROTO for other TLS
-  // failures, ENOKEY for a CA file that holds none. `stop` must outlive the connection.
+  // failures, ENOKEY for a CA file that holds none, or an own certificate or key that cannot be used. `stop` must
+  // outlive the connection.
   [[nodiscard]] static Result<TlsConnection> open(const KubernetesEndpoint& endpoint, TimePoint deadline,
                                                   const StopEvent& stop);
   TlsConnection(TlsConnection&&) noexcept;

@@ -86,7 +86,7 @@ Result<void> take_authority(std::string_view authority, KubernetesEndpoint& out)
 
 }  // namespace
 
-Result<HttpPost> HttpPost::make(const std::string& url, const std::string& ca_file, HttpHeaders headers) {
+Result<HttpPost> HttpPost::make(const std::string& url, const TlsFiles& files, HttpHeaders headers) {
   HttpPost out;
   std::string_view rest = url;
   out.endpoint_.tls = rest.starts_with("https://");
@@ -104,7 +104,15 @@ Result<HttpPost> HttpPost::make(const std::string& url, const std::string& ca_fi
   if (auto taken = take_authority(authority, out.endpoint_); !taken) {
     return std::unexpected(taken.error());
   }
-  out.endpoint_.ca_file = ca_file.empty() ? kSystemCa : ca_file;
+  if (files.cert.empty() != files.key.empty()) {
+    return fail("use", "a certificate", EINVAL, "a certificate of one's own needs its key, and a key its certificate");
+  }
+  if (!files.cert.empty() && !out.endpoint_.tls) {
+    return fail("use", "a certificate", EINVAL, "plain http shows no certificate: the URL must begin with https://");
+  }
+  out.endpoint_.ca_file = files.ca.empty() ? kSystemCa : files.ca;
+  out.endpoint_.client_cert_file = files.cert;
+  out.endpoint_.client_key_file = files.key;
   for (const auto& [name, value] : headers) {
     if (!is_header_name(name) || !is_header_value(value)) {
       return fail("use", "a header", EINVAL, "a name or value of a header is none");

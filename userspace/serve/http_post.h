@@ -24,11 +24,18 @@ struct PostAnswer {
   std::optional<std::chrono::seconds> retry_after;  // as a number; a date is left aside
 };
 
+// PEM files. Read again for each request, since they change.
+struct TlsFiles {
+  std::string ca;    // whom we trust; empty: whom the system trusts
+  std::string cert;  // what we show to a server that asks who we are; with its key, or neither
+  std::string key;
+};
+
 class HttpPost {
  public:
-  // EINVAL: `url` is none of http:// or https://, or holds a user, or a header would end its line. `ca_file` empty: the
-  // system's certificates.
-  [[nodiscard]] static Result<HttpPost> make(const std::string& url, const std::string& ca_file, HttpHeaders headers);
+  // EINVAL: `url` is none of http:// or https://, or holds a user, a header would end its line, or a certificate is
+  // given without its key, or to plain http.
+  [[nodiscard]] static Result<HttpPost> make(const std::string& url, const TlsFiles& files, HttpHeaders headers);
 
   // To the Kubernetes API, whose settings have been checked.
   [[nodiscard]] static HttpPost to(KubernetesEndpoint endpoint);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/otlp_protobuf.h"
 
+#include <openssl/sha.h>
+
 #include <algorithm>
 #include <limits>
 #include <optional>
@@ -27,8 +29,23 @@ enum LogRecord : std::uint32_t {
   kSeverityText = 3,
   kBody = 5,
   kAttributes = 6,
+  kTraceId = 9,
+  kSpanId = 10,
   kObservedTime = 11
 };
+enum Span : std::uint32_t {
+  kSpanTrace = 1,
+  kSpanOwn = 2,
+  kSpanName = 5,
+  kSpanKind = 6,
+  kSpanStart = 7,
+  kSpanEnd = 8,
+  kSpanAttributes = 9,
+  kSpanStatus = 15
+};
+enum Status : std::uint32_t { kStatusMessage = 2, kStatusCode = 3 };
+constexpr std::int32_t kInternal = 1;
+constexpr std::int32_t kStatusError = 2;
 enum KeyValue : std::uint32_t { kKey = 1, kValue = 2 };
 enum AnyValue : std::uint32_t { kString = 1, kBool = 2, kInt = 3, kArray = 5 };
 enum ArrayValue : std::uint32_t { kValues = 1 };
@@ -92,7 +109,51 @@ void put_resource(pbf_writer& request, const OtlpAttributes& attributes, const F
   of_resource.add_string(kResourceSchema, kOtlpSchemaUrl);
 }
 
-void put_log(pbf_writer& records, const OtlpIncident& one, std::int64_t observed_unix_ns) {
+// The same for the same incident whoever asks, so that log records and spans of it meet.
+struct TraceIds {
+  std::string trace;
+  std::string span;
+};
+TraceIds ids_of(const Incident& incident) {
+  const std::string text = incident.host.boot_id + "/" + incident.id;
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
+  const std::string bytes(reinterpret_cast<const char*>(digest), sizeof(digest));
+  return {bytes.substr(0, 16), bytes.substr(16, 8)};
+}
+
+bool has_span(const Incident& incident) {
+  return incident.update.empty() && (incident.kind == IncidentKind::kOom || incident.burst);
+}
+
+void put_span(pbf_writer& records, const OtlpIncident& one) {
+  const Incident& incident = one.incident;
+  const bool oom = incident.kind == IncidentKind::kOom;
+  std::int64_t begin = incident.unix_ns;
+  std::int64_t end = incident.unix_ns;
+  if (incident.burst) {
+    constexpr double kLongestMs = 86'400'000;
+    const double ms = std::clamp(incident.burst->duration_ms, 0.0, kLongestMs);
+    begin = incident.burst->start_unix_ns;
+    end = oom ? end : begin + static_cast<std::int64_t>(ms * 1e6);
+  }
+  pbf_writer span(records, kRecords);
+  const TraceIds ids = ids_of(incident);
+  span.add_bytes(kSpanTrace, ids.trace);
+  span.add_bytes(kSpanOwn, ids.span);
+  span.add_string(kSpanName, oom ? "memory OOM" : "memory burst");
+  span.add_enum(kSpanKind, kInternal);
+  span.add_fixed64(kSpanStart, time_of(std::min(begin, end)));
+  span.add_fixed64(kSpanEnd, time_of(end));
+  put_attributes(span, kSpanAttributes, attributes_of(incident));
+  if (oom) {
+    pbf_writer status(span, kSpanStatus);
+    status.add_string(kStatusMessage, to_valid_utf8(body_of(incident)));
+    status.add_enum(kStatusCode, kStatusError);
+  }
+}
+
+void put_log(pbf_writer& records, const OtlpIncident& one, std::int64_t observed_unix_ns, bool linked) {
   pbf_writer record(records, kRecords);
   const int severity = severity_of(one.incident);
   record.add_fixed64(kTime, time_of(one.incident.unix_ns));
@@ -106,6 +167,11 @@ void put_log(pbf_writer& records, const OtlpIncident& one, std::int64_t observed
   put_attributes(record, kAttributes, attributes_of(one.incident));
   if (one.json.size() <= kMaxJson) {
     put_attributes(record, kAttributes, OtlpAttributes().text("memcrest.incident.json", one.json));
+  }
+  if (linked && has_span(one.incident)) {
+    const TraceIds ids = ids_of(one.incident);
+    record.add_bytes(kTraceId, ids.trace);
+    record.add_bytes(kSpanId, ids.span);
   }
   record.add_fixed64(kObservedTime, time_of(observed_unix_ns));
 }
@@ -146,13 +212,26 @@ void put_incident_counts(pbf_writer& records, const OtlpFigures& figures) {
 
 }  // namespace
 
-std::string otlp_logs(std::span<const OtlpIncident> incidents, std::int64_t observed_unix_ns) {
+std::string otlp_logs(std::span<const OtlpIncident> incidents, std::int64_t observed_unix_ns, bool linked) {
   std::string out;
   pbf_writer request(out);
   for (const OtlpIncident& one : incidents) {
     OtlpAttributes attributes = host_attributes(one.incident.host);
     add_container(attributes, one.incident.container, one.incident.cgroup.path);
-    put_resource(request, attributes, [&](pbf_writer& records) { put_log(records, one, observed_unix_ns); });
+    put_resource(request, attributes, [&](pbf_writer& records) { put_log(records, one, observed_unix_ns, linked); });
+  }
+  return out;
+}
+
+std::string otlp_spans(std::span<const OtlpIncident> incidents) {
+  std::string out;
+  pbf_writer request(out);
+  for (const OtlpIncident& one : incidents) {
+    if (has_span(one.incident)) {
+      OtlpAttributes attributes = host_attributes(one.incident.host);
+      add_container(attributes, one.incident.container, one.incident.cgroup.path);
+      put_resource(request, attributes, [&](pbf_writer& records) { put_span(records, one); });
+    }
   }
   return out;
 }

@@ -19,8 +19,13 @@ struct OtlpIncident {
   std::string json;
 };
 
-// ExportLogsServiceRequest: a log record each, with the attributes of container, Kubernetes and host.
-[[nodiscard]] std::string otlp_logs(std::span<const OtlpIncident> incidents, std::int64_t observed_unix_ns);
+// ExportLogsServiceRequest: a log record each, with the attributes of container, Kubernetes and host. `linked`: with
+// the trace and span that otlp_spans() makes of the same incident.
+[[nodiscard]] std::string otlp_logs(std::span<const OtlpIncident> incidents, std::int64_t observed_unix_ns,
+                                    bool linked = false);
+// ExportTraceServiceRequest: a span for each burst, from its base to its peak, and for each OOM, from where usage began
+// to rise to the kill. Other incidents, and updates of those told before, have none; empty: no span at all.
+[[nodiscard]] std::string otlp_spans(std::span<const OtlpIncident> incidents);
 
 struct OtlpFigures {
   std::vector<ContainerMemory> containers;

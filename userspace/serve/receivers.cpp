@@ -66,33 +66,38 @@ std::vector<OtlpIncident> readable(std::span<const SpooledIncident> spooled) {
 
 class OtlpReceiver final : public Receiver {
  public:
-  OtlpReceiver(OtlpSettings settings, HttpPost post, const Clock& clock)
-      : settings_(std::move(settings)), post_(std::move(post)), clock_(clock) {}
-  [[nodiscard]] const char* name() const override { return "otlp"; }
+  // What a batch becomes; empty: nothing of it is to be sent.
+  using Encode = std::function<std::string(const std::vector<OtlpIncident>&)>;
+  OtlpReceiver(const char* name, const char* target, const OtlpSettings& settings, HttpPost post, Encode encode)
+      : name_(name), target_(target), settings_(settings), post_(std::move(post)), encode_(std::move(encode)) {}
+  [[nodiscard]] const char* name() const override { return name_; }
   [[nodiscard]] std::size_t batch() const override { return kOtlpBatch; }
 
   Delivered send(std::span<const SpooledIncident> incidents, const StopEvent& stop) override {
     const std::vector<OtlpIncident> read = readable(incidents);
     const std::uint64_t unreadable = incidents.size() - read.size();
-    if (read.empty()) {
-      return {.outcome = Outcome::kTaken, .why = "not readable in the spool", .refused = unreadable};
+    const char* why_refused = unreadable > 0 ? "not readable in the spool" : "";
+    std::string body = encode_(read);
+    if (body.empty()) {
+      return {.outcome = Outcome::kTaken, .why = why_refused, .refused = unreadable};
     }
-    std::string body = otlp_logs(read, clock_.unix_ns());
     body = settings_.compress ? gzip(body) : body;
-    const auto answer = post_.send("/v1/logs", otlp_headers(settings_.compress), body, settings_.timeout, stop);
+    const auto answer = post_.send(target_, otlp_headers(settings_.compress), body, settings_.timeout, stop);
     Delivered out = delivered_by(answer);
     if (out.outcome == Outcome::kTaken) {
       const OtlpPartialSuccess partial = read_partial_success(answer->body);
       out.refused = unreadable + partial.rejected;
-      out.why = partial.message;
+      out.why = partial.message.empty() ? why_refused : partial.message;
     }
     return out;
   }
 
  private:
+  const char* name_;
+  const char* target_;
   OtlpSettings settings_;
   HttpPost post_;
-  const Clock& clock_;
+  Encode encode_;
 };
 
 class Webhook final : public Receiver {
@@ -293,15 +298,29 @@ std::string webhook_signature(const std::string& secret, const std::string& time
 }
 
 Result<std::unique_ptr<Receiver>> make_otlp_receiver(const OtlpSettings& settings, const Clock& clock) {
-  auto post = HttpPost::make(settings.endpoint, settings.ca_file, settings.headers);
+  auto post = HttpPost::make(settings.endpoint, settings.tls, settings.headers);
   if (!post) {
     return std::unexpected(post.error());
   }
-  return std::make_unique<OtlpReceiver>(settings, std::move(*post), clock);
+  const bool linked = settings.spans;
+  return std::make_unique<OtlpReceiver>("otlp", "/v1/logs", settings, std::move(*post),
+                                        [&clock, linked](const std::vector<OtlpIncident>& incidents) {
+                                          return otlp_logs(incidents, clock.unix_ns(), linked);
+                                        });
+}
+
+Result<std::unique_ptr<Receiver>> make_otlp_spans(const OtlpSettings& settings) {
+  auto post = HttpPost::make(settings.endpoint, settings.tls, settings.headers);
+  if (!post) {
+    return std::unexpected(post.error());
+  }
+  return std::make_unique<OtlpReceiver>(
+      "otlp_spans", "/v1/traces", settings, std::move(*post),
+      [](const std::vector<OtlpIncident>& incidents) { return otlp_spans(incidents); });
 }
 
 Result<std::unique_ptr<Receiver>> make_webhook(const WebhookSettings& settings, const Clock& clock) {
-  auto post = HttpPost::make(settings.url, settings.ca_file, settings.headers);
+  auto post = HttpPost::make(settings.url, settings.tls, settings.headers);
   if (!post) {
     return std::unexpected(post.error());
   }
@@ -321,7 +340,7 @@ OtlpMetrics::OtlpMetrics(OtlpSettings settings, HttpPost post, Read read)
 }
 
 Result<std::unique_ptr<OtlpMetrics>> OtlpMetrics::start(const OtlpSettings& settings, Read read) {
-  auto post = HttpPost::make(settings.endpoint, settings.ca_file, settings.headers);
+  auto post = HttpPost::make(settings.endpoint, settings.tls, settings.headers);
   if (!post) {
     return std::unexpected(post.error());
   }

@@ -18,9 +18,10 @@ namespace memcrest {
 
 struct OtlpSettings {
   std::string endpoint;  // "http://127.0.0.1:4318": /v1/logs and /v1/metrics follow; empty: none
-  std::string ca_file;
+  TlsFiles tls;
   HttpHeaders headers;
   bool compress = true;
+  bool spans = false;  // one for each burst and each OOM, to /v1/traces
   std::chrono::nanoseconds metrics_interval{std::chrono::seconds(60)};  // 0: no metrics
   std::chrono::milliseconds timeout{10'000};
 };
@@ -29,7 +30,7 @@ enum class WebhookFormat { kJson, kSlack, kAlertmanager };
 
 struct WebhookSettings {
   std::string url;  // empty: none
-  std::string ca_file;
+  TlsFiles tls;
   HttpHeaders headers;
   WebhookFormat format = WebhookFormat::kJson;
   std::string secret;  // signs; empty: unsigned
@@ -39,6 +40,8 @@ struct WebhookSettings {
 enum class HostLog { kNone, kJournald, kSyslog };
 
 [[nodiscard]] Result<std::unique_ptr<Receiver>> make_otlp_receiver(const OtlpSettings& settings, const Clock& clock);
+// Beside that one, with a mark of its own: a receiver of logs need not take spans.
+[[nodiscard]] Result<std::unique_ptr<Receiver>> make_otlp_spans(const OtlpSettings& settings);
 [[nodiscard]] Result<std::unique_ptr<Receiver>> make_webhook(const WebhookSettings& settings, const Clock& clock);
 // `socket` empty: the usual one.
 [[nodiscard]] std::unique_ptr<Receiver> make_host_log(HostLog log, std::string socket = {});

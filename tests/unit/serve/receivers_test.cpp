@@ -58,13 +58,13 @@ TEST(ReceiversTest, SignatureIsHmacSha256) {
 TEST(ReceiversTest, UrlsAndHeadersAreChecked) {
   for (const char* url : {"", "ftp://a", "http://", "http://user@a/", "http://a:0/", "http://a:99999/", "http://a/ b",
                           "http://a/\r\nX: y", "http://[::1", "https://a#b"}) {
-    EXPECT_FALSE(HttpPost::make(url, "", {})) << url;
+    EXPECT_FALSE(HttpPost::make(url, {}, {})) << url;
   }
   for (const char* url : {"http://127.0.0.1:4318", "https://[::1]:1/a?b=c", "http://collector"}) {
-    EXPECT_TRUE(HttpPost::make(url, "", {})) << url;
+    EXPECT_TRUE(HttpPost::make(url, {}, {})) << url;
   }
-  EXPECT_FALSE(HttpPost::make("http://a", "", {{"A", "b\r\nC: d"}}));
-  EXPECT_FALSE(HttpPost::make("http://a", "", {{"A b", "c"}}));
+  EXPECT_FALSE(HttpPost::make("http://a", {}, {{"A", "b\r\nC: d"}}));
+  EXPECT_FALSE(HttpPost::make("http://a", {}, {{"A b", "c"}}));
   const auto headers = parse_headers("# words\n\nAuthorization: Bearer x:y\r\nX-Scope: 1\n");
   ASSERT_TRUE(headers);
   EXPECT_EQ(*headers, (HttpHeaders{{"Authorization", "Bearer x:y"}, {"X-Scope", "1"}}));
