@@ -223,7 +223,7 @@ class ReceiversTest(harness.TestCase):
         inside = ['nsenter', '--mount', '--target', str(process.pid)]
 
         def entries(name):
-            done = subprocess.run([*inside, 'journalctl', '--directory', '/run/log/journal', '--output', 'json',
+            done = subprocess.run([*inside, 'journalctl', '--directory', '/run/log/journal', '--output', 'json', '--all',
                                    'SYSLOG_IDENTIFIER=memcrest'], capture_output=True, text=True, check=False, timeout=60)
             return [entry for entry in map(json.loads, done.stdout.splitlines()) if name in entry['MESSAGE']]
         try:

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <ctime>
 #include <map>
 #include <span>
 
 #include "event/decoder.h"
+#include "probe/ring_reach.h"
 #include "util/kernel_symbols.h"
 
 namespace memcrest {
@@ -22,6 +24,11 @@ constexpr std::size_t kBatch = 65536;
 constexpr std::uint64_t kFailureTailNs = 1'000'000'000;
 constexpr std::uint64_t kFailureLookNs = 200'000'000;
 constexpr std::size_t kMaxNames = 4096;
+
+// A record that is only begun is waited for, and with it all behind it: what is read elsewhere meanwhile, as usage in a
+// cgroup's files, would be ahead of them. A writer that has lost its CPU for longer holds up nothing but its own ring.
+constexpr std::uint64_t kLongestWaitNs = 1'000'000'000;
+constexpr timespec kShortWait{.tv_sec = 0, .tv_nsec = 100'000};
 
 struct RingDeleter {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
@@ -37,6 +44,11 @@ struct RingSource::Impl {
   std::unique_ptr<LoadedProbe> probe;
   KernelFunctions functions;
   std::unique_ptr<ring_buffer, RingDeleter> rings;
+  struct Reach {
+    RingReach ring;
+    std::uint64_t given_up = ~0ULL;  // the record at this position was waited for long enough
+  };
+  std::vector<Reach> reaches;
   std::vector<Event>* out = nullptr;  // during poll
   std::size_t first = 0;
   std::atomic<std::uint64_t> invalid{0};
@@ -45,6 +57,8 @@ struct RingSource::Impl {
   std::map<std::uint64_t, std::string> names;            // of kernel functions, by address
   std::uint64_t last_failure_look_ns = 0;
 
+  [[nodiscard]] bool full() const { return out->size() - first >= kBatch; }
+  void consume();
   void follow_failures();
   void name_function(ChargeFailureEvent& event);
 
@@ -78,9 +92,34 @@ struct RingSource::Impl {
       self.copies.give(bytes, *step);
     }
     self.out->push_back(std::move(*event));
-    return self.out->size() - self.first >= kBatch ? -EAGAIN : 0;
+    return self.full() ? -EAGAIN : 0;
   }
 };
+
+// All that was begun until now.
+void RingSource::Impl::consume() {
+  std::vector<std::uint64_t> until;
+  for (const Reach& one : reaches) {
+    until.push_back(one.ring.written());
+  }
+  const std::uint64_t begin = clock.boot_ns();
+  while (!full()) {
+    ignore_result(ring_buffer__consume(rings.get()));
+    bool held_up = false;
+    const bool long_enough = clock.boot_ns() - begin > kLongestWaitNs;
+    for (std::size_t i = 0; i < reaches.size(); ++i) {
+      const std::uint64_t at = reaches[i].ring.read();
+      if (at < until[i] && at != reaches[i].given_up) {
+        held_up = true;
+        reaches[i].given_up = long_enough ? at : reaches[i].given_up;
+      }
+    }
+    if (!held_up || long_enough) {
+      return;
+    }
+    ::nanosleep(&kShortWait, nullptr);
+  }
+}
 
 // The names are looked up here, not in the callback: it takes a file.
 void RingSource::Impl::name_function(ChargeFailureEvent& event) {
@@ -149,6 +188,13 @@ Result<std::unique_ptr<RingSource>> RingSource::open(std::unique_ptr<LoadedProbe
       error != 0) {
     return fail("map ring buffer", "bulk", -error);
   }
+  for (const int fd : {impl->probe->critical_ring_fd(), impl->probe->bulk_ring_fd()}) {
+    auto reach = RingReach::open(fd);
+    if (!reach) {
+      return std::unexpected(reach.error());
+    }
+    impl->reaches.push_back({std::move(*reach)});
+  }
   return std::unique_ptr<RingSource>(new RingSource(std::move(impl)));
 }
 
@@ -157,9 +203,7 @@ EventSource::Status RingSource::poll(std::chrono::milliseconds timeout, std::vec
   impl_->first = out.size();
   // Both rings are emptied on every wake-up, so that the steps before a kill are there when the kill is.
   ignore_result(ring_buffer__poll(impl_->rings.get(), static_cast<int>(timeout.count())));
-  if (out.size() - impl_->first < kBatch) {
-    ignore_result(ring_buffer__consume(impl_->rings.get()));
-  }
+  impl_->consume();
   impl_->probe->tend(impl_->clock.boot_ns());
   impl_->follow_failures();
   impl_->out = nullptr;
