@@ -78,9 +78,8 @@ class SlowPage {
       return false;
     }
     page_ = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    uffdio_register range{.range = {reinterpret_cast<std::uint64_t>(page_), size_},
-                          .mode = UFFDIO_REGISTER_MODE_MISSING,
-                          .ioctls = 0};
+    uffdio_register range{
+        .range = {reinterpret_cast<std::uint64_t>(page_), size_}, .mode = UFFDIO_REGISTER_MODE_MISSING, .ioctls = 0};
     return page_ != MAP_FAILED && ::ioctl(fd_.get(), UFFDIO_REGISTER, &range) == 0;
   }
   ~SlowPage() {
