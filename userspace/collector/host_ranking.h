@@ -26,7 +26,12 @@ class UsageRanking {
   void note(std::uint64_t cgroup_id, std::uint64_t time_ns, std::uint64_t usage_bytes);
   // What a victim's cgroups held at its kill. Told though they may be gone, or empty, when rank() looks.
   void note_kill(std::uint64_t time_ns, const MemcgChain& chain);
-  void forget(std::uint64_t cgroup_id) { trails_.erase(cgroup_id); }
+  // One whose process was just killed is still asked for how it had grown.
+  void forget(std::uint64_t cgroup_id) {
+    if (!at_kill_.contains(cgroup_id)) {
+      trails_.erase(cgroup_id);
+    }
+  }
   // Reads every leaf's usage. A cgroup that a kill has just emptied counts with what it had.
   [[nodiscard]] HostRanking rank();
   // Names that came too late for rank().

@@ -93,6 +93,8 @@ TEST_F(HostRankingTest, WhatAKillSawCountsHoweverLateItIsLookedAt) {
   EXPECT_EQ(ranked.by_usage[0].usage_bytes, 900_MiB);
   EXPECT_EQ(ranked.by_usage[2].usage_bytes, 600_MiB);
   EXPECT_EQ(ranked.by_usage[2].container_id, id_of('a'));
+  ASSERT_THAT(paths(ranked.by_growth), ElementsAre(web));
+  EXPECT_EQ(ranked.by_growth[0].growth_bytes, 10_MiB);
   clock_.set(200'000_ms);
   EXPECT_THAT(paths(ranking().rank().by_usage), ElementsAre("/above", "/job")) << "old news";
   EXPECT_EQ(ranking().rank().by_usage[1].usage_bytes, 4_MiB);
