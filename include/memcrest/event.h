@@ -344,9 +344,9 @@ struct BreakpointEvent {
   std::vector<std::uint64_t> kernel_stack;  // innermost first
 };
 
-using Event = std::variant<StepEvent, SampleEvent, ExecEvent, ThrottleEvent, OomEvent, VictimEvent, KillEvent,
-                           CgroupEvent, ExitEvent, ChargeFailureEvent, LogOomEvent, OomCountEvent, StuckEvent,
-                           BreakpointEvent>;
+using Event =
+    std::variant<StepEvent, SampleEvent, ExecEvent, ThrottleEvent, OomEvent, VictimEvent, KillEvent, CgroupEvent,
+                 ExitEvent, ChargeFailureEvent, LogOomEvent, OomCountEvent, StuckEvent, BreakpointEvent>;
 
 [[nodiscard]] inline std::uint64_t time_of(const Event& event) {
   return std::visit([](const auto& e) { return e.time_ns; }, event);

@@ -269,17 +269,17 @@ struct HeldProcess {
 struct Breakpoint {
   std::string rule;  // as it was asked for: "80%", "1 GiB", "64 MiB / 1s"
   std::uint64_t line_bytes = 0;
-  std::uint64_t overshoot_bytes = 0;  // usage beyond the line when the process was stopped
-  bool late = false;                  // usage was read now and then: who crossed the line is not known
-  std::uint32_t signal = 0;           // sent by the kernel to the process of `trigger`; 0: none
-  std::int32_t error = 0;             // of sending it, errno; 0: it was sent
-  std::string action;                 // what is done, in words
-  std::string outcome;                // what came of it, in words; empty: it is not over
-  bool failed = false;                // the action did not do what was asked
-  double held_ms = 0;                 // how long the process was stopped; 0: not at all, or it still is
-  std::string output;                 // directory with what the action wrote; empty: none
-  std::vector<Frame> frames;          // of the thread that crossed, innermost first; empty: not known
-  std::string stack_gap;              // why callers or names may be missing
+  std::uint64_t overshoot_bytes = 0;   // usage beyond the line when the process was stopped
+  bool late = false;                   // usage was read now and then: who crossed the line is not known
+  std::uint32_t signal = 0;            // sent by the kernel to the process of `trigger`; 0: none
+  std::int32_t error = 0;              // of sending it, errno; 0: it was sent
+  std::string action;                  // what is done, in words
+  std::string outcome;                 // what came of it, in words; empty: it is not over
+  bool failed = false;                 // the action did not do what was asked
+  double held_ms = 0;                  // how long the process was stopped; 0: not at all, or it still is
+  std::string output;                  // directory with what the action wrote; empty: none
+  std::vector<Frame> frames;           // of the thread that crossed, innermost first; empty: not known
+  std::string stack_gap;               // why callers or names may be missing
   std::vector<HeldProcess> processes;  // of the container, largest first, at most 64
   std::uint64_t total_processes = 0;   // 0: they were not read
 };

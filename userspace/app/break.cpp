@@ -112,9 +112,7 @@ std::string missing_tool(const BreakSettings& settings) {
 class Break {
  public:
   Break(const BreakOptions& options, RunSignals* signals)
-      : options_(options),
-        signals_(signals),
-        style_(text_style(!options.command.empty())) {}
+      : options_(options), signals_(signals), style_(text_style(!options.command.empty())) {}
 
   int run();
 
@@ -272,8 +270,7 @@ void Break::finish() {
 
 int Break::run() {
   if (const std::string tool = missing_tool(options_.settings); !tool.empty()) {
-    return failed({"--dump", to_string(*options_.settings.dump), 0, tool + " is not installed"},
-                  kExitUnsupported);
+    return failed({"--dump", to_string(*options_.settings.dump), 0, tool + " is not installed"}, kExitUnsupported);
   }
   auto tree = CgroupTree::open(SystemRoot{});
   if (!tree) {
@@ -294,9 +291,9 @@ int Break::run() {
   SessionHooks hooks;
   hooks.probe = [this](LoadedProbe& probe) { return take_probe(probe); };
   hooks.attached = [this](const Features&) {
-    return guardian_ ? Result<void>{} : start_guardian({.descriptors = {}, .disarm = [] {}, .caught = [] {
-                                                          return std::vector<ProcessKey>();
-                                                        }});
+    return guardian_ ? Result<void>{}
+                     : start_guardian(
+                           {.descriptors = {}, .disarm = [] {}, .caught = [] { return std::vector<ProcessKey>(); }});
   };
   hooks.extra = [this] {
     auto source = std::make_unique<InjectedSource>();
@@ -304,8 +301,7 @@ int Break::run() {
     return source;
   };
   hooks.observe = [this](std::span<const Event> events) { observe(events); };
-  auto session =
-      Session::open(trace, *tree_, [this](const Incident& incident) { tell(incident); }, {}, hooks);
+  auto session = Session::open(trace, *tree_, [this](const Incident& incident) { tell(incident); }, {}, hooks);
   if (!session) {
     if (cgroup_) {
       ignore_result(cgroup_->remove());

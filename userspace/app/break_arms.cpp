@@ -138,7 +138,8 @@ void BreakArms::arm(std::uint64_t cgroup_id, One& one) {
   }
   const auto inside = processes_in(*dir);
   // Whoever is to resume it must not be stopped with it.
-  if (std::ranges::any_of(inside, [](const auto& one) { return one.process.tgid == static_cast<unsigned>(getpid()); })) {
+  if (std::ranges::any_of(inside,
+                          [](const auto& one) { return one.process.tgid == static_cast<unsigned>(getpid()); })) {
     one.stage = Stage::kNoLine;
     tell_once(one, "memcrest itself runs in it");
     return;

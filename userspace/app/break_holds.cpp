@@ -75,7 +75,7 @@ void BreakHolds::begin(Hold& hold) {
     const auto number = static_cast<std::uint32_t>(options_.settings.signal);
     hold.action = signal_name(number) + (hold.event.late ? " to its largest process" : " to the process that crossed");
     if (hold.event.late || hold.event.error != 0) {
-      const ProcessKey whom = !hold.event.late             ? hold.event.task.process
+      const ProcessKey whom = !hold.event.late         ? hold.event.task.process
                               : hold.processes.empty() ? ProcessKey{}
                                                        : hold.processes.front().process;
       const auto sent = send_signal(whom, options_.settings.signal);
@@ -129,12 +129,13 @@ void BreakHolds::freeze(Hold& hold) {
 }
 
 std::string BreakHolds::how_to_attach(const Hold& hold) const {
-  const std::uint32_t pid = !hold.event.late             ? hold.event.task.process.tgid
+  const std::uint32_t pid = !hold.event.late         ? hold.event.task.process.tgid
                             : hold.processes.empty() ? 0
                                                      : hold.processes.front().process.tgid;
   const std::string number = std::to_string(pid);
-  return pid == 0 ? std::string()
-                  : "; look at it with: gdb -p " + number + ", strace -f -p " + number + ", py-spy dump --pid " + number;
+  return pid == 0
+             ? std::string()
+             : "; look at it with: gdb -p " + number + ", strace -f -p " + number + ", py-spy dump --pid " + number;
 }
 
 void BreakHolds::act(Hold& hold) {
@@ -350,7 +351,8 @@ void BreakHolds::fill(Incident& incident, const Hold& hold) const {
   out.processes.clear();
   for (std::size_t i = 0; i < std::min(hold.processes.size(), kMostTold); ++i) {
     const ContainerProcess& one = hold.processes[i];
-    const bool stopped = std::ranges::any_of(hold.stopped, [&](const ProcessKey& key) { return is_same(key, one.process); });
+    const bool stopped =
+        std::ranges::any_of(hold.stopped, [&](const ProcessKey& key) { return is_same(key, one.process); });
     const bool caught = !hold.event.late && is_same(hold.event.task.process, one.process);
     out.processes.push_back({.pid = one.process.tgid,
                              .container_pid = one.ns_pid,

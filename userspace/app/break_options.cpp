@@ -174,8 +174,8 @@ void check_break(const CLI::App& verb, Options& options) {
   if (settings.once && settings.rearm_below) {
     throw CLI::ValidationError("--once", "does not go with --rearm-below");
   }
-  const int given = static_cast<int>(verb.count("--stop") + verb.count("--signal") + verb.count("--exec") +
-                                     verb.count("--dump"));
+  const int given =
+      static_cast<int>(verb.count("--stop") + verb.count("--signal") + verb.count("--exec") + verb.count("--dump"));
   if (given > 1) {
     throw CLI::ValidationError("break", "one of --stop, --signal, --exec and --dump");
   }

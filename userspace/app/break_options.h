@@ -25,8 +25,8 @@ enum class BreakAction { kStop, kSignal, kExec, kDump };
 struct BreakSettings {
   std::optional<LineRule> at;
   BreakAction action = BreakAction::kStop;
-  int signal = 0;            // kSignal
-  std::string exec;          // kExec: a command for the shell
+  int signal = 0;    // kSignal
+  std::string exec;  // kExec: a command for the shell
   std::optional<DumpKind> dump;
   std::optional<std::chrono::nanoseconds> hold{std::chrono::seconds(30)};  // nullopt: until somebody resumes it
   bool once = false;

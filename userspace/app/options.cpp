@@ -277,7 +277,9 @@ ParsedOptions parse_options(int argc, char** argv) {
     }
     // `run` keeps the low codes for its command.
     std::cerr << "memcrest: " << escape_terminal(error.what()) << "\nTry 'memcrest --help'.\n";
-    return {std::nullopt, run->parsed() || (breaking->parsed() && !options.breaking.command.empty()) ? kExitRunFailed : static_cast<int>(kExitUsage)};
+    return {std::nullopt, run->parsed() || (breaking->parsed() && !options.breaking.command.empty())
+                              ? kExitRunFailed
+                              : static_cast<int>(kExitUsage)};
   }
   if (describing.completion->parsed() || describing.manual->parsed()) {
     return {std::nullopt, describe(app, describing)};

@@ -32,7 +32,7 @@ struct SessionHooks {
   std::function<void(std::span<const Event>)> observe;    // all events, as they come
   std::function<Result<void>(const Features&)> attached;  // hooks are attached, no thread of ours runs yet
   std::function<Result<void>(LoadedProbe&)> probe;        // the same, where BPF programs run; before `attached`
-  std::function<std::unique_ptr<EventSource>()> extra;       // a source beside the others
+  std::function<std::unique_ptr<EventSource>()> extra;    // a source beside the others
   std::function<std::unique_ptr<RecordingSink>()> sink;   // to be recorded into, where no file is asked for
 };
 

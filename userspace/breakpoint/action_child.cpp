@@ -128,9 +128,9 @@ std::string ActionChild::look() {
   ::kill(-pid_, SIGKILL);  // what it left behind
   pid_ = -1;
   succeeded_ = got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  ended_ = got < 0                 ? name_ + ": how it ended is not known"
-           : WIFSIGNALED(status)   ? name_ + " was ended by " + signal_name(static_cast<std::uint32_t>(WTERMSIG(status)))
-                                   : name_ + " ended with " + std::to_string(WEXITSTATUS(status));
+  ended_ = got < 0               ? name_ + ": how it ended is not known"
+           : WIFSIGNALED(status) ? name_ + " was ended by " + signal_name(static_cast<std::uint32_t>(WTERMSIG(status)))
+                                 : name_ + " ended with " + std::to_string(WEXITSTATUS(status));
   return ended_;
 }
 

@@ -76,9 +76,7 @@ std::string tool_of(DumpKind kind) {
 
 bool wants_it_running(DumpKind kind) { return kind == DumpKind::kJvm || signal_of(kind) != 0; }
 
-int signal_of(DumpKind kind) {
-  return kind == DumpKind::kNode ? SIGUSR2 : kind == DumpKind::kGo ? SIGQUIT : 0;
-}
+int signal_of(DumpKind kind) { return kind == DumpKind::kNode ? SIGUSR2 : kind == DumpKind::kGo ? SIGQUIT : 0; }
 
 std::vector<std::string> dump_command(DumpKind kind, std::uint32_t pid, const std::string& dir) {
   const std::string number = std::to_string(pid);

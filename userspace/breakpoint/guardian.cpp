@@ -192,7 +192,9 @@ Result<void> BreakGuardian::stopping(const ProcessKey& process) {
   return say(pipe_.get(), kStopping + words_of(process));
 }
 
-void BreakGuardian::resumed(const ProcessKey& process) { ignore_result(say(pipe_.get(), kResumed + words_of(process))); }
+void BreakGuardian::resumed(const ProcessKey& process) {
+  ignore_result(say(pipe_.get(), kResumed + words_of(process)));
+}
 
 void BreakGuardian::dismiss() {
   if (pipe_) {

@@ -291,8 +291,7 @@ void Collector::on(const BreakpointEvent& event) {
   if (event.late) {
     incident.evidence.gaps.emplace_back("usage was read now and then: who crossed the line is not known");
   } else {
-    incident.trigger =
-        Trigger{event.task.process.tgid, event.task.tid, event.task.thread_comm, event.task.ns_tgid};
+    incident.trigger = Trigger{event.task.process.tgid, event.task.tid, event.task.thread_comm, event.task.ns_tgid};
     StackGrowth stack{.process = event.task.process,
                       .comm = event.task.comm,
                       .kind = MemoryKind::kUnknown,

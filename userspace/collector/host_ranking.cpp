@@ -79,7 +79,8 @@ RankedCgroup UsageRanking::rank_one(std::uint64_t id, const std::string& path, s
   if (const auto usage = tree_.read_number(path, tree_.usage_file()); usage && *usage) {
     out.usage_bytes = **usage;
   }
-  if (const auto killed = at_kill_.find(id); killed != at_kill_.end() && killed->second.held.time_ns + kKillNs >= now_ns) {
+  if (const auto killed = at_kill_.find(id);
+      killed != at_kill_.end() && killed->second.held.time_ns + kKillNs >= now_ns) {
     out.usage_bytes = std::max(out.usage_bytes, killed->second.held.usage_bytes);
   }
   const auto found = trails_.find(id);

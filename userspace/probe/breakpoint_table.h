@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel side's table of memory breakpoints: lines on cgroups, and who was caught at one. It lives in the kernel, so
-// a second process that holds it can disarm it, and find whom to let go, after the first one is gone.
+// The kernel side's table of memory breakpoints: lines on cgroups, and who was caught at one. It lives in the kernel,
+// so a second process that holds it can disarm it, and find whom to let go, after the first one is gone.
 #pragma once
 
 #include <cstdint>

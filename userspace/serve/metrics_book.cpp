@@ -413,9 +413,8 @@ void MetricsBook::write(MetricsText& out, const std::string& scraper) {
   out.family(metric::kBurstDuration);
   out.histogram(duration);
   out.family(metric::kIncidents);
-  for (const IncidentKind kind :
-       {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill, IncidentKind::kChargeFailure,
-        IncidentKind::kBreakpoint}) {
+  for (const IncidentKind kind : {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill,
+                                  IncidentKind::kChargeFailure, IncidentKind::kBreakpoint}) {
     out.sample(std::string("kind=\"") + to_string(kind) + "\"", totals.incidents[static_cast<std::size_t>(kind)]);
   }
   out.family(metric::kIncomplete);

@@ -51,7 +51,8 @@ struct memcrest_stall {
 };
 
 enum {
-	MEMCREST_LINE_EACH = 1, /* every process that charges beyond the line is hit once; otherwise the first one alone */
+	MEMCREST_LINE_EACH =
+		1, /* every process that charges beyond the line is hit once; otherwise the first one alone */
 };
 
 /* A memory breakpoint, by the cgroup's id. Written by userspace, which removes it to disarm. */
