@@ -326,7 +326,7 @@ int Break::run() {
     if (!child) {
       finish();
       ignore_result(cgroup_->remove());
-      failed(child.error().error, 0);
+      spdlog::error("{}", escape_terminal(child.error().error.message()));
       return child.error().exit_code;
     }
     child_.emplace(std::move(*child));

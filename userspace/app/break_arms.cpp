@@ -139,7 +139,7 @@ void BreakArms::arm(std::uint64_t cgroup_id, One& one) {
   const auto inside = processes_in(*dir);
   // Whoever is to resume it must not be stopped with it.
   if (std::ranges::any_of(inside,
-                          [](const auto& one) { return one.process.tgid == static_cast<unsigned>(getpid()); })) {
+                          [](const auto& two) { return two.process.tgid == static_cast<unsigned>(getpid()); })) {
     one.stage = Stage::kNoLine;
     tell_once(one, "memcrest itself runs in it");
     return;
