@@ -150,7 +150,7 @@ Json breakpoint_json(const Breakpoint& hit) {
   json["overshoot_bytes"] = hit.overshoot_bytes;
   json["late"] = hit.late;
   json["signal_number"] = hit.signal == 0 ? Json(nullptr) : Json(hit.signal);
-  json["signal"] = hit.signal == 0 ? Json(nullptr) : text(signal_name(hit.signal));
+  json["signal"] = hit.signal == 0 ? Json(nullptr) : Json(signal_name(hit.signal));
   json["errno"] = hit.error == 0 ? Json(nullptr) : Json(hit.error);
   json["action"] = text_or_null(hit.action);
   json["outcome"] = text_or_null(hit.outcome);
