@@ -127,7 +127,8 @@ inline Incident hostile_detail() {
   stuck.tasks.assign(64, Trigger{1, 2, name, 0});
   out.stuck = stuck;
   out.charge_failure = ChargeFailure{kMost, true, -2147483647 - 1, name, name, kMost, kMost, 1e300};
-  Breakpoint hit{name, kMost, kMost, true, 4000000000U, -2147483647 - 1, name, name, true, 1e300, name, {}, name, {}, kMost};
+  Breakpoint hit{name, kMost, kMost, true, 4000000000U, -2147483647 - 1, name, name, true, 1e300,
+                 name, {},    name,  {},   kMost};
   hit.frames.assign(9, Frame{.name = name, .module = name, .file = name, .line = 1});
   hit.processes.assign(64, HeldProcess{1, 0, name, name, kMost, true});
   out.breakpoint = hit;

@@ -19,6 +19,7 @@ namespace {
 constexpr std::uint64_t kMillisecond = 1'000'000;
 constexpr std::uint64_t kNamePatienceNs = 10'000 * kMillisecond;
 constexpr std::uint64_t kLimitsNs = 1000 * kMillisecond;
+constexpr std::uint64_t kBeginningNs = 3000 * kMillisecond;
 // Whoever was caught is looked after for a moment when it goes on.
 constexpr std::uint64_t kRestNs = 2000 * kMillisecond;
 // A charge that was under way while the line was set may have put the old level back.
@@ -152,9 +153,10 @@ void BreakArms::arm(std::uint64_t cgroup_id, One& one) {
   const auto line = line_of(*options_.settings.at, effective_limit(one.path));
   if (!line) {
     one.stage = Stage::kNoLine;
-    tell_once(one, "it has no limit, and none above it");
+    one.limitless = true;
     return;
   }
+  one.limitless = false;
   arm_at(cgroup_id, one, *line);
 }
 
@@ -203,9 +205,10 @@ void BreakArms::follow_limit(std::uint64_t cgroup_id, One& one) {
       table_->disarm(cgroup_id);
     }
     one.stage = Stage::kNoLine;
+    one.limitless = true;
     return;
   }
-  if (one.stage == Stage::kNoLine || *line != one.line_bytes) {
+  if (one.limitless || *line != one.line_bytes) {
     arm(cgroup_id, one);
   }
 }
@@ -237,6 +240,12 @@ void BreakArms::tick() {
     if (one.stage == Stage::kUndecided && resolver_ != nullptr) {
       decide(id, one);
       continue;
+    }
+    // Runtimes make the cgroup first, and set its limit before they start anything in it.
+    if (one.limitless && now - one.since_ns < kBeginningNs) {
+      arm(id, one);
+    } else if (one.limitless) {
+      tell_once(one, "it has no limit, and none above it");
     }
     if (limits && (one.stage == Stage::kArmed || one.stage == Stage::kNoLine)) {
       follow_limit(id, one);

@@ -56,6 +56,7 @@ class BreakArms {
     Stage stage = Stage::kUndecided;
     std::uint64_t line_bytes = 0;
     std::uint64_t since_ns = 0;  // it was seen, or armed
+    bool limitless = false;      // has no line since it has no limit, as a container that is being made
     bool refreshed = false;      // CPUs were told a second time
     bool told = false;           // why it has no line
   };

@@ -20,7 +20,8 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::size_t kMostTold = 64;
-constexpr int kSweepsAfter = 20;  // turns of at most 50 ms
+// A charge that was under way when the line went may still catch its thread.
+constexpr std::chrono::milliseconds kSweepTime{1000};
 
 bool is_same(const ProcessKey& a, const ProcessKey& b) {
   return a.tgid == b.tgid && to_tick(a.start_ns) == to_tick(b.start_ns);
@@ -51,7 +52,7 @@ BreakHolds::~BreakHolds() = default;
 
 void BreakHolds::hit(const BreakpointEvent& event) {
   const auto same = std::ranges::find_if(
-      holds_, [&](const Hold& one) { return !one.over && one.event.cgroup_id == event.cgroup_id; });
+      holds_, [&](const Hold& one) { return !one.swept && one.event.cgroup_id == event.cgroup_id; });
   if (same != holds_.end()) {
     return;  // another process of it that went on to grow: it is stopped, and let go with the first
   }
@@ -260,9 +261,8 @@ void BreakHolds::tick() {
       hold.failed = true;
       end(hold, "it was killed while it was held");
     }
-    if (hold.over && hold.sweeps < kSweepsAfter) {
-      ++hold.sweeps;
-      resume(hold);
+    if (hold.over && !hold.swept) {
+      sweep(hold);
     }
     if (hold.over && hold.incident && !hold.updated) {
       hold.updated = true;
@@ -274,7 +274,7 @@ void BreakHolds::tick() {
       }
     }
   }
-  std::erase_if(holds_, [](const Hold& one) { return one.over && one.updated && one.sweeps >= kSweepsAfter; });
+  std::erase_if(holds_, [](const Hold& one) { return one.swept && one.updated; });
 }
 
 void BreakHolds::end(Hold& hold, const std::string& why) {
@@ -288,7 +288,8 @@ void BreakHolds::end(Hold& hold, const std::string& why) {
   if (holds_somebody()) {
     hold.held_ms = ms_since(hold.since);
   }
-  resume(hold);
+  hold.over_at = steady_clock::now();
+  resume(hold, true);
   ++ended_;
 }
 
@@ -306,28 +307,35 @@ void BreakHolds::thaw(Hold& hold) {
   hold.frozen.reset();
 }
 
-void BreakHolds::resume(Hold& hold) {
-  for (std::size_t i = 0; i < hold.stopped.size() && hold.sweeps == 0; ++i) {
+void BreakHolds::resume(Hold& hold, bool first) {
+  for (std::size_t i = 0; first && i < hold.stopped.size(); ++i) {
     ignore_result(send_signal(hold.stopped[i], SIGCONT));
     if (table_ == nullptr && guardian_ != nullptr) {
       guardian_->resumed(hold.stopped[i]);
     }
   }
-  if (table_ == nullptr || !holds_somebody()) {
-    if (table_ != nullptr) {
-      table_->release({hold.event.cgroup_id, hold.event.task.process, 0, false});
-    }
+  if (table_ == nullptr) {
     return;
   }
   for (const CaughtProcess& one : table_->caught()) {
     if (one.cgroup_id != hold.event.cgroup_id) {
       continue;
     }
-    // Its signal may still be on the way: it stays in the table until it is seen to run, or gone.
-    const RunState state = state_of(one.process);
-    if (state == RunState::kStopped || hold.sweeps == 0) {
+    // Its signal may still be on the way: it stays in the table until the end, and is looked at again.
+    if (holds_somebody() && (first || state_of(one.process) == RunState::kStopped)) {
       ignore_result(send_signal(one.process, SIGCONT));
-    } else if (state == RunState::kGone || hold.sweeps >= kSweepsAfter) {
+    }
+  }
+}
+
+void BreakHolds::sweep(Hold& hold) {
+  resume(hold, false);
+  if (steady_clock::now() - hold.over_at < kSweepTime) {
+    return;
+  }
+  hold.swept = true;
+  for (const CaughtProcess& one : table_ != nullptr ? table_->caught() : std::vector<CaughtProcess>()) {
+    if (one.cgroup_id == hold.event.cgroup_id) {
       table_->release(one);
     }
   }

@@ -62,7 +62,8 @@ class BreakHolds {
     bool failed = false;
     double held_ms = 0;
     bool over = false;
-    int sweeps = 0;                    // after it is over: some may have been caught a moment later
+    std::chrono::steady_clock::time_point over_at;
+    bool swept = false;                // nobody is caught any more who was about to be when it was over
     std::optional<Incident> incident;  // once told
     bool updated = false;
   };
@@ -74,7 +75,8 @@ class BreakHolds {
   void dump(Hold& hold);
   void run(Hold& hold, std::vector<std::string> argv);
   void end(Hold& hold, const std::string& why);
-  void resume(Hold& hold);
+  void resume(Hold& hold, bool first);
+  void sweep(Hold& hold);
   void thaw(Hold& hold);
   void fill(Incident& incident, const Hold& hold) const;
   [[nodiscard]] bool make_output(Hold& hold);

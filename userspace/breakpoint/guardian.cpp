@@ -31,7 +31,6 @@ constexpr useconds_t kPauseUs = 50'000;
 constexpr int kLeastSweeps = 20;
 constexpr int kMostSweeps = 1200;
 constexpr std::size_t kLongest = 1U << 20U;
-constexpr std::array kCaught = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGTSTP};
 
 struct Told {
   std::map<std::string, std::string> frozen;  // by file: what thaws it
@@ -129,8 +128,11 @@ void clean_up(const GuardedTable& table, const Told& told) {
   ::prctl(PR_SET_NAME, "memcrest-guard");
   // Out of the terminal's and the shell's reach: whatever ends memcrest as a group must not end its guardian.
   ::setsid();
-  for (const int number : kCaught) {
-    ::signal(number, SIG_IGN);
+  // Nor what is meant for its parent.
+  for (int number = 1; number < NSIG; ++number) {
+    if (number != SIGKILL && number != SIGSTOP && number != SIGCHLD) {
+      ::signal(number, SIG_IGN);
+    }
   }
   sigset_t none;
   sigemptyset(&none);

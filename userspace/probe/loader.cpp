@@ -392,7 +392,7 @@ LossCount LoadedProbe::loss() const {
   return out;
 }
 
-Result<std::vector<ProgramCost>> measure_programs(const Features& features) {
+Result<std::vector<ProgramCost>> measure_programs(const Features& features, const LoadSettings& settings) {
   libbpf_set_print(keep_warning);
   constexpr std::size_t kLogBytes = 1U << 20U;
   constexpr std::uint32_t kStatistics = 4;  // BPF_LOG_STATS
@@ -404,7 +404,7 @@ Result<std::vector<ProgramCost>> measure_programs(const Features& features) {
     }
     Features alone = features;
     alone.programs = {hook.program};
-    auto skeleton = open_skeleton({}, alone);
+    auto skeleton = open_skeleton(settings, alone);
     if (!skeleton) {
       return std::unexpected(skeleton.error());
     }

@@ -82,6 +82,7 @@ struct ProgramCost {
   std::string error;
 };
 // For every available hook, whatever the tier. Slow; for benchmarks and tests.
-[[nodiscard]] Result<std::vector<ProgramCost>> measure_programs(const Features& features);
+[[nodiscard]] Result<std::vector<ProgramCost>> measure_programs(const Features& features,
+                                                                const LoadSettings& settings = {});
 
 }  // namespace memcrest

@@ -50,6 +50,9 @@ void put_action(Layout& page, const Breakpoint& hit) {
     page.row(hit.error != 0 ? "" : "action");
     page.words("", escape_terminal(hit.action));
   }
+}
+
+void put_outcome(Layout& page, const Breakpoint& hit) {
   if (!hit.outcome.empty()) {
     page.row("outcome");
     page.words("", escape_terminal(hit.outcome), hit.failed ? Tone::kAlarm : Tone::kPlain);
@@ -94,12 +97,13 @@ void put_breakpoint(Layout& page, const Incident& incident) {
   put_crossed(page, incident);
   put_frames(page, hit.frames, hit.stack_gap);
   put_action(page, hit);
+  put_outcome(page, hit);
   put_processes(page, hit);
 }
 
 void put_breakpoint_end(Layout& page, const Incident& incident) {
   if (incident.breakpoint) {
-    put_action(page, *incident.breakpoint);
+    put_outcome(page, *incident.breakpoint);
   }
 }
 

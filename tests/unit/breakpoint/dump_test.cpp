@@ -15,8 +15,8 @@ namespace {
 using namespace testing_support;  // NOLINT(google-build-using-namespace): literals
 
 TEST(Dump, KindsAreWordsOfTheCommandLine) {
-  for (const DumpKind kind : {DumpKind::kSmaps, DumpKind::kCore, DumpKind::kPython, DumpKind::kJvm, DumpKind::kNode,
-                              DumpKind::kGo}) {
+  for (const DumpKind kind :
+       {DumpKind::kSmaps, DumpKind::kCore, DumpKind::kPython, DumpKind::kJvm, DumpKind::kNode, DumpKind::kGo}) {
     EXPECT_EQ(parse_dump_kind(to_string(kind)), kind);
     EXPECT_EQ(tool_of(kind).empty(), dump_command(kind, 7, "/d").empty()) << to_string(kind);
     EXPECT_FALSE(!tool_of(kind).empty() && signal_of(kind) != 0) << to_string(kind);

@@ -40,7 +40,8 @@ std::vector<std::string> keys(const nlohmann::ordered_json& object) {
 
 TEST(JsonDetail, WhatIsNotThereIsNull) {
   const auto json = parsed(oom_incident());
-  for (const char* name : {"oom", "reclaim", "swap", "ranking", "stuck", "charge_failure", "breakpoint", "memory_stat"}) {
+  for (const char* name :
+       {"oom", "reclaim", "swap", "ranking", "stuck", "charge_failure", "breakpoint", "memory_stat"}) {
     ASSERT_TRUE(json.contains(name)) << name;
     EXPECT_TRUE(json[name].is_null()) << name;
   }
@@ -84,9 +85,9 @@ TEST(JsonDetail, ABreakpoint) {
     out.breakpoint = Breakpoint{};
     return out;
   }())["breakpoint"];
-  EXPECT_THAT(keys(empty), ElementsAre("rule", "line_bytes", "overshoot_bytes", "late", "signal_number", "signal", "errno",
-                                       "action", "outcome", "failed", "held_ms", "output", "frames", "stack_gap",
-                                       "processes", "total_processes"));
+  EXPECT_THAT(keys(empty), ElementsAre("rule", "line_bytes", "overshoot_bytes", "late", "signal_number", "signal",
+                                       "errno", "action", "outcome", "failed", "held_ms", "output", "frames",
+                                       "stack_gap", "processes", "total_processes"));
   for (const char* unknown : {"rule", "signal_number", "signal", "errno", "action", "outcome", "output", "stack_gap"}) {
     EXPECT_TRUE(empty[unknown].is_null()) << unknown;
   }
