@@ -8,6 +8,7 @@
 
 #include "breakpoint/freezer.h"
 #include "support/test_child.h"
+#include "util/fd.h"
 
 namespace memcrest {
 namespace {
@@ -73,7 +74,7 @@ TEST_F(ContainerProcessesTest, OnV1OnlyACgroupWithNobodyElseIsFrozen) {
     const std::string number = std::to_string(child->pid());
     std::filesystem::create_directory(root.proc + "/" + number);
     for (const char* name : {"stat", "status"}) {
-      std::filesystem::copy_file("/proc/" + number + "/" + name, root.proc + "/" + number + "/" + name);
+      std::ofstream(root.proc + "/" + number + "/" + name) << read_file("/proc/" + number + "/" + name).value_or("");
     }
   }
   std::ofstream(root.proc + "/" + pid + "/cgroup") << "4:freezer:/box\n3:memory:/box\n";
