@@ -119,6 +119,22 @@ struct {
 	__type(value, struct memcrest_attempt);
 } attempts SEC(".maps");
 
+/* cgroup id -> memcrest_line: memory breakpoints. Written by userspace; exists only with use_lines, as the next. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct memcrest_line);
+} lines SEC(".maps");
+
+/* memcrest_hit_key -> memcrest_hit_state: who was caught and not let go yet. Userspace adds whom it stops itself. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct memcrest_hit_key);
+	__type(value, struct memcrest_hit_state);
+} hits SEC(".maps");
+
 /* Knobs, set before load. */
 const volatile __u64 step_pages = 0;            /* distance between levels; 0: max(1 MiB, limit / 128) */
 const volatile __u64 floor_pages = 256;         /* 1 MiB in pages: the smallest automatic quantum */
@@ -132,6 +148,7 @@ const volatile bool mark_victim_pid = false;    /* the tracepoint carries a pid,
 const volatile bool lru_owner_is_objcg = false; /* pages on LRU lists belong to object cgroups */
 const volatile bool capture_stacks = true;
 const volatile bool copy_stacks = false;        /* user stacks along with steps: costs KiB per record */
+const volatile bool use_lines = false;          /* memory breakpoints are wanted */
 const volatile bool count_charges = false;      /* tests and benchmarks only: costs an add per charge */
 
 /* Address of the kernel's memory controller, learnt once by on_init; 0: memory cgroups cannot be told apart. */

@@ -28,6 +28,7 @@ union memcrest_records {
 	struct memcrest_failed failed;
 	struct memcrest_stack stack;
 	struct memcrest_stats stats;
+	struct memcrest_hit hit;
 };
 const union memcrest_records *memcrest_records __attribute__((unused));
 

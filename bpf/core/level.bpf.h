@@ -6,6 +6,7 @@
 #ifndef MEMCREST_CORE_LEVEL_BPF_H
 #define MEMCREST_CORE_LEVEL_BPF_H
 
+#include "breakpoint.bpf.h"
 #include "emit.bpf.h"
 #include "memcg.bpf.h"
 #include "stack.bpf.h"
@@ -75,22 +76,6 @@ struct charge {
 	bool copied;     /* the user stack is on its way: for the steps of all ancestors, too */
 };
 
-/* Where preemption cannot be turned off, stacks between which others wrote records on this CPU may be theirs. */
-static __always_inline void fill_stacks(void *ctx, struct memcrest_step *r, __u64 task)
-{
-	struct memcrest_stats *self = own_stats();
-
-	PREEMPT_OFF();
-	if (!(TASK(task, flags) & PF_KTHREAD))
-		r->user_frames = fill_stack(ctx, r->user_stack, sizeof(r->user_stack), BPF_F_USER_STACK);
-	r->kernel_frames = fill_stack(ctx, r->kernel_stack, sizeof(r->kernel_stack), 0);
-	PREEMPT_ON();
-	if (!have_preempt_off && self && self->seq != r->h.seq + 1) {
-		r->user_frames = 0;
-		r->kernel_frames = 0;
-	}
-}
-
 static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, struct memcrest_entry *entry, __u64 usage,
 				      __u32 flags, struct charge *charge)
 {
@@ -137,7 +122,7 @@ static __always_inline void emit_step(void *ctx, __u64 memcg, __u64 serial, stru
 	if (r->task.cgroup_id != charge->cgroup_id)
 		flags |= MEMCREST_STEP_FOREIGN;
 	if (capture_stacks && !(flags & MEMCREST_STEP_FOREIGN))
-		fill_stacks(ctx, r, task);
+		fill_stacks(ctx, task, r->h.seq, r->user_stack, &r->user_frames, r->kernel_stack, &r->kernel_frames);
 	r->flags = flags;
 	emit_submit(r, MEMCREST_REC_STEP, bulk_wake_flags(wake));
 }
@@ -231,7 +216,7 @@ static __noinline int charged_slow(void *ctx, __u64 memcg, __u64 usage, __s64 ah
 	struct memcrest_entry *entry, *evicted;
 	struct memcrest_stats *self;
 	struct charge charge;
-	__u64 up = memcg;
+	__u64 up = memcg, next;
 
 	if (!slot)
 		return 0;
@@ -258,7 +243,10 @@ static __noinline int charged_slow(void *ctx, __u64 memcg, __u64 usage, __s64 ah
 	entry = check_levels(ctx, memcg, serial, usage, 0, &charge);
 	if (!entry)
 		return 0;
-	fill_slot(slot, serial, entry->next, entry->floor);
+	next = entry->next;
+	if (use_lines)
+		next = next_stop(ctx, memcg, usage, ahead, next);
+	fill_slot(slot, serial, next, entry->floor);
 	if (usage > slot->peak)
 		slot->peak = usage;
 

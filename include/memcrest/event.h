@@ -329,8 +329,24 @@ struct StuckEvent {
   std::uint64_t total_tasks = 0;
 };
 
-using Event = std::variant<StepEvent, SampleEvent, ExecEvent, ThrottleEvent, OomEvent, VictimEvent, KillEvent,
-                           CgroupEvent, ExitEvent, ChargeFailureEvent, LogOomEvent, OomCountEvent, StuckEvent>;
+// Usage of a cgroup reached the line of a memory breakpoint, and its thread was sent the signal of it.
+struct BreakpointEvent {
+  std::uint64_t time_ns = 0;
+  std::uint64_t cgroup_id = 0;  // whose line it is: the task's, or one above it
+  std::uint64_t line_bytes = 0;
+  std::uint64_t usage_bytes = 0;             // of that cgroup
+  std::optional<std::uint64_t> limit_bytes;  // its own
+  std::uint32_t signal = 0;                  // 0: none
+  std::int32_t error = 0;                    // of sending it: errno, positive
+  bool late = false;  // usage was read, not seen at the charge: who charged is not known, and more may have been since
+  TaskInfo task;
+  std::vector<std::uint64_t> user_stack;    // innermost first
+  std::vector<std::uint64_t> kernel_stack;  // innermost first
+};
+
+using Event =
+    std::variant<StepEvent, SampleEvent, ExecEvent, ThrottleEvent, OomEvent, VictimEvent, KillEvent, CgroupEvent,
+                 ExitEvent, ChargeFailureEvent, LogOomEvent, OomCountEvent, StuckEvent, BreakpointEvent>;
 
 [[nodiscard]] inline std::uint64_t time_of(const Event& event) {
   return std::visit([](const auto& e) { return e.time_ns; }, event);

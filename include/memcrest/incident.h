@@ -16,7 +16,7 @@
 
 namespace memcrest {
 
-enum class IncidentKind { kOom, kBurst, kKill, kChargeFailure };
+enum class IncidentKind { kOom, kBurst, kKill, kChargeFailure, kBreakpoint };
 enum class Scope { kMemcg, kAncestor, kHost, kCpuset, kMempolicy };
 
 [[nodiscard]] const char* to_string(IncidentKind kind);
@@ -255,6 +255,35 @@ struct ProcessEnd {
   std::uint64_t left_out = 0;  // ends in this cgroup before it that the rate limit left out
 };
 
+// One process of a container as a breakpoint found it.
+struct HeldProcess {
+  std::uint32_t pid = 0;
+  std::uint32_t container_pid = 0;
+  std::string comm;
+  std::string cmdline;  // as that of a victim
+  std::optional<std::uint64_t> rss_bytes;
+  bool held = false;  // stopped by the breakpoint, or frozen
+};
+
+// A line that was set with `memcrest break` and reached.
+struct Breakpoint {
+  std::string rule;  // as it was asked for: "80%", "1 GiB", "64 MiB / 1s"
+  std::uint64_t line_bytes = 0;
+  std::uint64_t overshoot_bytes = 0;   // usage beyond the line when the process was stopped
+  bool late = false;                   // usage was read now and then: who crossed the line is not known
+  std::uint32_t signal = 0;            // sent by the kernel to the process of `trigger`; 0: none
+  std::int32_t error = 0;              // of sending it, errno; 0: it was sent
+  std::string action;                  // what is done, in words
+  std::string outcome;                 // what came of it, in words; empty: it is not over
+  bool failed = false;                 // the action did not do what was asked
+  double held_ms = 0;                  // how long the process was stopped; 0: not at all, or it still is
+  std::string output;                  // directory with what the action wrote; empty: none
+  std::vector<Frame> frames;           // of the thread that crossed, innermost first; empty: not known
+  std::string stack_gap;               // why callers or names may be missing
+  std::vector<HeldProcess> processes;  // of the container, largest first, at most 64
+  std::uint64_t total_processes = 0;   // 0: they were not read
+};
+
 struct Evidence {
   std::string charge_tier;
   std::string oom_tier;
@@ -276,7 +305,8 @@ struct Incident;
 struct Incident {
   IncidentKind kind = IncidentKind::kOom;
   std::string id;
-  std::string update;  // empty: told for the first time; "runtime_state": the runtime has said how the container ended
+  std::string update;  // empty: told for the first time; "runtime_state": the runtime has said how the container ended;
+                       // "breakpoint": the action is over
   std::uint64_t boot_ns = 0;
   std::int64_t unix_ns = 0;
   Host host;
@@ -296,7 +326,8 @@ struct Incident {
   std::optional<HostRanking> ranking;  // scope host only
   std::optional<Stuck> stuck;
   std::optional<ChargeFailure> charge_failure;
-  std::optional<ProcessEnd> end;  // kind kill only
+  std::optional<ProcessEnd> end;         // kind kill only
+  std::optional<Breakpoint> breakpoint;  // kind breakpoint only
   // memory.stat as the kernel log printed it at the kill; empty: it did not.
   std::vector<std::pair<std::string, std::uint64_t>> memory_stat;
   // What the verdict needs beside: see memcrest/verdict.h.

@@ -186,6 +186,13 @@ TEST_F(ObjectLayout, OtherRecords) {
   MEMBER(memcrest_failed, kernel_frames);
   MEMBER(memcrest_failed, chain);
   MEMBER(memcrest_failed, kernel_stack);
+  SIZE(memcrest_hit, 13);
+  MEMBER(memcrest_hit, limit_bytes);
+  MEMBER(memcrest_hit, error);
+  MEMBER(memcrest_hit, kernel_frames);
+  MEMBER(memcrest_hit, task);
+  MEMBER(memcrest_hit, user_stack);
+  MEMBER(memcrest_hit, kernel_stack);
 }
 
 TEST_F(ObjectLayout, MapValues) {
@@ -198,6 +205,12 @@ TEST_F(ObjectLayout, MapValues) {
   SIZE(memcrest_failure, 4);
   MEMBER(memcrest_failure, told_ns);
   MEMBER(memcrest_entry, last_wake_ns);
+  SIZE(memcrest_line, 5);
+  MEMBER(memcrest_line, settled);
+  SIZE(memcrest_hit_key, 3);
+  MEMBER(memcrest_hit_key, tgid);
+  SIZE(memcrest_hit_state, 4);
+  MEMBER(memcrest_hit_state, signal);
   SIZE(memcrest_counters, 4);
   MEMBER(memcrest_counters, dropped_throttle);
   SIZE(memcrest_stats, 5);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many instructions this kernel's verifier processes for each program, as one line of JSON each; exit code 1 when a
 // program is refused, or is over its budget (a file of "PROGRAM INSTRUCTIONS" lines), so that none grows unnoticed.
-// Needs root.
+// With "breakpoints" as second argument: with the code for lines in it. Needs root.
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -31,7 +31,9 @@ int main(int argc, char** argv) {
     std::cerr << "verifier_cost: BPF programs cannot be loaded here\n";
     return 1;
   }
-  const auto costs = measure_programs(features);
+  LoadSettings settings;
+  settings.breakpoints = argc > 2 && std::string_view(argv[2]) == "breakpoints";
+  const auto costs = measure_programs(features, settings);
   if (!costs) {
     std::cerr << "verifier_cost: " << costs.error().message() << "\n";
     return 1;

@@ -45,6 +45,28 @@ inline Incident refused_incident() {
   return out;
 }
 
+inline Incident breakpoint_incident() {
+  Incident out = oom_incident();
+  out.kind = IncidentKind::kBreakpoint;
+  out.victims.clear();
+  out.burst.reset();
+  out.samplers.clear();
+  out.usage_bytes = 96_MiB + 64 * 1024;
+  out.trigger = Trigger{5943, 5950, "worker-3", 7};
+  Breakpoint hit;
+  hit.rule = "75%";
+  hit.line_bytes = 96_MiB;
+  hit.overshoot_bytes = 64 * 1024;
+  hit.signal = 19;
+  hit.action = "stopped before it ran another instruction for at most 30.0 s";
+  hit.frames = {{.name = "realloc", .module = "/usr/lib/libc.so.6", .build_id = "abcd", .offset = 0x9a1f0},
+                {.name = "read_csv", .module = "/usr/lib/parsers.so", .offset = 0x1234}};
+  hit.processes = {{5943, 7, "python", "python app.py", 90_MiB, true}, {6001, 0, "sh", "", std::nullopt, false}};
+  hit.total_processes = 12;
+  out.breakpoint = hit;
+  return out;
+}
+
 inline RankedCgroup ranked(std::uint64_t number, std::string name, std::uint64_t usage, std::int64_t growth) {
   RankedCgroup out;
   out.cgroup = {number, "/docker/" + std::string(63, '0') + std::to_string(number % 10)};
@@ -105,6 +127,11 @@ inline Incident hostile_detail() {
   stuck.tasks.assign(64, Trigger{1, 2, name, 0});
   out.stuck = stuck;
   out.charge_failure = ChargeFailure{kMost, true, -2147483647 - 1, name, name, kMost, kMost, 1e300};
+  Breakpoint hit{name, kMost, kMost, true, 4000000000U, -2147483647 - 1, name, name, true, 1e300,
+                 name, {},    name,  {},   kMost};
+  hit.frames.assign(9, Frame{.name = name, .module = name, .file = name, .line = 1});
+  hit.processes.assign(64, HeldProcess{1, 0, name, name, kMost, true});
+  out.breakpoint = hit;
   out.memory_stat = {{name, kMost}, {"\xfe", 1}, {"\xff", 2}, {"", 0}};
   return out;
 }

@@ -34,7 +34,7 @@ bool fill_standard_streams() {
 
 int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bool stdout_open) {
   using memcrest::Verb;
-  if (!stdout_open && options.verb != Verb::kRun) {
+  if (!stdout_open && options.verb != Verb::kRun && options.verb != Verb::kBreak) {
     spdlog::error("standard output is closed");
     return memcrest::kExitOutput;
   }
@@ -57,6 +57,8 @@ int dispatch(const memcrest::Options& options, memcrest::RunSignals* signals, bo
       return memcrest::advise(options.advise);
     case Verb::kRun:
       return memcrest::run(options.run, *signals);
+    case Verb::kBreak:
+      return memcrest::break_at(options.breaking, signals);
     case Verb::kPs:
       return memcrest::ps(options.ps);
     case Verb::kTop:
@@ -91,7 +93,9 @@ int main(int argc, char** argv) {
     if (!parsed.options) {
       return parsed.exit_code;
     }
-    if (parsed.options->verb != memcrest::Verb::kRun) {
+    const bool runs = parsed.options->verb == memcrest::Verb::kRun ||
+                      (parsed.options->verb == memcrest::Verb::kBreak && !parsed.options->breaking.command.empty());
+    if (!runs) {
       return dispatch(*parsed.options, nullptr, stdout_open);
     }
     failure = memcrest::kExitRunFailed;

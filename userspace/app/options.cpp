@@ -9,6 +9,7 @@
 
 #include "app/advise_options.h"
 #include "app/agent_options.h"
+#include "app/break_options.h"
 #include "app/completion.h"
 #include "app/exit_codes.h"
 #include "app/filter_options.h"
@@ -234,6 +235,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   const CLI::App* why = add_why(app, options.why);
   const CLI::App* advise = add_advise(app, options.advise);
   const CLI::App* run = add_run(app, options.run);
+  const CLI::App* breaking = add_break(app, options);
   const CLI::App* ps = add_ps(app, options.ps);
   const CLI::App* top = add_top(app, options.top);
   CLI::App* check = app.add_subcommand("check", "Say what this kernel and these privileges allow");
@@ -255,6 +257,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     check_trace(options.record.trace);
     check_trace(options.run.trace);
     check_trace(options.top.trace);
+    check_trace(options.breaking.trace);
+    check_break(*breaking, options);
     check_record(*record, options, command);
     if (exporting->parsed()) {
       check_export(options.exporting);
@@ -273,7 +277,9 @@ ParsedOptions parse_options(int argc, char** argv) {
     }
     // `run` keeps the low codes for its command.
     std::cerr << "memcrest: " << escape_terminal(error.what()) << "\nTry 'memcrest --help'.\n";
-    return {std::nullopt, run->parsed() ? kExitRunFailed : static_cast<int>(kExitUsage)};
+    return {std::nullopt, run->parsed() || (breaking->parsed() && !options.breaking.command.empty())
+                              ? kExitRunFailed
+                              : static_cast<int>(kExitUsage)};
   }
   if (describing.completion->parsed() || describing.manual->parsed()) {
     return {std::nullopt, describe(app, describing)};
@@ -296,6 +302,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     options.verb = Verb::kAdvise;
   } else if (run->parsed()) {
     options.verb = Verb::kRun;
+  } else if (breaking->parsed()) {
+    options.verb = Verb::kBreak;
   } else if (ps->parsed()) {
     options.verb = Verb::kPs;
   } else if (top->parsed()) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "app/break_options.h"
 #include "app/export_options.h"
 #include "app/identity_options.h"
 #include "collector/cgroup_list.h"
@@ -35,7 +36,8 @@ struct TraceOptions {
   std::optional<std::string> oom_tier;
   std::string btf_file;  // external BTF; empty: the kernel's own
   CmdlineDetail cmdlines = CmdlineDetail::kMasked;
-  bool unwind = false;  // user stacks by .eh_frame, from copies
+  bool unwind = false;       // user stacks by .eh_frame, from copies
+  bool breakpoints = false;  // lines can be set (probe/breakpoint_table.h)
 };
 
 enum class FailOn { kNothing, kOom, kBurst };
@@ -68,6 +70,16 @@ struct RunOptions {
   bool json = false;
   std::string output;  // file for the report; empty: standard error
   std::optional<std::uint64_t> memory_bytes;
+  std::optional<std::uint64_t> swap_bytes;
+  std::vector<std::string> command;
+};
+
+struct BreakOptions {
+  BreakSettings settings;
+  TraceOptions trace;
+  ContainerFilter filter;
+  bool json = false;
+  std::optional<std::uint64_t> memory_bytes;  // of the command
   std::optional<std::uint64_t> swap_bytes;
   std::vector<std::string> command;
 };
@@ -159,6 +171,7 @@ enum class Verb {
   kWhy,
   kAdvise,
   kRun,
+  kBreak,
   kPs,
   kTop,
   kCheck,
@@ -176,6 +189,7 @@ struct Options {
   WhyOptions why;
   AdviseOptions advise;
   RunOptions run;
+  BreakOptions breaking;
   PsOptions ps;
   TopOptions top;
   CheckOptions check;

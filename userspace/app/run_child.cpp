@@ -227,6 +227,7 @@ bool RunChild::service(RunSignals& signals) {
         reap_orphans(pid_);
       }
     } else {
+      ++signals_taken_;
       forward(info);
     }
   }

@@ -79,6 +79,8 @@ class RunChild {
   // The steps of wait_for(), for a caller with its own poll loop: forward what waits, then look whether it ended.
   bool service(RunSignals& signals);
   [[nodiscard]] const std::optional<RunExit>& exit() const { return exit_; }
+  // How many signals meant for the command were taken so far, those that the terminal gave it included.
+  [[nodiscard]] unsigned signals_taken() const { return signals_taken_; }
 
  private:
   explicit RunChild(pid_t pid) : pid_(pid) {}
@@ -87,6 +89,7 @@ class RunChild {
 
   pid_t pid_ = -1;
   std::optional<RunExit> exit_;
+  unsigned signals_taken_ = 0;
 };
 
 }  // namespace memcrest

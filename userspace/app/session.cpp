@@ -101,6 +101,7 @@ std::expected<void, Session::Failure> Session::open_probe(const TraceOptions& op
   load.bulk_ring_bytes = options.bulk_ring_bytes;
   load.tiers = {options.charge_tier, options.oom_tier};
   load.copy_stacks = options.unwind;
+  load.breakpoints = options.breakpoints;
   auto probe = LoadedProbe::load(load, features_);
   if (!probe) {
     return failed(probe.error(), kExitUnsupported);
@@ -116,6 +117,7 @@ std::expected<void, Session::Failure> Session::open_probe(const TraceOptions& op
   if (auto attached = loaded.attach(features_); !attached) {
     return failed(attached.error(), kExitUnsupported);
   }
+  probe_ = &loaded;
   sources_.push_back(std::move(*source));
   return {};
 }
@@ -203,6 +205,11 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   if (auto opened = out->open_sources(options); !opened) {
     return std::unexpected(opened.error());
   }
+  if (hooks.probe && out->probe_ != nullptr) {
+    if (auto done = hooks.probe(*out->probe_); !done) {
+      return failed(done.error(), kExitFailure);
+    }
+  }
   if (hooks.attached) {
     if (auto done = hooks.attached(out->features_); !done) {
       return failed(done.error(), kExitFailure);
@@ -247,6 +254,9 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   settings.host_memory_bytes = read_total_memory(out->root_);
   const Tier& charge = out->features_.charge;
   settings.falls_are_seen = charge.uses("on_page_counter_uncharge") || charge.uses("on_page_counter_uncharge_kprobe");
+  if (hooks.extra) {
+    out->sources_.push_back(hooks.extra());
+  }
   out->merged_ = std::make_unique<MergedSource>(std::move(out->sources_));
   const bool unwinds = options.unwind && out->features_.stack_copies && !out->features_.programs.empty();
   if (unwinds) {

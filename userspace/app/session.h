@@ -31,6 +31,8 @@ inline constexpr const char* kCannotUnwind =
 struct SessionHooks {
   std::function<void(std::span<const Event>)> observe;    // all events, as they come
   std::function<Result<void>(const Features&)> attached;  // hooks are attached, no thread of ours runs yet
+  std::function<Result<void>(LoadedProbe&)> probe;        // the same, where BPF programs run; before `attached`
+  std::function<std::unique_ptr<EventSource>()> extra;    // a source beside the others
   std::function<std::unique_ptr<RecordingSink>()> sink;   // to be recorded into, where no file is asked for
 };
 
@@ -81,6 +83,7 @@ class Session {
   std::unique_ptr<UnwindingSource> unwinding_;  // over merged_, when that is asked for and possible
   std::unique_ptr<KindSource> source_;          // over these
   std::unique_ptr<EventSource> observed_;       // over source_, when somebody observes
+  LoadedProbe* probe_ = nullptr;                // inside merged_, when there is one
   const PollingSource* polling_ = nullptr;      // inside merged_, when there is one
   bool log_joins_ = false;                      // the kernel log adds to what hooks tell
   std::unique_ptr<Resolver> resolver_;

@@ -18,6 +18,8 @@ namespace memcrest {
 [[nodiscard]] int symbolize(const SymbolizeOptions& options);
 // `signals` was opened first thing in main: the command gets the signal mask that we were started with.
 [[nodiscard]] int run(const RunOptions& options, RunSignals& signals);
+// `signals`: as of run, for the form with a command; null for the other.
+[[nodiscard]] int break_at(const BreakOptions& options, RunSignals* signals);
 [[nodiscard]] int why(const WhyOptions& options);
 [[nodiscard]] int advise(const AdviseOptions& options);
 [[nodiscard]] int ps(const PsOptions& options);

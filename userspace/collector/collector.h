@@ -48,6 +48,7 @@ struct Totals {
   std::uint64_t bursts = 0;
   std::uint64_t charge_failures = 0;  // incidents, not charges
   std::uint64_t kills = 0;            // ends by a signal without an OOM
+  std::uint64_t breakpoints = 0;
   std::uint64_t steps = 0;
   std::uint64_t events = 0;
 };
@@ -112,6 +113,7 @@ class Collector {
   void on(const LogOomEvent& event);
   void on(const OomCountEvent& event);
   void on(const StuckEvent& event);
+  void on(const BreakpointEvent& event);
   void sample_active();
   void collect_bursts(std::uint64_t now_ns, bool all);
   void collect_ooms(std::uint64_t now_ns);
@@ -141,6 +143,7 @@ class Collector {
   void hold(Incident incident, std::uint64_t evidence_from_ns, std::vector<Place> places, Origin origin);
   void hold(Incident incident, std::uint64_t evidence_from_ns) { hold(std::move(incident), evidence_from_ns, {}, {}); }
   [[nodiscard]] Origin take_origin(Incident& incident, const BurstFinding& finding);
+  static void take_names(Incident& incident, const Origin& origin, const StackNames& names);
   [[nodiscard]] bool named(Waiting& one, std::chrono::milliseconds patience, bool last);
   [[nodiscard]] Victim victim_of(const VictimEvent& event);
   [[nodiscard]] static Place place_of(const VictimEvent& event);

@@ -145,17 +145,28 @@ Collector::Origin Collector::take_origin(Incident& incident, const BurstFinding&
   return {finding.stacks, finding.seen_bytes};
 }
 
+void Collector::take_names(Incident& incident, const Origin& origin, const StackNames& names) {
+  if (incident.breakpoint) {
+    if (!names.stacks.empty()) {
+      incident.breakpoint->frames = names.stacks.front().frames;
+      incident.breakpoint->stack_gap = names.stacks.front().gap;
+    }
+    return;
+  }
+  incident.burst->stacks = merge_stacks(origin.stacks, names, origin.seen_bytes);
+  incident.burst->hints = names.hints;
+}
+
 // Whether its functions have names, or will get none.
 bool Collector::named(Waiting& one, std::chrono::milliseconds patience, bool last) {
-  if (one.origin.stacks.empty() || !one.incident.burst) {
+  if (one.origin.stacks.empty() || (!one.incident.burst && !one.incident.breakpoint)) {
     return true;
   }
   const StackNames names = around_.name_stacks(one.incident.id, one.origin.stacks, patience);
   if (names.pending && !last) {
     return false;
   }
-  one.incident.burst->stacks = merge_stacks(one.origin.stacks, names, one.origin.seen_bytes);
-  one.incident.burst->hints = names.hints;
+  take_names(one.incident, one.origin, names);
   one.origin.stacks.clear();
   if (names.pending || !names.gap.empty()) {
     one.incident.evidence.gaps.push_back(names.pending ? "the functions that grew it could not be named in time"
@@ -261,6 +272,37 @@ void Collector::on(const StuckEvent& event) {
   incident.oom = OomDetail{};
   totals_.ooms += event.ended ? 0 : 1;
   hold(std::move(incident), event.since_ns);
+}
+
+// Told at once: what is done about it, and to whom, is known to who set the line.
+void Collector::on(const BreakpointEvent& event) {
+  Incident incident = begin(IncidentKind::kBreakpoint, event.time_ns, event.cgroup_id);
+  incident.id = id_of(event.time_ns, event.cgroup_id, event.task.process.tgid);
+  incident.limit = nearest_limit(incident.cgroup.path, event.limit_bytes);
+  incident.scope = incident.limit.cgroup_path == incident.cgroup.path ? Scope::kMemcg : Scope::kAncestor;
+  incident.usage_bytes = event.usage_bytes;
+  Breakpoint hit;
+  hit.line_bytes = event.line_bytes;
+  hit.overshoot_bytes = event.usage_bytes - std::min(event.usage_bytes, event.line_bytes);
+  hit.late = event.late;
+  hit.signal = event.signal;
+  hit.error = event.error;
+  Origin origin;
+  if (event.late) {
+    incident.evidence.gaps.emplace_back("usage was read now and then: who crossed the line is not known");
+  } else {
+    incident.trigger = Trigger{event.task.process.tgid, event.task.tid, event.task.thread_comm, event.task.ns_tgid};
+    StackGrowth stack{.process = event.task.process,
+                      .comm = event.task.comm,
+                      .kind = MemoryKind::kUnknown,
+                      .user_stack = event.user_stack,
+                      .kernel_stack = event.kernel_stack,
+                      .bytes = 1};
+    origin = {{std::move(stack)}, 1};
+  }
+  incident.breakpoint = std::move(hit);
+  ++totals_.breakpoints;
+  hold(std::move(incident), event.time_ns, {}, std::move(origin));
 }
 
 void Collector::tell_failure(const ChargeFailureFinding& finding) {

@@ -60,6 +60,13 @@ void LiveSurroundings::note(const KillEvent& event) {
   }
 }
 
+void LiveSurroundings::note(const BreakpointEvent& event) {
+  if (!event.late) {
+    processes_.seen(event.task.process, true);
+    symbolizer_.seen(event.task, event.user_stack, event.kernel_stack, false);
+  }
+}
+
 void LiveSurroundings::note(const CgroupEvent& event) {
   if (!event.created) {
     sampler_.forget(event.cgroup_id);

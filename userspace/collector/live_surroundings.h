@@ -57,6 +57,7 @@ class LiveSurroundings final : public Surroundings {
   void note(const VictimEvent& event);
   void note(const KillEvent& event);
   void note(const CgroupEvent& event);
+  void note(const BreakpointEvent& event);
   template <typename T>
   void note(const T& /*event*/) {}
 

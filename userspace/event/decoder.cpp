@@ -231,6 +231,24 @@ Result<Event> convert(const memcrest_failed& raw) {
   return event;
 }
 
+Result<Event> convert(const memcrest_hit& raw) {
+  if (raw.kernel_frames > MEMCREST_KERNEL_FRAMES || raw.user_frames > MEMCREST_USER_FRAMES) {
+    return fail("decode", "hit record", 0, "more frames than fit");
+  }
+  BreakpointEvent event;
+  event.time_ns = raw.h.time_ns;
+  event.cgroup_id = raw.cgroup_id;
+  event.line_bytes = raw.line_bytes;
+  event.usage_bytes = raw.usage_bytes;
+  event.limit_bytes = known(raw.limit_bytes);
+  event.signal = raw.signal;
+  event.error = raw.error > 0 || raw.error < -4095 ? EINVAL : -raw.error;
+  event.task = task_of(raw.task);
+  event.user_stack = frames_of(raw.user_stack, raw.user_frames);
+  event.kernel_stack = frames_of(raw.kernel_stack, raw.kernel_frames);
+  return event;
+}
+
 Result<memcrest_header> header_of(std::span<const std::byte> bytes) {
   memcrest_header header;
   if (bytes.size() < sizeof(header)) {
@@ -284,6 +302,8 @@ Result<Event> decode(std::span<const std::byte> bytes) {
       return decode_as<memcrest_exit>(bytes, "exit");
     case MEMCREST_REC_FAILURE:
       return decode_as<memcrest_failed>(bytes, "failure");
+    case MEMCREST_REC_HIT:
+      return decode_as<memcrest_hit>(bytes, "hit");
     default:
       return fail("decode", "record", 0, "unknown type " + std::to_string(header->type));
   }

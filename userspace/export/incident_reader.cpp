@@ -9,7 +9,7 @@ namespace memcrest {
 namespace {
 
 constexpr IncidentKind kKinds[] = {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill,
-                                   IncidentKind::kChargeFailure};
+                                   IncidentKind::kChargeFailure, IncidentKind::kBreakpoint};
 constexpr Scope kScopes[] = {Scope::kMemcg, Scope::kAncestor, Scope::kHost, Scope::kCpuset, Scope::kMempolicy};
 constexpr MemoryKind kMemoryKinds[] = {
     MemoryKind::kUnknown, MemoryKind::kAnon,        MemoryKind::kHugePage,   MemoryKind::kFile,    MemoryKind::kShmem,
@@ -230,6 +230,33 @@ void read_end(const JsonReader& json, ProcessEnd& out) {
   json.number("left_out", out.left_out);
 }
 
+void read_held(const JsonReader& json, HeldProcess& out) {
+  json.number("pid", out.pid);
+  json.number("container_pid", out.container_pid);
+  json.text("comm", out.comm);
+  json.text("cmdline", out.cmdline);
+  json.number("rss_bytes", out.rss_bytes);
+  json.boolean("held", out.held);
+}
+
+void read_breakpoint(const JsonReader& json, Breakpoint& out) {
+  json.text("rule", out.rule);
+  json.number("line_bytes", out.line_bytes);
+  json.number("overshoot_bytes", out.overshoot_bytes);
+  json.boolean("late", out.late);
+  json.number("signal_number", out.signal);
+  json.number("errno", out.error);
+  json.text("action", out.action);
+  json.text("outcome", out.outcome);
+  json.boolean("failed", out.failed);
+  json.real("held_ms", out.held_ms);
+  json.text("output", out.output);
+  json.objects("frames", out.frames, read_frame);
+  json.text("stack_gap", out.stack_gap);
+  json.objects("processes", out.processes, read_held);
+  json.number("total_processes", out.total_processes);
+}
+
 void read_evidence(const JsonReader& json, Evidence& out) {
   json.text("charge_tier", out.charge_tier);
   json.text("oom_tier", out.oom_tier);
@@ -267,6 +294,7 @@ void read_parts(const JsonReader& json, Incident& out) {
   json.object("stuck", out.stuck, read_stuck);
   json.object("charge_failure", out.charge_failure, read_charge_failure);
   json.object("end", out.end, read_end);
+  json.object("breakpoint", out.breakpoint, read_breakpoint);
   json.numbers("memory_stat", out.memory_stat);
   read_verdict(json, out);
   json.object("evidence", out.evidence, read_evidence);

@@ -84,18 +84,6 @@ Json kind_json(const KindShare& kind) {
   return json;
 }
 
-Json frame_json(const Frame& frame) {
-  Json json;
-  json["name"] = text_or_null(frame.name);
-  json["module"] = text_or_null(frame.module);
-  json["file"] = text_or_null(frame.file);
-  json["line"] = frame.line == 0 ? Json(nullptr) : Json(frame.line);
-  json["build_id"] = text_or_null(frame.build_id);
-  json["offset"] = frame.offset == 0 ? Json(nullptr) : Json(frame.offset);
-  json["inlined"] = frame.inlined;
-  return json;
-}
-
 Json stack_json(const GrowthStack& stack) {
   Json json;
   json["frames"] = array_json(stack.frames, frame_json);

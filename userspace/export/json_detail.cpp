@@ -132,6 +132,38 @@ Json end_json(const ProcessEnd& end) {
   return json;
 }
 
+Json held_json(const HeldProcess& one) {
+  Json json;
+  json["pid"] = one.pid;
+  json["container_pid"] = pid_or_null(one.container_pid);
+  json["comm"] = text(one.comm);
+  json["cmdline"] = text_or_null(one.cmdline);
+  json["rss_bytes"] = number_or_null(one.rss_bytes);
+  json["held"] = one.held;
+  return json;
+}
+
+Json breakpoint_json(const Breakpoint& hit) {
+  Json json;
+  json["rule"] = text_or_null(hit.rule);
+  json["line_bytes"] = hit.line_bytes;
+  json["overshoot_bytes"] = hit.overshoot_bytes;
+  json["late"] = hit.late;
+  json["signal_number"] = hit.signal == 0 ? Json(nullptr) : Json(hit.signal);
+  json["signal"] = hit.signal == 0 ? Json(nullptr) : Json(signal_name(hit.signal));
+  json["errno"] = hit.error == 0 ? Json(nullptr) : Json(hit.error);
+  json["action"] = text_or_null(hit.action);
+  json["outcome"] = text_or_null(hit.outcome);
+  json["failed"] = hit.failed;
+  json["held_ms"] = span_ms(hit.held_ms);
+  json["output"] = text_or_null(hit.output);
+  json["frames"] = array_json(hit.frames, frame_json);
+  json["stack_gap"] = text_or_null(hit.stack_gap);
+  json["processes"] = array_json(hit.processes, held_json);
+  json["total_processes"] = hit.total_processes;
+  return json;
+}
+
 Json memory_stat_json(const Incident& incident) {
   if (incident.memory_stat.empty()) {
     return nullptr;
@@ -144,6 +176,18 @@ Json memory_stat_json(const Incident& incident) {
 }
 
 }  // namespace
+
+Json frame_json(const Frame& frame) {
+  Json json;
+  json["name"] = text_or_null(frame.name);
+  json["module"] = text_or_null(frame.module);
+  json["file"] = text_or_null(frame.file);
+  json["line"] = frame.line == 0 ? Json(nullptr) : Json(frame.line);
+  json["build_id"] = text_or_null(frame.build_id);
+  json["offset"] = frame.offset == 0 ? Json(nullptr) : Json(frame.offset);
+  json["inlined"] = frame.inlined;
+  return json;
+}
 
 Json task_json(const Trigger& task) {
   Json json;
@@ -162,6 +206,7 @@ void add_detail(Json& json, const Incident& incident) {
   json["stuck"] = object_or_null(incident.stuck, stuck_json);
   json["charge_failure"] = object_or_null(incident.charge_failure, charge_failure_json);
   json["end"] = object_or_null(incident.end, end_json);
+  json["breakpoint"] = object_or_null(incident.breakpoint, breakpoint_json);
   json["memory_stat"] = memory_stat_json(incident);
 }
 

@@ -11,6 +11,9 @@ namespace memcrest {
 // One task as `trigger` and `stuck.tasks` show it.
 [[nodiscard]] Json task_json(const Trigger& task);
 
+// One function of a stack.
+[[nodiscard]] Json frame_json(const Frame& frame);
+
 // Adds all of them, null where unset.
 void add_detail(Json& json, const Incident& incident);
 

@@ -92,6 +92,7 @@ int severity_of(const Incident& incident) {
                  : kOtlpError;
     case IncidentKind::kBurst:
     case IncidentKind::kChargeFailure:
+    case IncidentKind::kBreakpoint:
       return kOtlpWarn;
   }
   return kOtlpWarn;

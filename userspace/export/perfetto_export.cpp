@@ -29,6 +29,8 @@ const char* name_of(const Incident& incident) {
       return "SIGKILL";
     case IncidentKind::kChargeFailure:
       return "memory refused";
+    case IncidentKind::kBreakpoint:
+      return "breakpoint";
   }
   return "incident";
 }

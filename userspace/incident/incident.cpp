@@ -18,6 +18,8 @@ const char* to_string(IncidentKind kind) {
       return "kill";
     case IncidentKind::kChargeFailure:
       return "charge_failure";
+    case IncidentKind::kBreakpoint:
+      return "breakpoint";
   }
   return "oom";
 }

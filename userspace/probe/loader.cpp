@@ -101,6 +101,9 @@ Result<Skeleton> open_skeleton(const LoadSettings& settings, const Features& fea
   knobs->count_charges = settings.count_charges;
   knobs->copy_stacks = settings.copy_stacks && features.stack_copies;
   bpf_map__set_autocreate(skeleton->maps.copies, knobs->copy_stacks);
+  knobs->use_lines = settings.breakpoints;
+  bpf_map__set_autocreate(skeleton->maps.lines, knobs->use_lines);
+  bpf_map__set_autocreate(skeleton->maps.hits, knobs->use_lines);
   // A ring is made of whole pages, and those of arm64 may be larger than 4 KiB.
   const auto ring = [&](std::size_t bytes) { return static_cast<std::uint32_t>(std::max<std::size_t>(bytes, page)); };
   bpf_map__set_max_entries(skeleton->maps.critical, ring(settings.critical_ring_bytes));
@@ -336,6 +339,12 @@ std::optional<std::uint64_t> LoadedProbe::failures_of(std::uint64_t serial) cons
   return failure.count;
 }
 
+int LoadedProbe::lines_fd() const { return bpf_map__fd(impl_->skeleton->maps.lines); }
+int LoadedProbe::hits_fd() const { return bpf_map__fd(impl_->skeleton->maps.hits); }
+int LoadedProbe::slots_fd() const { return bpf_map__fd(impl_->skeleton->maps.slots); }
+unsigned LoadedProbe::page_shift() const { return impl_->skeleton->rodata->page_shift; }
+std::uint32_t LoadedProbe::own_tgid() const { return impl_->skeleton->bss->own_tgid; }
+
 int LoadedProbe::critical_ring_fd() const { return bpf_map__fd(impl_->skeleton->maps.critical); }
 int LoadedProbe::bulk_ring_fd() const { return bpf_map__fd(impl_->skeleton->maps.bulk); }
 
@@ -383,7 +392,7 @@ LossCount LoadedProbe::loss() const {
   return out;
 }
 
-Result<std::vector<ProgramCost>> measure_programs(const Features& features) {
+Result<std::vector<ProgramCost>> measure_programs(const Features& features, const LoadSettings& settings) {
   libbpf_set_print(keep_warning);
   constexpr std::size_t kLogBytes = 1U << 20U;
   constexpr std::uint32_t kStatistics = 4;  // BPF_LOG_STATS
@@ -395,7 +404,7 @@ Result<std::vector<ProgramCost>> measure_programs(const Features& features) {
     }
     Features alone = features;
     alone.programs = {hook.program};
-    auto skeleton = open_skeleton({}, alone);
+    auto skeleton = open_skeleton(settings, alone);
     if (!skeleton) {
       return std::unexpected(skeleton.error());
     }

@@ -23,6 +23,7 @@ struct LoadSettings {
   bool stacks = true;
   bool copy_stacks = false;    // user stacks along with steps, where Features::stack_copies
   bool count_charges = false;  // tests and benchmarks
+  bool breakpoints = false;    // lines can be set on memory cgroups (breakpoint_table.h)
   TierWish tiers;
 };
 
@@ -47,6 +48,14 @@ class LoadedProbe {
   [[nodiscard]] std::optional<std::uint64_t> failures_since() const;
   // How many charges of a memory cgroup failed since then, records or not. nullopt: none.
   [[nodiscard]] std::optional<std::uint64_t> failures_of(std::uint64_t serial) const;
+
+  // For BreakpointTable; -1 unless LoadSettings::breakpoints.
+  [[nodiscard]] int lines_fd() const;
+  [[nodiscard]] int hits_fd() const;
+  [[nodiscard]] int slots_fd() const;
+  [[nodiscard]] unsigned page_shift() const;
+  // This process as the kernel's first pid namespace numbers it, by which all records name processes.
+  [[nodiscard]] std::uint32_t own_tgid() const;
 
   [[nodiscard]] int critical_ring_fd() const;
   [[nodiscard]] int bulk_ring_fd() const;
@@ -73,6 +82,7 @@ struct ProgramCost {
   std::string error;
 };
 // For every available hook, whatever the tier. Slow; for benchmarks and tests.
-[[nodiscard]] Result<std::vector<ProgramCost>> measure_programs(const Features& features);
+[[nodiscard]] Result<std::vector<ProgramCost>> measure_programs(const Features& features,
+                                                                const LoadSettings& settings = {});
 
 }  // namespace memcrest

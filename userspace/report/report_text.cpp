@@ -90,6 +90,8 @@ std::string words_of_kind(const Incident& incident) {
       return "kill";
     case IncidentKind::kChargeFailure:
       return "memory refused";
+    case IncidentKind::kBreakpoint:
+      return "breakpoint";
   }
   return "incident";
 }

@@ -44,6 +44,8 @@ const char* reason_of(IncidentKind kind) {
       return "MemoryRefused";
     case IncidentKind::kKill:
       return "Killed";
+    case IncidentKind::kBreakpoint:
+      return "MemoryBreakpoint";
   }
   return "Memory";
 }

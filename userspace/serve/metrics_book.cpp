@@ -194,6 +194,7 @@ void MetricsBook::take(const Told& told) {
       row->failures += told.failures;
       break;
     case IncidentKind::kKill:
+    case IncidentKind::kBreakpoint:
       break;
   }
 }
@@ -412,15 +413,15 @@ void MetricsBook::write(MetricsText& out, const std::string& scraper) {
   out.family(metric::kBurstDuration);
   out.histogram(duration);
   out.family(metric::kIncidents);
-  for (const IncidentKind kind :
-       {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill, IncidentKind::kChargeFailure}) {
+  for (const IncidentKind kind : {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill,
+                                  IncidentKind::kChargeFailure, IncidentKind::kBreakpoint}) {
     out.sample(std::string("kind=\"") + to_string(kind) + "\"", totals.incidents[static_cast<std::size_t>(kind)]);
   }
   out.family(metric::kIncomplete);
   out.sample({}, totals.incomplete);
 }
 
-std::array<std::uint64_t, 4> MetricsBook::incidents() {
+std::array<std::uint64_t, 5> MetricsBook::incidents() {
   const std::lock_guard lock(mutex_);
   take_inbox();
   return totals_.incidents;

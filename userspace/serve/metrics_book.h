@@ -45,7 +45,7 @@ class MetricsBook {
 
   // The families of containers and bursts. `scraper`: whose "since the last scrape" it is; "" is one too.
   void write(MetricsText& out, const std::string& scraper);
-  [[nodiscard]] std::array<std::uint64_t, 4> incidents();  // by kind
+  [[nodiscard]] std::array<std::uint64_t, 5> incidents();  // by kind
   // /api/v1/containers is made of these; as of the last sample.
   [[nodiscard]] std::vector<ContainerMemory> running() const;
 
@@ -86,7 +86,7 @@ class MetricsBook {
     std::unordered_map<std::uint64_t, Steps> steps;
     std::vector<Removed> removed;
     std::vector<Told> told;
-    std::array<std::uint64_t, 4> incidents{};
+    std::array<std::uint64_t, 5> incidents{};
     std::uint64_t incomplete = 0;
     std::uint64_t refused = 0;
   };
@@ -119,7 +119,7 @@ class MetricsBook {
     std::array<std::uint64_t, kScrapers> usage_before{};
   };
   struct Totals {
-    std::array<std::uint64_t, 4> incidents{};
+    std::array<std::uint64_t, 5> incidents{};
     std::uint64_t incomplete = 0;
     std::uint64_t refused = 0;
     std::uint64_t running = 0;

@@ -29,7 +29,7 @@ struct OtlpIncident {
 
 struct OtlpFigures {
   std::vector<ContainerMemory> containers;
-  std::array<std::uint64_t, 4> incidents{};  // by kind, since the start
+  std::array<std::uint64_t, 5> incidents{};  // by kind, since the start
   std::int64_t start_unix_ns = 0;
   std::int64_t unix_ns = 0;
   Host host;

@@ -318,4 +318,19 @@ void fields(V& v, E& e) {
   v("total_tasks", e.total_tasks);
 }
 
+template <typename V, Some<BreakpointEvent> E>
+void fields(V& v, E& e) {
+  v("time_ns", e.time_ns);
+  v("cgroup_id", e.cgroup_id);
+  v("line_bytes", e.line_bytes);
+  v("usage_bytes", e.usage_bytes);
+  v("limit_bytes", e.limit_bytes);
+  v("signal", e.signal);
+  v("errno", e.error);
+  v("late", e.late);
+  v("task", e.task);
+  v("user_stack", e.user_stack);
+  v("kernel_stack", e.kernel_stack);
+}
+
 }  // namespace memcrest

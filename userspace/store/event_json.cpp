@@ -13,7 +13,7 @@ namespace {
 
 // In the order of Event's alternatives.
 constexpr std::array kKinds{"step",   "sample", "exec",           "throttle", "oom",       "victim", "kill",
-                            "cgroup", "exit",   "charge_failure", "log_oom",  "oom_count", "stuck"};
+                            "cgroup", "exit",   "charge_failure", "log_oom",  "oom_count", "stuck",  "breakpoint"};
 static_assert(kKinds.size() == std::variant_size_v<Event>);
 constexpr int kMaxDepth = 16;
 

@@ -289,6 +289,8 @@ std::string kind_words(const Incident& one) {
       return "KILL";
     case IncidentKind::kChargeFailure:
       return "REFUSED";
+    case IncidentKind::kBreakpoint:
+      return "BREAKPOINT";
   }
   return "";
 }

@@ -20,6 +20,9 @@ namespace {
 using namespace view;  // NOLINT(google-build-using-namespace): this room's own words
 
 const char* heading_word(const Incident& incident) {
+  if (incident.update == "breakpoint") {
+    return "BREAKPOINT OVER";
+  }
   if (!incident.update.empty()) {
     return "RUNTIME SAYS";
   }
@@ -35,6 +38,8 @@ const char* heading_word(const Incident& incident) {
       return incident.end && incident.end->signal != SIGKILL ? "CRASH" : "KILL";
     case IncidentKind::kChargeFailure:
       return "MEMORY REFUSED";
+    case IncidentKind::kBreakpoint:
+      return "BREAKPOINT";
   }
   return "OOM KILL";
 }
@@ -149,7 +154,11 @@ bool state_is_of_this_end(const Incident& incident) {
 std::string update_text(const Incident& incident, const TextStyle& style) {
   Layout page(style.columns, style.color);
   put_heading(page, incident);
-  put_state(page, incident);
+  if (incident.update == "breakpoint") {
+    put_breakpoint_end(page, incident);
+  } else {
+    put_state(page, incident);
+  }
   page.row("incident");
   page.piece("", escape_terminal(incident.id));
   return page.finish() + "\n";
@@ -189,6 +198,7 @@ std::string to_text(const Incident& incident, const TextStyle& style) {
   put_end(page, incident);
   put_stuck(page, incident);
   put_refused(page, incident);
+  put_breakpoint(page, incident);
   put_trigger(page, incident);
   put_limit(page, incident);
   put_swap(page, incident);

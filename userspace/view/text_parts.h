@@ -16,6 +16,10 @@ void put_trigger(Layout& page, const Incident& incident);
 // What ended by a signal without an OOM, and who sent it (text_end.cpp).
 void put_end(Layout& page, const Incident& incident);
 
+// A breakpoint that was reached, and what came of it (text_breakpoint.cpp).
+void put_breakpoint(Layout& page, const Incident& incident);
+void put_breakpoint_end(Layout& page, const Incident& incident);
+
 // What was full (text_full.cpp): the limit, swap, the time lost before, and who holds the machine's memory.
 void put_limit(Layout& page, const Incident& incident);
 void put_swap(Layout& page, const Incident& incident);
@@ -26,6 +30,8 @@ void put_ranking(Layout& page, const Incident& incident);
 void put_burst(Layout& page, const Incident& incident);
 // Where in programs, and as what (text_stacks.cpp).
 void put_origin(Layout& page, const Incident& incident);
+// One stack, folded likewise.
+void put_frames(Layout& page, const std::vector<Frame>& frames, const std::string& gap);
 void put_samplers(Layout& page, const Incident& incident);
 
 // Why it happened and what to do (text_verdict.cpp).

@@ -129,10 +129,10 @@ std::string shown(const Frame& frame) {
 }
 
 // Outermost first.
-std::vector<std::string> folded(const GrowthStack& stack) {
+std::vector<std::string> folded(const std::vector<Frame>& frames) {
   std::vector<std::string> out;
-  const bool program = std::ranges::any_of(stack.frames, [](const Frame& one) { return !is_kernel(one); });
-  for (auto frame = stack.frames.rbegin(); frame != stack.frames.rend(); ++frame) {
+  const bool program = std::ranges::any_of(frames, [](const Frame& one) { return !is_kernel(one); });
+  for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
     if (program && (is_kernel(*frame) || is_start(*frame))) {
       continue;
     }
@@ -147,18 +147,34 @@ std::vector<std::string> folded(const GrowthStack& stack) {
   return out;
 }
 
+void put_functions(Layout& page, const std::vector<Frame>& frames, std::string_view joiner) {
+  bool first = true;
+  for (const std::string& function : folded(frames)) {
+    page.piece(first ? joiner : " ", first ? function : std::string(kArrow) + function);
+    first = false;
+  }
+}
+
 void put_stack(Layout& page, const GrowthStack& stack) {
   page.row("");
   page.piece("", percent(stack.share));
-  bool first = true;
-  for (const std::string& function : folded(stack)) {
-    page.piece(first ? kGap : " ", first ? function : std::string(kArrow) + function);
-    first = false;
-  }
+  put_functions(page, stack.frames, kGap);
   page.piece(kGap, std::string("[") + words_of(stack.kind) + "]", Tone::kDim);
 }
 
 }  // namespace
+
+void put_frames(Layout& page, const std::vector<Frame>& frames, const std::string& gap) {
+  if (frames.empty()) {
+    return;
+  }
+  page.row("in");
+  put_functions(page, frames, "");
+  if (!gap.empty()) {
+    page.row("");
+    page.words("", "(" + escape_terminal(gap) + ")", Tone::kDim);
+  }
+}
 
 void put_origin(Layout& page, const Incident& incident) {
   if (!incident.burst) {

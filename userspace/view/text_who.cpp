@@ -192,7 +192,8 @@ void put_trigger(Layout& page, const Incident& incident) {
   const bool sysrq = incident.oom && incident.oom->sysrq;
   const auto is_trigger = [&](const Victim& victim) { return victim.pid == incident.trigger->pid; };
   // With sysrq-f it is the kernel thread that carried it out, which says nothing.
-  if (!incident.trigger || sysrq || (!lowered && std::ranges::any_of(incident.victims, is_trigger))) {
+  if (!incident.trigger || incident.breakpoint || sysrq ||
+      (!lowered && std::ranges::any_of(incident.victims, is_trigger))) {
     return;
   }
   page.row(lowered ? "lowered by" : "asked by");

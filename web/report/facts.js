@@ -122,9 +122,20 @@ function ended({ end: one }) {
     one.left_out > 0 ? el('p', { class: 'notice' }, `${one.left_out} ends of this cgroup before it were left out by the rate limit`) : null];
 }
 
+function breakpoint({ breakpoint: one, trigger: thread }) {
+  if (!one) return null;
+  const names = one.frames.filter((frame) => frame.module !== '[kernel]').map((frame) => frame.name ?? frame.module ?? '?').reverse();
+  return [el('p', null, el('strong', null, size(one.line_bytes)), one.rule ? ` ${one.rule}` : '', `, passed by ${size(one.overshoot_bytes)}`, one.late ? ', seen late' : ''),
+    thread ? el('p', null, 'by ', code(process(thread.comm, thread.pid)), thread.tid === thread.pid ? '' : ` thread ${thread.tid}`) : null,
+    names.length ? el('p', { class: 'more' }, 'in ', code(names.join(' → '))) : null,
+    one.action ? el('p', null, one.action) : null,
+    one.outcome ? el('p', { class: one.failed ? 'notice' : null }, one.outcome, one.output ? [', in ', code(one.output)] : '') : null,
+    one.processes.length ? el('ul', null, one.processes.slice(0, 16).map((held) => el('li', null, `${held.rss_bytes === null ? 'size unknown' : size(held.rss_bytes)} `, code(held.cmdline ?? held.comm), ` pid ${held.pid}${held.held ? ', held' : ''}`))) : null];
+}
+
 function trigger(incident) {
   const one = incident.trigger;
-  if (!one || incident.victims.some((victim) => victim.pid === one.pid)) return null;
+  if (!one || incident.breakpoint || incident.victims.some((victim) => victim.pid === one.pid)) return null;
   return el('p', null, code(process(one.comm, one.pid)), ' asked for the memory that was not there');
 }
 
@@ -134,7 +145,7 @@ export function facts(incident) {
   const rows = [
     ['unknown', unknown ? el('p', { class: 'notice' }, unknown) : null],
     ['cgroup', el('p', null, code(incident.cgroup.path ?? `id ${incident.cgroup.id}, path unknown`))],
-    ['killed', incident.victims.length ? killed(incident) : null], ['ended', ended(incident)], ['stuck', stuck(incident)], ['refused', refused(incident)],
+    ['killed', incident.victims.length ? killed(incident) : null], ['ended', ended(incident)], ['stuck', stuck(incident)], ['refused', refused(incident)], ['breakpoint', breakpoint(incident)],
     ['trigger', trigger(incident)], ['limit', limit(incident)], ['swap', swap(incident)], ['stalled', stalled(incident)],
     ['grew', grew(incident)], ['samplers', samplers(incident)], ['state', state(incident)], ['settings', settings(incident)], ['evidence', evidence(incident)],
   ];

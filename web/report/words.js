@@ -61,7 +61,7 @@ export function shifted(rfc3339, seconds) {
   return Number.isNaN(moved.getTime()) ? '' : moved.toISOString().slice(11, 23);
 }
 
-export const KINDS = { oom: 'OOM kill', burst: 'Burst', kill: 'Kill', charge_failure: 'Memory refused' };
+export const KINDS = { oom: 'OOM kill', burst: 'Burst', kill: 'Kill', charge_failure: 'Memory refused', breakpoint: 'Breakpoint' };
 export const kindOf = (incident) =>
   incident.kind === 'oom' && incident.stuck && incident.victims.length === 0 ? 'Stuck under OOM' : KINDS[incident.kind] ?? 'Incident';
 export const nameOf = (incident) =>

@@ -16,7 +16,7 @@
 #endif
 
 /* Raised whenever the layout or the meaning of a record changes. */
-#define MEMCREST_ABI_VERSION 5
+#define MEMCREST_ABI_VERSION 6
 
 /* "No limit" and "not known" for the byte counts below. */
 #define MEMCREST_NO_LIMIT (~0ULL)

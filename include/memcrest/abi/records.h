@@ -20,7 +20,8 @@ enum {
 	MEMCREST_REC_EXIT = 8, /* bulk ring: a process was ended by a signal */
 	MEMCREST_REC_FAILURE = 9, /* bulk ring: charges were refused without a kill */
 	MEMCREST_REC_STACK = 10, /* bulk ring: registers and user stack of the step that follows; only when asked for */
-	MEMCREST_REC_TYPES = 11,
+	MEMCREST_REC_HIT = 11, /* critical ring: a memory breakpoint was reached; only where lines are set */
+	MEMCREST_REC_TYPES = 12,
 };
 
 struct memcrest_header {
@@ -261,5 +262,23 @@ struct memcrest_failed {
 	struct memcrest_chain chain; /* from the task's cgroup upwards */
 	__u64 kernel_stack[MEMCREST_KERNEL_FRAMES];
 };
+
+/* A thread charged memory while usage stood at or above the line of its cgroup, or of one above (memcrest_line). */
+struct memcrest_hit {
+	struct memcrest_header h;
+	__u64 cgroup_id; /* whose line it is */
+	__u64 line_bytes;
+	__u64 usage_bytes; /* of that cgroup, the charge included */
+	__u64 limit_bytes; /* its own memory.max, MEMCREST_NO_LIMIT without one */
+	__u32 signal; /* that was sent to the thread's process, 0: none */
+	__s32 error; /* of sending it, as a negative errno; 0: it was sent */
+	__u16 user_frames;
+	__u16 kernel_frames;
+	__u32 pad;
+	struct memcrest_task task; /* the thread: its cgroup is the line's, or one below that */
+	__u64 user_stack[MEMCREST_USER_FRAMES];
+	__u64 kernel_stack[MEMCREST_KERNEL_FRAMES];
+};
+MEMCREST_STATIC_ASSERT(sizeof(struct memcrest_hit) == 32 + 48 + 64 + 56 * 8, "hit layout");
 
 #endif

@@ -50,6 +50,34 @@ struct memcrest_stall {
 	__u64 reclaimed_ns; /* direct reclaim since throttle_since_ns */
 };
 
+enum {
+	MEMCREST_LINE_EACH =
+		1, /* every process that charges beyond the line is hit once; otherwise the first one alone */
+};
+
+/* A memory breakpoint, by the cgroup's id. Written by userspace, which removes it to disarm. */
+struct memcrest_line {
+	__u64 pages;   /* usage at or above: a hit */
+	__u32 signal;  /* for the process of the thread that charged; 0: none */
+	__u32 flags;   /* MEMCREST_LINE_* */
+	__u32 settled; /* set by the kernel side: nobody else is to be hit */
+	__u32 pad;
+};
+
+/* Who was hit, written before the signal is sent: whoever cleans up finds all that may have been stopped. */
+struct memcrest_hit_key {
+	__u64 cgroup_id; /* of the line */
+	__u32 tgid;      /* 0: the first one alone */
+	__u32 pad;
+};
+
+struct memcrest_hit_state {
+	__u64 start_time_ns; /* of the thread-group leader */
+	__u64 time_ns;
+	__u32 tgid;
+	__u32 signal;
+};
+
 /* Refused charges of one memory cgroup, that of the task that asked. */
 struct memcrest_failure {
 	__u64 cgroup_id;

@@ -385,6 +385,46 @@ TEST_F(CollectorTest, RefusalsThatWaitToBeReadBelongToTheFirstOnes) {
   EXPECT_EQ(incidents_[0].charge_failure->count, 3);
 }
 
+TEST_F(CollectorTest, ABreakpointIsAnIncidentWithTheThreadThatCrossed) {
+  daemon_knows({{id_of('a'), "web", "my-app:latest"}});
+  const Box web = box("/docker/" + id_of('a'), 64_MiB);
+  tell(created(web, 1000_ms));
+  BreakpointEvent hit;
+  hit.time_ns = 1100_ms;
+  hit.cgroup_id = web.id;
+  hit.line_bytes = 48_MiB;
+  hit.usage_bytes = 49_MiB;
+  hit.limit_bytes = 64_MiB;
+  hit.signal = 19;
+  hit.task = web.task;
+  hit.task.tid = 77;
+  hit.task.thread_comm = "worker-3";
+  tell(hit);
+  BreakpointEvent late = hit;
+  late.time_ns = 1200_ms;
+  late.late = true;
+  late.task = {};
+  tell(late);
+  run_until(4000_ms);
+  ASSERT_THAT(incidents_, SizeIs(2));
+  const Incident& incident = incidents_.front();
+  EXPECT_EQ(incident.kind, IncidentKind::kBreakpoint);
+  EXPECT_EQ(incident.boot_ns, 1100_ms);
+  EXPECT_EQ(incident.container.name, "web");
+  EXPECT_EQ(incident.usage_bytes, 49_MiB);
+  EXPECT_EQ(incident.limit.bytes, 64_MiB);
+  EXPECT_EQ(incident.scope, Scope::kMemcg);
+  EXPECT_EQ(incident.trigger->tid, 77);
+  EXPECT_EQ(incident.trigger->comm, "worker-3");
+  EXPECT_EQ(incident.breakpoint->line_bytes, 48_MiB);
+  EXPECT_EQ(incident.breakpoint->overshoot_bytes, 1_MiB);
+  EXPECT_FALSE(incident.breakpoint->late);
+  EXPECT_FALSE(incidents_[1].trigger);
+  EXPECT_TRUE(incidents_[1].breakpoint->late);
+  EXPECT_THAT(incidents_[1].evidence.gaps, Contains(HasSubstr("who crossed the line is not known")));
+  EXPECT_EQ(collector().totals().breakpoints, 2);
+}
+
 TEST_F(CollectorTest, AHundredKillsInARowAreAHundredIncidents) {
   for (std::uint32_t i = 0; i < 100; ++i) {
     Box job = box("/job" + std::to_string(i), 64_MiB, 1000 + i);

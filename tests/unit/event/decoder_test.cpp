@@ -287,6 +287,38 @@ TEST(Decoder, RefusedCharges) {
   EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("more frames"));
 }
 
+TEST(Decoder, ABreakpointThatWasReached) {
+  auto record = make<memcrest_hit>(MEMCREST_REC_HIT);
+  record.cgroup_id = 7;
+  record.line_bytes = 1000;
+  record.usage_bytes = 1200;
+  record.limit_bytes = MEMCREST_NO_LIMIT;
+  record.signal = 19;
+  record.error = -16;
+  record.task.tgid = 5;
+  record.task.tid = 6;
+  record.user_frames = 1;
+  record.user_stack[0] = 0xabc;
+  const auto event = decode(bytes_of(record));
+  ASSERT_TRUE(event);
+  const auto& hit = std::get<BreakpointEvent>(*event);
+  EXPECT_EQ(hit.cgroup_id, 7U);
+  EXPECT_EQ(hit.line_bytes, 1000U);
+  EXPECT_EQ(hit.usage_bytes, 1200U);
+  EXPECT_FALSE(hit.limit_bytes);
+  EXPECT_EQ(hit.signal, 19U);
+  EXPECT_EQ(hit.error, 16);
+  EXPECT_FALSE(hit.late);
+  EXPECT_EQ(hit.task.tid, 6U);
+  EXPECT_THAT(hit.user_stack, ElementsAre(0xabc));
+  for (const std::int32_t odd : {1, -4096, std::numeric_limits<std::int32_t>::min()}) {
+    record.error = odd;
+    EXPECT_EQ(std::get<BreakpointEvent>(*decode(bytes_of(record))).error, EINVAL) << "no errno of the kernel's";
+  }
+  record.user_frames = MEMCREST_USER_FRAMES + 1;
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("more frames"));
+}
+
 class StackCopiesTest : public testing::Test {
  protected:
   static memcrest_stack copy(std::uint32_t cpu, std::uint64_t seq, std::uint32_t used = 1024) {

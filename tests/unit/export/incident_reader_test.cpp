@@ -88,8 +88,8 @@ TEST(IncidentReader, ComesBackByteForByte) {
 }
 
 TEST(IncidentReader, EveryWordOfTheContractIsKnown) {
-  for (const auto kind :
-       {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill, IncidentKind::kChargeFailure}) {
+  for (const auto kind : {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill, IncidentKind::kChargeFailure,
+                          IncidentKind::kBreakpoint}) {
     for (const auto scope : {Scope::kMemcg, Scope::kAncestor, Scope::kHost, Scope::kCpuset, Scope::kMempolicy}) {
       for (const auto runtime : {Runtime::kDocker, Runtime::kContainerd, Runtime::kCrio, Runtime::kPodman,
                                  Runtime::kLxc, Runtime::kSystemd, Runtime::kNone, Runtime::kUnknown}) {

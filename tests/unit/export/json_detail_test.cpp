@@ -9,6 +9,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "export/incident_reader.h"
 #include "export/json.h"
 #include "support/detail_builder.h"
 #include "util/text.h"
@@ -39,7 +40,8 @@ std::vector<std::string> keys(const nlohmann::ordered_json& object) {
 
 TEST(JsonDetail, WhatIsNotThereIsNull) {
   const auto json = parsed(oom_incident());
-  for (const char* name : {"oom", "reclaim", "swap", "ranking", "stuck", "charge_failure", "memory_stat"}) {
+  for (const char* name :
+       {"oom", "reclaim", "swap", "ranking", "stuck", "charge_failure", "breakpoint", "memory_stat"}) {
     ASSERT_TRUE(json.contains(name)) << name;
     EXPECT_TRUE(json[name].is_null()) << name;
   }
@@ -75,6 +77,31 @@ TEST(JsonDetail, EmptyPartsAreObjectsAndTheirUnknownsNull) {
   EXPECT_TRUE(json["charge_failure"]["errno"].is_null());
   EXPECT_TRUE(json["charge_failure"]["error"].is_null());
   EXPECT_TRUE(json["charge_failure"]["function"].is_null());
+}
+
+TEST(JsonDetail, ABreakpoint) {
+  const auto empty = parsed([] {
+    Incident out = oom_incident();
+    out.breakpoint = Breakpoint{};
+    return out;
+  }())["breakpoint"];
+  EXPECT_THAT(keys(empty), ElementsAre("rule", "line_bytes", "overshoot_bytes", "late", "signal_number", "signal",
+                                       "errno", "action", "outcome", "failed", "held_ms", "output", "frames",
+                                       "stack_gap", "processes", "total_processes"));
+  for (const char* unknown : {"rule", "signal_number", "signal", "errno", "action", "outcome", "output", "stack_gap"}) {
+    EXPECT_TRUE(empty[unknown].is_null()) << unknown;
+  }
+  const auto json = parsed(breakpoint_incident())["breakpoint"];
+  EXPECT_EQ(json["signal"], "SIGSTOP");
+  EXPECT_EQ(json["line_bytes"], 96_MiB);
+  EXPECT_EQ(json["frames"][0]["name"], "realloc");
+  EXPECT_EQ(json["processes"][0]["held"], true);
+  EXPECT_TRUE(json["processes"][1]["rss_bytes"].is_null());
+  for (const Incident& incident : {breakpoint_incident(), hostile_detail()}) {
+    const auto back = incident_from_json(to_json(incident));
+    ASSERT_TRUE(back) << back.error().message();
+    EXPECT_EQ(to_json(*back), to_json(incident));
+  }
 }
 
 TEST(JsonDetail, HowTheKillCameAbout) {

@@ -123,8 +123,8 @@ TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
   EXPECT_THAT(keys(json), ElementsAre("schema", "kind", "id", "update", "time", "boot_time_ns", "host", "container",
                                       "cgroup", "scope", "limit", "usage_bytes", "peak_bytes", "trigger", "victims",
                                       "burst", "samplers", "oom", "reclaim", "swap", "ranking", "stuck",
-                                      "charge_failure", "end", "memory_stat", "verdict", "advice", "composition",
-                                      "trend", "processes", "settings", "mapped_bytes", "evidence"));
+                                      "charge_failure", "end", "breakpoint", "memory_stat", "verdict", "advice",
+                                      "composition", "trend", "processes", "settings", "mapped_bytes", "evidence"));
   EXPECT_THAT(keys(json["host"]), ElementsAre("name", "kernel", "boot_id"));
   EXPECT_THAT(keys(json["container"]),
               ElementsAre("runtime", "id", "name", "image", "labels", "unknown_reason", "init_pid", "runtime_namespace",
@@ -385,8 +385,8 @@ TEST(Json, AnyBytesInANameAreValidJson) {
 TEST(Json, EveryKindScopeRuntimeAndEndIsInTheSchema) {
   using enum Scope;
   using enum Runtime;
-  for (const auto kind :
-       {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill, IncidentKind::kChargeFailure}) {
+  for (const auto kind : {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill, IncidentKind::kChargeFailure,
+                          IncidentKind::kBreakpoint}) {
     for (const auto scope : {kMemcg, kAncestor, kHost, kCpuset, kMempolicy}) {
       for (const auto runtime : {kDocker, kContainerd, kCrio, kPodman, kSystemd, Runtime::kNone, kUnknown}) {
         Incident incident = oom_incident();

@@ -11,6 +11,7 @@ TEST(IncidentWords, AreTheContract) {
   EXPECT_STREQ(to_string(IncidentKind::kBurst), "burst");
   EXPECT_STREQ(to_string(IncidentKind::kKill), "kill");
   EXPECT_STREQ(to_string(IncidentKind::kChargeFailure), "charge_failure");
+  EXPECT_STREQ(to_string(IncidentKind::kBreakpoint), "breakpoint");
   EXPECT_STREQ(to_string(Scope::kMemcg), "memcg");
   EXPECT_STREQ(to_string(Scope::kAncestor), "ancestor");
   EXPECT_STREQ(to_string(Scope::kHost), "host");

@@ -188,13 +188,46 @@ TEST(TextDetail, WhoHoldsTheMachinesMemory) {
   EXPECT_THAT(plain(incident), HasSubstr(" · pod web-7d4b9c-x2x1z\n"));
 }
 
+TEST(TextDetail, ABreakpointSaysWhoCrossedItAndWhatIsDone) {
+  const std::string text = plain(breakpoint_incident());
+  EXPECT_THAT(text, HasSubstr("BREAKPOINT   web"));
+  EXPECT_THAT(text, HasSubstr("  line       96.0 MiB  75%   passed by 64.0 KiB\n"));
+  EXPECT_THAT(text, HasSubstr("  crossed by worker-3   pid 5943 (7 in the container), thread 5950\n"));
+  EXPECT_THAT(text, HasSubstr("  in         read_csv → realloc\n"));
+  EXPECT_THAT(text, HasSubstr("  action     stopped before it ran another instruction for at most 30.0 s\n"));
+  EXPECT_THAT(text, HasSubstr("  processes  90.0 MiB  python app.py   pid 5943 (7 in the container) · held\n"));
+  EXPECT_THAT(text, HasSubstr("             size unknown  sh   pid 6001\n             and 10 more\n"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("asked by")));
+}
+
+TEST(TextDetail, TheEndOfABreakpointIsToldAlone) {
+  Incident over = breakpoint_incident();
+  over.update = "breakpoint";
+  over.breakpoint->outcome = "resumed after 30.0 s";
+  over.breakpoint->held_ms = 30'000;
+  over.breakpoint->output = "/var/tmp/x";
+  const std::string text = plain(over);
+  EXPECT_THAT(text, HasSubstr("BREAKPOINT OVER   web"));
+  EXPECT_THAT(text, HasSubstr("  outcome    resumed after 30.0 s\n"));
+  EXPECT_THAT(text, HasSubstr("  written to /var/tmp/x\n"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("  limit")));
+}
+
+TEST(TextDetail, ASignalThatCouldNotBeSentFromTheChargeIsTold) {
+  Incident incident = breakpoint_incident();
+  incident.breakpoint->error = 16;
+  EXPECT_THAT(plain(incident), HasSubstr("SIGSTOP could not be sent from the charge: Device or resource busy"));
+}
+
 TEST(TextDetail, HostileAndHugeValuesStayInTheirLines) {
   Incident swollen = hostile_detail();
   swollen.victims.clear();
   swollen.oom->limit_lowered = false;
   Incident refused = hostile_detail();
   refused.kind = IncidentKind::kChargeFailure;
-  for (const Incident& incident : {hostile_detail(), swollen, refused, stuck_incident(), host_incident()}) {
+  Incident over = hostile_detail();
+  over.update = "breakpoint";
+  for (const Incident& incident : {hostile_detail(), swollen, refused, stuck_incident(), host_incident(), over}) {
     for (const std::size_t columns : {60UL, 79UL, 120UL}) {
       std::istringstream stream(plain(incident, columns));
       for (std::string line; std::getline(stream, line);) {

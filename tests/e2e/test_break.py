@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`memcrest break`: processes are stopped at a line, dumped, and always let go again."""
+
+import glob
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+import harness
+from harness import HOG, MEMCREST, MIB, cgroups, docker, memcrest, read, run, shared_cgroup, wait_until
+
+# Beyond the line may lie what each CPU keeps in stock (64 pages), a batch that other CPUs hold, and one huge page.
+PAGE = os.sysconf('SC_PAGE_SIZE')
+
+
+def overshoot_bound(threads=1):
+    cpus = os.cpu_count()
+    return 2 * cpus * 64 * PAGE + (threads + 1) * 2 * MIB
+
+
+def setUpModule():
+    harness.start_docker()
+
+
+def tearDownModule():
+    harness.stop_docker()
+
+
+def state_of(pid):
+    """The letters of all of its threads; empty: it is gone."""
+    letters = set()
+    for stat in glob.glob(f'/proc/{pid}/task/*/stat'):
+        try:
+            letters.add(read(stat).rsplit(')', 1)[1].split()[0])
+        except OSError:
+            pass
+    return letters
+
+
+def is_stopped(pid):
+    return 'T' in state_of(pid)
+
+
+def pids_in(path):
+    try:
+        return [int(line) for line in read(os.path.join(cgroups.dir(path), 'cgroup.procs')).split()]
+    except OSError:
+        return []
+
+
+class Break(harness.Watch):
+    """`memcrest break` for the life of a with statement."""
+
+    def __init__(self, *options, **more):
+        super().__init__(*options, **more)
+
+    def __enter__(self):
+        self.process = subprocess.Popen([*self.command, 'break', *self.options], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env)
+        self.out = harness.Lines(self.process.stdout)
+        self.err = harness.Lines(self.process.stderr)
+        if not wait_until(lambda: self.banner() or self.process.poll() is not None) or not self.banner():
+            self.process.kill()
+            self.process.wait()
+            self.err.finish()
+            raise AssertionError(f'no banner: {self.err.text()}')
+        return self
+
+    def banner(self):
+        return next((line for _, line in self.err.items if line.startswith(b'memcrest: breaking at')), None)
+
+    def summary(self):
+        return next((line.decode() for _, line in self.err.items if b'reached; lost:' in line), None)
+
+    def hit(self, container=None, update=None, **more):
+        return self.wait_for('breakpoint', container, update=update, **more)
+
+    def told(self):
+        return self.err.text()
+
+
+class BreakTest(harness.TestCase):
+    def run_container(self, *command, memory='128m', name=None, options=()):
+        container, name = docker.create(*command, memory=memory, name=name, options=options)
+        self.remove_later(container)
+        docker('start', container)
+        return container, name
+
+    def assert_hit(self, incident, line, threads=1):
+        hit = incident['breakpoint']
+        self.assertEqual(hit['line_bytes'], line)
+        self.assertEqual(incident['usage_bytes'] - line, hit['overshoot_bytes'])
+        self.assertLessEqual(hit['overshoot_bytes'], overshoot_bound(threads))
+        self.assertFalse(hit['late'])
+        self.assertIsNone(hit['errno'])
+        return hit
+
+    def assert_all_run(self, path):
+        self.assertTrue(wait_until(lambda: not any(is_stopped(pid) for pid in pids_in(path)), timeout=10),
+                        {pid: state_of(pid) for pid in pids_in(path)})
+
+    # Stop and resume
+
+    def stops_at_its_line(self, *more, threads=1):
+        name = harness.unique()
+        with Break('--at', '50%', '--container', name, '--hold', '2s') as watch:
+            container, _ = self.run_container('hog', 'anon', '100m', '--hold', '60000', *more, name=name)
+            incident = watch.hit(container)
+            hit = self.assert_hit(incident, 64 * MIB, threads)
+            pid = incident['trigger']['pid']
+            self.assert_named(incident, container, name)
+            self.assertEqual(hit['signal'], 'SIGSTOP')
+            self.assertEqual(hit['rule'], '50%')
+            self.assertEqual(incident['limit']['bytes'], 128 * MIB)
+            self.assertEqual([one['pid'] for one in hit['processes']], [pid])
+            self.assertTrue(hit['processes'][0]['held'])
+            self.assertGreater(hit['processes'][0]['rss_bytes'], 32 * MIB)
+            self.assertEqual(incident['trigger']['container_pid'], 1)
+            over = watch.hit(container, update='breakpoint')
+            self.assertEqual(over['id'], incident['id'])
+            self.assertIn('resumed after', over['breakpoint']['outcome'])
+            self.assertGreaterEqual(over['breakpoint']['held_ms'], 2000)
+            # It goes on to what it wanted.
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(container)) >= 100 * MIB))
+            self.assert_all_run(shared_cgroup(container))
+            self.assertEqual(len(watch.incidents('breakpoint', container)), 1)
+        return hit
+
+    def test_stops_a_process_at_its_line_and_resumes_it(self):
+        self.stops_at_its_line('--no-thp')
+
+    def test_of_eight_threads_one_is_told_and_all_are_stopped(self):
+        self.stops_at_its_line('--no-thp', '--threads', '8', threads=8)
+
+    def test_huge_pages_pass_the_line_by_one(self):
+        self.stops_at_its_line('--thp')
+
+    def test_it_stands_still_while_it_is_held(self):
+        name = harness.unique()
+        with Break('--at', '48m', '--container', name, '--hold', 'forever') as watch:
+            container, _ = self.run_container('hog', 'anon', '100m', '--no-thp', '--hold', '60000', name=name)
+            pid = watch.hit(container)['trigger']['pid']
+            self.assertEqual(state_of(pid), {'T'})
+            path = shared_cgroup(container)
+            before = cgroups.read(path, 'memory.usage_in_bytes', 'memory.current')
+            watch.settle(1)
+            self.assertEqual(state_of(pid), {'T'})
+            self.assertLess(abs(int(cgroups.read(path, 'memory.usage_in_bytes', 'memory.current')) - int(before)), MIB)
+            done = memcrest('break', '--resume')
+            self.assertEqual(done.returncode, 0, done.stderr)
+            over = watch.hit(container, update='breakpoint')
+            self.assertIn('--resume', over['breakpoint']['outcome'])
+            self.assert_all_run(path)
+
+    def test_nobody_is_told_to_resume_where_nobody_breaks(self):
+        done = memcrest('break', '--resume')
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('no other', done.stderr)
+
+    def test_all_of_a_pool_that_grow_on_are_stopped(self):
+        name = harness.unique()
+        script = 'for i in 1 2 3 4; do hog anon 40m --no-thp --rate 40 --hold 60000 & done; wait'
+        with Break('--at', '64m', '--container', name, '--hold', '5s') as watch:
+            container, _ = self.run_container('sh', '-c', script, memory='256m', name=name)
+            self.assert_hit(watch.hit(container), 64 * MIB, threads=4)
+            path = shared_cgroup(container)
+            hogs = [pid for pid in pids_in(path) if read(f'/proc/{pid}/comm').strip() == 'hog']
+            self.assertEqual(len(hogs), 4)
+            self.assertTrue(wait_until(lambda: all(is_stopped(pid) for pid in hogs), timeout=4))
+            watch.hit(container, update='breakpoint')
+            self.assertEqual(len(watch.incidents('breakpoint', container)), 1, 'one hit, however many are stopped')
+            self.assertTrue(wait_until(lambda: cgroups.peak(path) >= 160 * MIB))
+            self.assert_all_run(path)
+
+    def test_ctrl_c_resumes(self):
+        name = harness.unique()
+        with Break('--at', '48m', '--container', name, '--hold', 'forever') as watch:
+            container, _ = self.run_container('hog', 'anon', '100m', '--no-thp', '--hold', '60000', name=name)
+            pid = watch.hit(container)['trigger']['pid']
+            self.assertTrue(is_stopped(pid))
+            self.assertEqual(watch.stop(signal.SIGINT), 0)
+            self.assert_all_run(shared_cgroup(container))
+            self.assertNotEqual(state_of(pid), set())
+
+    def test_others_have_no_line(self):
+        mine, other = harness.unique(), harness.unique()
+        with Break('--at', '32m', '--container', mine, '--hold', '1s') as watch:
+            bystander, _ = self.run_container('hog', 'anon', '64m', '--no-thp', '--hold', '60000', name=other)
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(bystander)) >= 64 * MIB))
+            container, _ = self.run_container('hog', 'anon', '64m', '--no-thp', '--hold', '60000', name=mine)
+            watch.hit(container)
+            self.assertEqual({one['container']['name'] for one in watch.incidents('breakpoint')}, {mine})
+
+    def test_one_that_is_above_its_line_already_is_told_at_once(self):
+        container, name = self.run_container('hog', 'anon', '64m', '--no-thp', '--hold', '60000')
+        path = shared_cgroup(container)
+        self.assertTrue(wait_until(lambda: cgroups.peak(path) >= 64 * MIB))
+        with Break('--at', '32m', '--container', name, '--hold', '2s') as watch:
+            hit = watch.hit(container)['breakpoint']
+            self.assertTrue(hit['late'])
+            self.assertGreaterEqual(hit['overshoot_bytes'], 31 * MIB)
+            self.assertTrue(all(one['held'] for one in hit['processes']))
+            watch.hit(container, update='breakpoint')
+            self.assert_all_run(path)
+            self.assertIn('already', watch.told() if watch.process.poll() is not None else
+                          b''.join(line for _, line in watch.err.items).decode())
+
+    def test_a_container_that_runs_already_is_caught_when_it_grows(self):
+        container, name = self.run_container('sh', '-c', 'sleep 3; exec hog anon 64m --no-thp --hold 60000')
+        with Break('--at', '32m', '--container', name, '--hold', '1s') as watch:
+            self.assert_hit(watch.hit(container), 32 * MIB)
+
+    def test_once_ends_after_the_first(self):
+        name = harness.unique()
+        with Break('--at', '32m', '--container', name, '--hold', '500ms', '--once') as watch:
+            self.run_container('hog', 'anon', '64m', '--no-thp', '--hold', '60000', name=name)
+            self.assertEqual(watch.wait(), 0)
+            self.assertEqual(len(watch.incidents('breakpoint')), 1)
+
+    def test_armed_again_below(self):
+        name = harness.unique()
+        with Break('--at', '48m', '--rearm-below', '24m', '--container', name, '--hold', '500ms') as watch:
+            container, _ = self.run_container('hog', 'loop', '3', 'anon', '64m', '--no-thp', '--hold', '1000',
+                                              '--repeat', '3', '--pause', '4000', name=name)
+            self.assertTrue(wait_until(lambda: len(watch.incidents('breakpoint', container)) >= 2, timeout=40))
+
+    def test_a_line_follows_the_limit(self):
+        name = harness.unique()
+        with Break('--at', '50%', '--container', name, '--hold', '1s') as watch:
+            container, _ = self.run_container('sh', '-c', 'sleep 5; exec hog anon 100m --no-thp --hold 60000', name=name)
+            time.sleep(1)
+            docker('update', '--memory', '160m', '--memory-swap', '160m', container)
+            self.assert_hit(watch.hit(container), 80 * MIB)
+
+    # What is done meanwhile
+
+    def test_a_signal_instead(self):
+        name = harness.unique()
+        with Break('--at', '48m', '--container', name, '--signal', 'TERM') as watch:
+            container, _ = self.run_container('sh', '-c', 'hog anon 100m --no-thp --hold 60000; sleep 60', name=name)
+            incident = watch.hit(container)
+            hit = self.assert_hit(incident, 48 * MIB)
+            self.assertEqual((hit['signal'], hit['held_ms']), ('SIGTERM', 0))
+            self.assertTrue(wait_until(lambda: state_of(incident['trigger']['pid']) == set()))
+
+    def test_a_command_meanwhile(self):
+        directory = self.scratch()
+        name = harness.unique()
+        command = 'cut -d" " -f3 /proc/$MEMCREST_PID/stat; echo $MEMCREST_USAGE'
+        with Break('--at', '48m', '--container', name, '--exec', command, '--output', directory + '/out') as watch:
+            container, _ = self.run_container('hog', 'anon', '100m', '--no-thp', '--hold', '60000', name=name)
+            first = watch.hit(container)
+            over = first if first['breakpoint']['outcome'] else watch.hit(container, update='breakpoint')
+            hit = over['breakpoint']
+            self.assertFalse(hit['failed'])
+            self.assertEqual(hit['outcome'], '/bin/sh ended with 0')
+            self.assertEqual(os.stat(hit['output']).st_mode & 0o777, 0o700)
+            self.assertEqual(read(hit['output'] + '/output.txt').split(), ['T', str(over['usage_bytes'])])
+            self.assert_all_run(shared_cgroup(container))
+
+    def test_a_command_that_takes_too_long_is_ended(self):
+        directory = self.scratch()
+        name = harness.unique()
+        with Break('--at', '48m', '--container', name, '--exec', 'sleep 600 & sleep 600', '--hold', '1s', '--output',
+                   directory + '/out') as watch:
+            container, _ = self.run_container('hog', 'anon', '100m', '--no-thp', '--hold', '60000', name=name)
+            first = watch.hit(container)
+            over = first if first['breakpoint']['outcome'] else watch.hit(container, update='breakpoint')
+            self.assertTrue(over['breakpoint']['failed'])
+            self.assert_all_run(shared_cgroup(container))
+
+    def test_smaps_of_all_processes(self):
+        directory = self.scratch()
+        name = harness.unique()
+        with Break('--at', '48m', '--container', name, '--dump', 'smaps', '--output', directory + '/out') as watch:
+            container, _ = self.run_container('sh', '-c', 'hog anon 100m --no-thp --hold 60000; true', name=name)
+            first = watch.hit(container)
+            over = first if first['breakpoint']['outcome'] else watch.hit(container, update='breakpoint')
+            hit = over['breakpoint']
+            self.assertFalse(hit['failed'], hit)
+            self.assertEqual(hit['total_processes'], 2)
+            for one in hit['processes']:
+                self.assertIn('Rss:', read(f"{hit['output']}/{one['pid']}.smaps"))
+                self.assertIn('State:\tT' if one['held'] else 'State:\tS', read(f"{hit['output']}/{one['pid']}.status"))
+
+    @unittest.skipUnless(shutil.which('gcore'), 'gdb is not installed')
+    def test_a_core(self):
+        directory = self.scratch()
+        name = harness.unique()
+        with Break('--at', '48m', '--container', name, '--dump', 'core', '--output', directory + '/out') as watch:
+            container, _ = self.run_container('hog', 'anon', '100m', '--no-thp', '--hold', '60000', name=name)
+            first = watch.hit(container, timeout=60)
+            over = first if first['breakpoint']['outcome'] else watch.hit(container, update='breakpoint', timeout=60)
+            hit = over['breakpoint']
+            self.assertFalse(hit['failed'], hit)
+            core = f"{hit['output']}/core.{over['trigger']['pid']}"
+            self.assertGreater(os.path.getsize(core), 40 * MIB)
+            self.assert_all_run(shared_cgroup(container))
+
+    def test_frozen_as_a_whole(self):
+        name = harness.unique()
+        script = 'sh -c "while :; do :; done" & exec hog anon 100m --no-thp --hold 60000'
+        with Break('--at', '48m', '--container', name, '--freeze', '--hold', '2s') as watch:
+            container, _ = self.run_container('sh', '-c', script, name=name)
+            hit = watch.hit(container)['breakpoint']
+            self.assertEqual([one['held'] for one in hit['processes']], [True] * len(hit['processes']))
+            watch.hit(container, update='breakpoint')
+            busy = next(pid for pid in pids_in(shared_cgroup(container)) if read(f'/proc/{pid}/comm').strip() == 'sh')
+            ticks = lambda: int(read(f'/proc/{busy}/stat').rsplit(')', 1)[1].split()[11])
+            before = ticks()
+            self.assertTrue(wait_until(lambda: ticks() > before), 'it was thawed')
+
+    # A command
+
+    def test_a_command_of_its_own(self):
+        done = memcrest('break', '--at', '50%', '--memory', '64m', '--hold', '300ms', '--', HOG, 'anon', '40m', '--no-thp')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('BREAKPOINT', done.stderr)
+        self.assertIn('line       32.0 MiB', done.stderr)
+        self.assertIn('1 line reached', done.stderr)
+
+    def test_the_commands_exit_code_is_ours(self):
+        done = memcrest('break', '--at', '50%', '--memory', '64m', '--', 'sh', '-c', 'exit 7')
+        self.assertEqual(done.returncode, 7)
+        self.assertEqual(memcrest('break', '--at', '1m', '--', 'no-such-command').returncode, 127)
+
+    def test_where_no_hook_sees_charges_it_is_late_and_says_so(self):
+        done = memcrest('break', '--at', '50%', '--memory', '64m', '--hold', '300ms', '--json', '--charge-tier', 'sampled',
+                        '--', HOG, 'anon', '40m', '--no-thp', '--hold', '1000')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith('{')]
+        self.assertTrue(lines, done.stderr)
+        self.assertTrue(lines[0]['breakpoint']['late'])
+        self.assertIsNone(lines[0]['trigger'])
+        self.assertIn('late', done.stderr)
+
+    # Nothing stays stopped
+
+    def test_kill_of_memcrest_leaves_nobody_stopped(self):
+        """At random moments around the crossing: before it, while it is told, while it is held."""
+        generator = random.Random(7)
+        for attempt in range(12):
+            name = harness.unique()
+            process = subprocess.Popen([MEMCREST, 'break', '--at', '40m', '--container', name, '--hold', 'forever',
+                                        '--docker-socket', docker.socket], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE)
+            self.addCleanup(process.stderr.close)
+            try:
+                while b'breaking at' not in process.stderr.readline():
+                    self.assertIsNone(process.poll())
+                container, _ = self.run_container('hog', 'anon', '100m', '--no-thp', '--rate', '200', '--threads', '4',
+                                                  '--hold', '60000', name=name)
+                path = shared_cgroup(container)
+                if attempt % 2:
+                    self.assertTrue(wait_until(lambda: any(is_stopped(pid) for pid in pids_in(path))))
+                time.sleep(generator.uniform(0, 0.3))
+            finally:
+                process.kill()
+                process.wait()
+            # It goes on to its end: it was not left behind.
+            self.assertTrue(wait_until(lambda: cgroups.peak(path) >= 100 * MIB, timeout=15),
+                            f'attempt {attempt}: {[(pid, state_of(pid)) for pid in pids_in(path)]}')
+            self.assert_all_run(path)
+            docker('rm', '-f', container)
+
+    def test_kill_of_memcrest_thaws(self):
+        name = harness.unique()
+        process = subprocess.Popen([MEMCREST, 'break', '--at', '40m', '--container', name, '--hold', 'forever', '--freeze',
+                                    '--json', '--docker-socket', docker.socket], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        try:
+            while b'breaking at' not in process.stderr.readline():
+                self.assertIsNone(process.poll())
+            container, _ = self.run_container('hog', 'anon', '100m', '--no-thp', '--hold', '60000', name=name)
+            incident = json.loads(process.stdout.readline())
+            self.assertTrue(all(one['held'] for one in incident['breakpoint']['processes']))
+        finally:
+            process.kill()
+            process.wait()
+        self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(container)) >= 100 * MIB, timeout=15))
+        self.assert_all_run(shared_cgroup(container))
+
+    # Whom it never stops
+
+    def test_a_cgroup_with_memcrest_inside_gets_no_line(self):
+        with cgroups.made('/' + harness.unique('break')) as path:
+            join = f'echo 0 > {cgroups.dir(path)}/cgroup.procs && exec "$@"'
+            done = run('sh', '-c', join, 'sh', MEMCREST, 'break', '--at', '4k', '--cgroup', path, '--hold', '1s', '--', 'true',
+                       check=False)
+            self.assertNotEqual(done.returncode, 0)  # a filter does not go with a command
+            process = subprocess.Popen(['sh', '-c', join, 'sh', MEMCREST, 'break', '--at', '4k', '--cgroup', path],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            lines = []
+            reader = threading.Thread(target=lambda: lines.extend(process.stderr))
+            reader.start()
+            try:
+                self.assertTrue(wait_until(lambda: any('memcrest itself' in line for line in lines)), lines)
+            finally:
+                process.terminate()
+                self.assertEqual(process.wait(30), 0)
+                reader.join()
+                process.stderr.close()
+
+    def test_wrong_command_lines(self):
+        for arguments, text in ((('--container', 'x'), '--at'), (('--at', '0'), '--at'), (('--at', '101%'), '100%'),
+                                (('--at', '1m'), 'whom'), (('--at', '1m', '--container', 'x', '--signal', 'NO'), '--signal'),
+                                (('--at', '1m', '--container', 'x', '--dump', 'no'), '--dump'),
+                                (('--at', '1m', '--container', 'x', '--stop', '--exec', 'true'), 'one of'),
+                                (('--at', '1m', '--container', 'x', '--hold', '25h'), '--hold'),
+                                (('--at', '50%', '--', 'true'), '--memory')):
+            done = memcrest('break', *arguments)
+            self.assertIn(done.returncode, (2, 125), arguments)
+            self.assertIn(text, done.stderr)
+
+
+if __name__ == '__main__':
+    harness.main()

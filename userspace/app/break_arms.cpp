@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/break_arms.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "breakpoint/container_processes.h"
+#include "identity/cgroup_path.h"
+#include "util/text.h"
+#include "util/units.h"
+
+namespace memcrest {
+namespace {
+
+constexpr std::uint64_t kMillisecond = 1'000'000;
+constexpr std::uint64_t kNamePatienceNs = 10'000 * kMillisecond;
+constexpr std::uint64_t kLimitsNs = 1000 * kMillisecond;
+constexpr std::uint64_t kBeginningNs = 3000 * kMillisecond;
+// Whoever was caught is looked after for a moment when it goes on.
+constexpr std::uint64_t kRestNs = 2000 * kMillisecond;
+// A charge that was under way while the line was set may have put the old level back.
+constexpr std::uint64_t kRefreshNs = 50 * kMillisecond;
+
+std::string parent_path(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+BreakArms::BreakArms(const BreakOptions& options, const CgroupTree& tree, const Clock& clock, BreakpointTable* table,
+                     Inject inject)
+    : options_(options), tree_(tree), clock_(clock), table_(table), inject_(std::move(inject)) {}
+
+void BreakArms::scan(Resolver& resolver) {
+  resolver_ = &resolver;
+  for (const CgroupTree::Entry& entry : tree_.scan()) {
+    known_.try_emplace(entry.id, One{.path = entry.path, .since_ns = clock_.boot_ns()});
+  }
+}
+
+void BreakArms::note(const CgroupEvent& event) {
+  if (!event.created) {
+    if (const auto one = known_.find(event.cgroup_id); one != known_.end()) {
+      if (table_ != nullptr) {
+        table_->disarm(event.cgroup_id);
+      }
+      known_.erase(one);
+    }
+  } else if (options_.command.empty() && !event.path_cut) {
+    known_.try_emplace(event.cgroup_id, One{.path = event.path, .since_ns = clock_.boot_ns()});
+  }
+}
+
+void BreakArms::arm_command(std::uint64_t cgroup_id, const std::string& path) {
+  One& one = known_[cgroup_id];
+  one = {.path = path, .since_ns = clock_.boot_ns()};
+  arm(cgroup_id, one);
+}
+
+// A container's own cgroup, not those that it made inside; where cgroups are asked for, the outermost that match.
+bool BreakArms::is_wanted(const Identity& identity, const std::string& path) {
+  const bool by_cgroup = !options_.filter.cgroups.empty();
+  const auto one_of = [&](const std::string& up) {
+    return std::ranges::any_of(options_.filter.cgroups,
+                               [&](const std::string& pattern) { return matches_cgroup(pattern, up); });
+  };
+  if (by_cgroup && (!one_of(path) || one_of(parent_path(path)))) {
+    return false;
+  }
+  if (!by_cgroup) {
+    if (identity.container.id.empty()) {
+      return false;
+    }
+    const std::string own = parse_cgroup_path(path).container_path;
+    if (own.empty() ? resolver_->find_path(parent_path(path)).container.id == identity.container.id : own != path) {
+      return false;
+    }
+  }
+  return matches(options_.filter, identity.container, path);
+}
+
+// Whoever has no name is not stopped by mistake: a filter lets the unknown through, this does not.
+void BreakArms::decide(std::uint64_t cgroup_id, One& one) {
+  const Identity identity = resolver_->find(cgroup_id);
+  const bool late = clock_.boot_ns() - one.since_ns > kNamePatienceNs;
+  if ((identity.pending || !identity.known) && !late) {
+    return;
+  }
+  if (!is_wanted(identity, one.path)) {
+    // Its name may still come.
+    if (!identity.more_coming || late) {
+      known_.erase(cgroup_id);
+    }
+    return;
+  }
+  const bool by_name = !options_.filter.containers.empty() || !options_.filter.labels.empty() ||
+                       !options_.filter.images.empty() || !options_.filter.pods.empty() ||
+                       !options_.filter.namespaces.empty();
+  if (by_name && identity.container.name.empty() && !identity.container.unknown_reason.empty()) {
+    one.stage = Stage::kNoLine;
+    tell_once(one, "it could not be named: " + identity.container.unknown_reason);
+    return;
+  }
+  arm(cgroup_id, one);
+}
+
+void BreakArms::tell_once(One& one, const std::string& why) {
+  if (!one.told) {
+    spdlog::warn("no line for {}: {}", escape_terminal(one.path), escape_terminal(why));
+    one.told = true;
+  }
+}
+
+std::optional<std::uint64_t> BreakArms::number(const std::string& path, const char* file) const {
+  return tree_.read_number(path, file).value_or(std::nullopt);
+}
+
+std::optional<std::uint64_t> BreakArms::effective_limit(const std::string& path) const {
+  std::optional<std::uint64_t> out;
+  for (std::string up = path; up.size() > 1; up = parent_path(up)) {
+    if (const auto limit = number(up, tree_.limit_file())) {
+      out = std::min(out.value_or(*limit), *limit);
+    }
+  }
+  return out;
+}
+
+void BreakArms::arm(std::uint64_t cgroup_id, One& one) {
+  const auto dir = tree_.dir_of(one.path);
+  if (!dir || one.path.size() < 2) {
+    one.stage = Stage::kNoLine;
+    tell_once(one, "it is not to be seen from here");
+    return;
+  }
+  const auto inside = processes_in(*dir);
+  // Whoever is to resume it must not be stopped with it.
+  if (std::ranges::any_of(inside,
+                          [](const auto& two) { return two.process.tgid == static_cast<unsigned>(getpid()); })) {
+    one.stage = Stage::kNoLine;
+    tell_once(one, "memcrest itself runs in it");
+    return;
+  }
+  if (const std::string daemon = runtime_daemon_in(inside, options_.settings.allowed); !daemon.empty()) {
+    one.stage = Stage::kNoLine;
+    tell_once(one, daemon + " runs in it; --allow NAME lets it be stopped");
+    return;
+  }
+  const auto line = line_of(*options_.settings.at, effective_limit(one.path));
+  if (!line) {
+    one.stage = Stage::kNoLine;
+    one.limitless = true;
+    return;
+  }
+  one.limitless = false;
+  arm_at(cgroup_id, one, *line);
+}
+
+void BreakArms::arm_at(std::uint64_t cgroup_id, One& one, std::uint64_t bytes) {
+  one.line_bytes = bytes;
+  one.since_ns = clock_.boot_ns();
+  one.refreshed = false;
+  one.stage = Stage::kArmed;
+  // A process that does not grow would never be caught: it is told of at once.
+  if (const auto usage = number(one.path, tree_.usage_file()); usage && *usage >= bytes) {
+    spdlog::info("{} holds {} already, more than its line of {}", escape_terminal(one.path), format_size(*usage),
+                 format_size(bytes));
+    reached_late(cgroup_id, one, *usage);
+    return;
+  }
+  if (table_ == nullptr) {
+    return;
+  }
+  BreakpointLine line{.cgroup_id = cgroup_id, .bytes = bytes, .signal = SIGSTOP, .each = true};
+  if (options_.settings.action == BreakAction::kSignal) {
+    line.signal = static_cast<std::uint32_t>(options_.settings.signal);
+    line.each = false;
+  }
+  if (const auto armed = table_->arm(line); !armed) {
+    one.stage = Stage::kNoLine;
+    tell_once(one, armed.error().message());
+  }
+}
+
+void BreakArms::reached_late(std::uint64_t cgroup_id, One& one, std::uint64_t usage) {
+  one.stage = Stage::kReached;
+  BreakpointEvent event;
+  event.time_ns = clock_.boot_ns();
+  event.cgroup_id = cgroup_id;
+  event.line_bytes = one.line_bytes;
+  event.usage_bytes = usage;
+  event.limit_bytes = number(one.path, tree_.limit_file());
+  event.late = true;
+  inject_(event);
+}
+
+void BreakArms::follow_limit(std::uint64_t cgroup_id, One& one) {
+  const auto line = line_of(*options_.settings.at, effective_limit(one.path));
+  if (!line) {
+    if (one.stage == Stage::kArmed && table_ != nullptr) {
+      table_->disarm(cgroup_id);
+    }
+    one.stage = Stage::kNoLine;
+    one.limitless = true;
+    return;
+  }
+  if (one.limitless || *line != one.line_bytes) {
+    arm(cgroup_id, one);
+  }
+}
+
+void BreakArms::watch_usage(std::uint64_t cgroup_id, One& one) {
+  const auto usage = number(one.path, tree_.usage_file());
+  if (!usage) {
+    return;
+  }
+  if (one.stage == Stage::kArmed && *usage >= one.line_bytes) {
+    reached_late(cgroup_id, one, *usage);
+  } else if (one.stage == Stage::kWaiting && *usage < *options_.settings.rearm_below &&
+             clock_.boot_ns() - one.since_ns > kRestNs) {
+    arm(cgroup_id, one);
+  }
+}
+
+void BreakArms::tick() {
+  const std::uint64_t now = clock_.boot_ns();
+  const bool limits = options_.settings.at->percent && now - last_limits_ns_ > kLimitsNs;
+  last_limits_ns_ = limits ? now : last_limits_ns_;
+  bool refresh = false;
+  std::vector<std::uint64_t> ids;  // one that is not wanted is forgotten on the way
+  for (const auto& [id, one] : known_) {
+    ids.push_back(id);
+  }
+  for (const std::uint64_t id : ids) {
+    One& one = known_.at(id);
+    if (one.stage == Stage::kUndecided && resolver_ != nullptr) {
+      decide(id, one);
+      continue;
+    }
+    // Runtimes make the cgroup first, and set its limit before they start anything in it.
+    if (one.limitless && now - one.since_ns < kBeginningNs) {
+      arm(id, one);
+    } else if (one.limitless) {
+      tell_once(one, "it has no limit, and none above it");
+    }
+    if (limits && (one.stage == Stage::kArmed || one.stage == Stage::kNoLine)) {
+      follow_limit(id, one);
+    }
+    if (one.stage == Stage::kWaiting || (table_ == nullptr && one.stage == Stage::kArmed)) {
+      watch_usage(id, one);
+    }
+    if (one.stage == Stage::kArmed && !one.refreshed && now - one.since_ns > kRefreshNs) {
+      one.refreshed = true;
+      refresh = true;
+    }
+  }
+  if (refresh && table_ != nullptr) {
+    table_->refresh();
+  }
+}
+
+void BreakArms::settle(std::uint64_t cgroup_id) {
+  if (table_ != nullptr) {
+    table_->disarm(cgroup_id);
+  }
+  if (const auto one = known_.find(cgroup_id); one != known_.end()) {
+    one->second.stage = options_.settings.rearm_below ? Stage::kWaiting : Stage::kReached;
+    one->second.since_ns = clock_.boot_ns();
+  }
+}
+
+void BreakArms::disarm_all() {
+  if (table_ != nullptr) {
+    table_->disarm_all();
+  }
+  known_.clear();
+}
+
+std::size_t BreakArms::armed() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(known_, [](const auto& one) { return one.second.stage == Stage::kArmed; }));
+}
+
+std::optional<std::string> BreakArms::dir_of(std::uint64_t cgroup_id) const {
+  const auto one = known_.find(cgroup_id);
+  return one == known_.end() ? std::nullopt : tree_.dir_of(one->second.path);
+}
+
+std::string BreakArms::rule_of(std::uint64_t cgroup_id) const {
+  return known_.contains(cgroup_id) ? to_string(*options_.settings.at) : "";
+}
+
+bool BreakArms::is_ours(std::uint64_t cgroup_id) const { return known_.contains(cgroup_id); }
+
+}  // namespace memcrest

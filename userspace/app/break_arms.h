@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which cgroups have a line of `memcrest break`, and where it lies: chosen by the filter once their names are known,
+// moved when a limit changes, settled when reached. Where no hook can catch anybody, usage is read here instead. One
+// thread, that of the collector.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "app/options.h"
+#include "identity/cgroup_tree.h"
+#include "identity/resolver.h"
+#include "memcrest/clock.h"
+#include "probe/breakpoint_table.h"
+
+namespace memcrest {
+
+class BreakArms {
+ public:
+  using Inject = std::function<void(const BreakpointEvent&)>;
+
+  // `inject` takes the hits that no hook sees. `table` null: there is no hook at all.
+  BreakArms(const BreakOptions& options, const CgroupTree& tree, const Clock& clock, BreakpointTable* table,
+            Inject inject);
+
+  // All cgroups that exist; of those that come later, note() is told.
+  void scan(Resolver& resolver);
+  void note(const CgroupEvent& event);
+  // Only this one, whatever its name: the command's.
+  void arm_command(std::uint64_t cgroup_id, const std::string& path);
+  // Names that have come, limits that moved, usage where that has to be read.
+  void tick();
+  // The line of this cgroup was reached, and is no more: it may be armed again once usage falls.
+  void settle(std::uint64_t cgroup_id);
+  void disarm_all();
+
+  [[nodiscard]] std::size_t armed() const;
+  [[nodiscard]] std::optional<std::string> dir_of(std::uint64_t cgroup_id) const;
+  // "80% (102 MiB)"; empty: not ours.
+  [[nodiscard]] std::string rule_of(std::uint64_t cgroup_id) const;
+  [[nodiscard]] bool is_ours(std::uint64_t cgroup_id) const;
+
+ private:
+  enum class Stage {
+    kUndecided,  // its container's name is not known yet
+    kNoLine,     // wanted, and has no limit to take a part of; or a daemon lives there
+    kArmed,
+    kReached,  // settled, or about to be
+    kWaiting,  // for usage to fall below --rearm-below
+  };
+  struct One {
+    std::string path;
+    Stage stage = Stage::kUndecided;
+    std::uint64_t line_bytes = 0;
+    std::uint64_t since_ns = 0;  // it was seen, or armed
+    bool limitless = false;      // has no line since it has no limit, as a container that is being made
+    bool refreshed = false;      // CPUs were told a second time
+    bool told = false;           // why it has no line
+  };
+
+  void decide(std::uint64_t cgroup_id, One& one);
+  void arm(std::uint64_t cgroup_id, One& one);
+  void arm_at(std::uint64_t cgroup_id, One& one, std::uint64_t bytes);
+  void follow_limit(std::uint64_t cgroup_id, One& one);
+  void watch_usage(std::uint64_t cgroup_id, One& one);
+  void tell_once(One& one, const std::string& why);
+  [[nodiscard]] bool is_wanted(const Identity& identity, const std::string& path);
+  [[nodiscard]] std::optional<std::uint64_t> effective_limit(const std::string& path) const;
+  [[nodiscard]] std::optional<std::uint64_t> number(const std::string& path, const char* file) const;
+  void reached_late(std::uint64_t cgroup_id, One& one, std::uint64_t usage);
+
+  const BreakOptions& options_;
+  const CgroupTree& tree_;
+  const Clock& clock_;
+  BreakpointTable* table_;
+  Inject inject_;
+  Resolver* resolver_ = nullptr;
+  std::map<std::uint64_t, One> known_;
+  std::uint64_t last_limits_ns_ = 0;
+};
+
+}  // namespace memcrest

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/break_holds.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "breakpoint/process_signal.h"
+#include "util/fd.h"
+#include "util/process_start.h"
+#include "util/redact.h"
+#include "util/signal_name.h"
+#include "util/text.h"
+#include "util/units.h"
+
+namespace memcrest {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::size_t kMostTold = 64;
+// A charge that was under way when the line went may still catch its thread.
+constexpr std::chrono::milliseconds kSweepTime{1000};
+
+bool is_same(const ProcessKey& a, const ProcessKey& b) {
+  return a.tgid == b.tgid && to_tick(a.start_ns) == to_tick(b.start_ns);
+}
+
+double ms_since(steady_clock::time_point since) {
+  return std::chrono::duration<double, std::milli>(steady_clock::now() - since).count();
+}
+
+std::string cmdline_of(std::uint32_t pid, CmdlineDetail detail) {
+  const auto raw = read_start("/proc/" + std::to_string(pid) + "/cmdline", 4096);
+  return raw && !raw->empty() ? redact_cmdline(*raw, false, detail) : std::string();
+}
+
+}  // namespace
+
+BreakHolds::BreakHolds(const BreakOptions& options, const CgroupTree& tree, const Clock& clock, BreakArms& arms,
+                       BreakpointTable* table, BreakGuardian* guardian, Tell tell)
+    : options_(options),
+      tree_(tree),
+      clock_(clock),
+      arms_(arms),
+      table_(table),
+      guardian_(guardian),
+      tell_(std::move(tell)) {}
+
+BreakHolds::~BreakHolds() = default;
+
+void BreakHolds::hit(const BreakpointEvent& event) {
+  const auto same = std::ranges::find_if(
+      holds_, [&](const Hold& one) { return !one.swept && one.event.cgroup_id == event.cgroup_id; });
+  if (same != holds_.end()) {
+    return;  // another process of it that went on to grow: it is stopped, and let go with the first
+  }
+  Hold& hold = holds_.emplace_back();
+  hold.event = event;
+  hold.since = steady_clock::now();
+  hold.rule = arms_.rule_of(event.cgroup_id);
+  hold.dir = arms_.dir_of(event.cgroup_id).value_or("");
+  if (options_.settings.hold) {
+    hold.until = hold.since + std::chrono::duration_cast<steady_clock::duration>(*options_.settings.hold);
+  }
+  ++hits_;
+  begin(hold);
+}
+
+void BreakHolds::begin(Hold& hold) {
+  if (!hold.dir.empty()) {
+    hold.processes = processes_in(hold.dir);
+  }
+  if (!holds_somebody()) {
+    const auto number = static_cast<std::uint32_t>(options_.settings.signal);
+    hold.action = signal_name(number) + (hold.event.late ? " to its largest process" : " to the process that crossed");
+    if (hold.event.late || hold.event.error != 0) {
+      const ProcessKey whom = !hold.event.late         ? hold.event.task.process
+                              : hold.processes.empty() ? ProcessKey{}
+                                                       : hold.processes.front().process;
+      const auto sent = send_signal(whom, options_.settings.signal);
+      hold.failed = !sent;
+      end(hold, sent ? signal_name(number) + " sent" : sent.error().message());
+      return;
+    }
+    end(hold, signal_name(number) + " sent before it ran another instruction");
+    return;
+  }
+  if (hold.event.late || hold.event.error != 0) {
+    stop_all(hold);
+  }
+  if (options_.settings.freeze) {
+    freeze(hold);
+  }
+  act(hold);
+}
+
+// Where no hook could: all processes, since nobody knows which one grew. Entered first, so that they are found again.
+void BreakHolds::stop_all(Hold& hold) {
+  for (const ContainerProcess& one : hold.processes) {
+    if (one.process.tgid == static_cast<std::uint32_t>(::getpid())) {
+      continue;
+    }
+    if (table_ != nullptr) {
+      table_->note({hold.event.cgroup_id, one.process, SIGSTOP, true});
+    } else if (guardian_ != nullptr && !guardian_->stopping(one.process)) {
+      continue;
+    }
+    if (send_signal(one.process, SIGSTOP)) {
+      hold.stopped.push_back(one.process);
+    }
+  }
+}
+
+void BreakHolds::freeze(Hold& hold) {
+  auto file = freeze_file(hold.dir, tree_.version(), hold.processes);
+  if (file && guardian_ != nullptr) {
+    if (const auto told = guardian_->frozen(file->path, file->thaw); !told) {
+      file = std::unexpected(told.error());
+    }
+  }
+  const auto done = file ? write_file(file->path, file->freeze) : std::unexpected(file.error());
+  if (!done) {
+    spdlog::warn("not frozen: {}", escape_terminal(done.error().message()));
+    return;
+  }
+  hold.frozen = *file;
+  hold.was_frozen = true;
+}
+
+std::string BreakHolds::how_to_attach(const Hold& hold) const {
+  const std::uint32_t pid = !hold.event.late         ? hold.event.task.process.tgid
+                            : hold.processes.empty() ? 0
+                                                     : hold.processes.front().process.tgid;
+  const std::string number = std::to_string(pid);
+  return pid == 0
+             ? std::string()
+             : "; look at it with: gdb -p " + number + ", strace -f -p " + number + ", py-spy dump --pid " + number;
+}
+
+void BreakHolds::act(Hold& hold) {
+  const std::string whom = hold.event.late ? "all processes stopped" : "stopped before it ran another instruction";
+  const std::string frozen = hold.frozen ? ", the container frozen" : "";
+  const std::string length = options_.settings.hold ? " for at most " + format_duration(*options_.settings.hold)
+                                                    : " until Ctrl-C or 'memcrest break --resume'";
+  hold.action = whom + frozen + length;
+  switch (options_.settings.action) {
+    case BreakAction::kStop:
+      hold.action += how_to_attach(hold) + "; a liveness probe may fail meanwhile";
+      return;
+    case BreakAction::kSignal:
+      return;
+    case BreakAction::kExec:
+      hold.action += "; meanwhile: " + options_.settings.exec;
+      run(hold, {"/bin/sh", "-c", options_.settings.exec});
+      return;
+    case BreakAction::kDump:
+      hold.action += "; meanwhile: dump " + std::string(to_string(*options_.settings.dump));
+      dump(hold);
+      return;
+  }
+}
+
+bool BreakHolds::make_output(Hold& hold) {
+  const std::string name = std::to_string(clock_.unix_ns() / 1'000'000) + "-" + std::to_string(hold.event.cgroup_id);
+  auto dir = make_output_dir(options_.settings.output, name);
+  if (!dir) {
+    hold.failed = true;
+    end(hold, dir.error().message());
+    return false;
+  }
+  hold.output = std::move(*dir);
+  return true;
+}
+
+void BreakHolds::run(Hold& hold, std::vector<std::string> argv) {
+  if (!make_output(hold)) {
+    return;
+  }
+  const ProcessKey first = hold.processes.empty() ? ProcessKey{} : hold.processes.front().process;
+  const ProcessKey process = hold.event.late ? first : hold.event.task.process;
+  ActionCommand command;
+  command.argv = std::move(argv);
+  command.environment = {"MEMCREST_PID=" + std::to_string(process.tgid),
+                         "MEMCREST_TID=" + std::to_string(hold.event.task.tid),
+                         "MEMCREST_CGROUP_DIR=" + hold.dir,
+                         "MEMCREST_USAGE=" + std::to_string(hold.event.usage_bytes),
+                         "MEMCREST_LINE=" + std::to_string(hold.event.line_bytes),
+                         "MEMCREST_OUTPUT=" + hold.output};
+  command.output = hold.output + "/output.txt";
+  command.most_bytes = options_.settings.most_output;
+  command.most_time = options_.settings.hold.value_or(std::chrono::hours(24));
+  auto child = ActionChild::start(command);
+  if (!child) {
+    hold.failed = true;
+    end(hold, child.error().message());
+    return;
+  }
+  hold.child.emplace(std::move(*child));
+}
+
+void BreakHolds::dump(Hold& hold) {
+  const DumpKind kind = *options_.settings.dump;
+  const ProcessKey first = hold.processes.empty() ? ProcessKey{} : hold.processes.front().process;
+  const ProcessKey process = hold.event.late ? first : hold.event.task.process;
+  if (kind == DumpKind::kSmaps) {
+    if (!make_output(hold)) {
+      return;
+    }
+    const auto written = write_smaps(hold.processes, hold.output, options_.settings.most_output);
+    hold.failed = !written || written->processes == 0;
+    end(hold, !written ? written.error().message()
+                       : "smaps of " + std::to_string(written->processes) + " processes written" +
+                             (written->cut ? ", cut at --max-output" : ""));
+    return;
+  }
+  if (wants_it_running(kind)) {
+    // It would be caught again at its next charge.
+    arms_.settle(hold.event.cgroup_id);
+    ignore_result(send_signal(process, SIGCONT));
+    hold.action += "; the process was resumed for it, since it has to answer itself";
+  }
+  if (const int number = signal_of(kind); number != 0) {
+    const auto sent = send_signal(process, number);
+    hold.failed = !sent;
+    end(hold, sent ? signal_name(static_cast<std::uint32_t>(number)) + " sent: what it writes is in its own log or file"
+                   : sent.error().message());
+    return;
+  }
+  if (!make_output(hold)) {
+    return;
+  }
+  const std::string dir = hold.output;
+  ActionCommand command;
+  command.argv = dump_command(kind, process.tgid, dir);
+  command.output = dir + "/output.txt";
+  command.most_bytes = options_.settings.most_output;
+  command.most_time = options_.settings.hold.value_or(std::chrono::hours(24));
+  auto child = ActionChild::start(command);
+  if (!child) {
+    hold.failed = true;
+    end(hold, child.error().message());
+    return;
+  }
+  hold.child.emplace(std::move(*child));
+}
+
+void BreakHolds::tick() {
+  for (Hold& hold : holds_) {
+    if (!hold.over && hold.child) {
+      if (const std::string ended = hold.child->look(); !ended.empty()) {
+        hold.failed = !hold.child->succeeded();
+        end(hold, ended);
+      }
+    }
+    if (!hold.over && hold.until && steady_clock::now() >= *hold.until) {
+      end(hold, "resumed after " + format_duration(*options_.settings.hold));
+    }
+    if (!hold.over && !hold.event.late && state_of(hold.event.task.process) == RunState::kGone) {
+      hold.failed = true;
+      end(hold, "it was killed while it was held");
+    }
+    if (hold.over && !hold.swept) {
+      sweep(hold);
+    }
+    if (hold.over && hold.incident && !hold.updated) {
+      hold.updated = true;
+      if (hold.incident->breakpoint->outcome.empty()) {
+        Incident update = *hold.incident;
+        fill(update, hold);
+        update.update = "breakpoint";
+        tell_(update);
+      }
+    }
+  }
+  std::erase_if(holds_, [](const Hold& one) { return one.swept && one.updated; });
+}
+
+void BreakHolds::end(Hold& hold, const std::string& why) {
+  if (hold.over) {
+    return;
+  }
+  hold.over = true;
+  hold.outcome = why;
+  arms_.settle(hold.event.cgroup_id);
+  thaw(hold);
+  if (holds_somebody()) {
+    hold.held_ms = ms_since(hold.since);
+  }
+  hold.over_at = steady_clock::now();
+  resume(hold, true);
+  ++ended_;
+}
+
+void BreakHolds::thaw(Hold& hold) {
+  if (!hold.frozen) {
+    return;
+  }
+  if (const auto done = write_file(hold.frozen->path, hold.frozen->thaw); !done) {
+    spdlog::error("not thawed: {}", escape_terminal(done.error().message()));
+    return;  // the guardian tries again
+  }
+  if (guardian_ != nullptr) {
+    guardian_->thawed(hold.frozen->path);
+  }
+  hold.frozen.reset();
+}
+
+void BreakHolds::resume(Hold& hold, bool first) {
+  for (std::size_t i = 0; first && i < hold.stopped.size(); ++i) {
+    ignore_result(send_signal(hold.stopped[i], SIGCONT));
+    if (table_ == nullptr && guardian_ != nullptr) {
+      guardian_->resumed(hold.stopped[i]);
+    }
+  }
+  if (table_ == nullptr) {
+    return;
+  }
+  for (const CaughtProcess& one : table_->caught()) {
+    if (one.cgroup_id != hold.event.cgroup_id) {
+      continue;
+    }
+    // Its signal may still be on the way: it stays in the table until the end, and is looked at again.
+    if (holds_somebody() && (first || state_of(one.process) == RunState::kStopped)) {
+      ignore_result(send_signal(one.process, SIGCONT));
+    }
+  }
+}
+
+void BreakHolds::sweep(Hold& hold) {
+  resume(hold, false);
+  if (steady_clock::now() - hold.over_at < kSweepTime) {
+    return;
+  }
+  hold.swept = true;
+  for (const CaughtProcess& one : table_ != nullptr ? table_->caught() : std::vector<CaughtProcess>()) {
+    if (one.cgroup_id == hold.event.cgroup_id) {
+      table_->release(one);
+    }
+  }
+}
+
+void BreakHolds::release_all(const std::string& why) {
+  for (Hold& hold : holds_) {
+    end(hold, why);
+  }
+}
+
+void BreakHolds::fill(Incident& incident, const Hold& hold) const {
+  Breakpoint& out = *incident.breakpoint;
+  out.rule = hold.rule;
+  out.action = hold.action;
+  out.outcome = hold.outcome;
+  out.failed = hold.failed;
+  out.held_ms = hold.held_ms;
+  out.output = hold.output;
+  out.total_processes = hold.processes.size();
+  out.processes.clear();
+  for (std::size_t i = 0; i < std::min(hold.processes.size(), kMostTold); ++i) {
+    const ContainerProcess& one = hold.processes[i];
+    const bool stopped =
+        std::ranges::any_of(hold.stopped, [&](const ProcessKey& key) { return is_same(key, one.process); });
+    const bool caught = !hold.event.late && is_same(hold.event.task.process, one.process);
+    out.processes.push_back({.pid = one.process.tgid,
+                             .container_pid = one.ns_pid,
+                             .comm = one.comm,
+                             .cmdline = cmdline_of(one.process.tgid, options_.trace.cmdlines),
+                             .rss_bytes = one.rss_bytes,
+                             .held = holds_somebody() && (caught || stopped || hold.was_frozen)});
+  }
+}
+
+bool BreakHolds::complete(Incident& incident) {
+  for (Hold& hold : holds_) {
+    if (incident.breakpoint && hold.event.cgroup_id == incident.cgroup.id && hold.event.time_ns == incident.boot_ns) {
+      fill(incident, hold);
+      hold.incident = incident;
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace memcrest

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whom a breakpoint caught, and what is done meanwhile: stop, freeze, dump, run, and let go again. One thread, that of
+// the collector; nothing here waits.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/break_arms.h"
+#include "app/options.h"
+#include "breakpoint/action_child.h"
+#include "breakpoint/container_processes.h"
+#include "breakpoint/freezer.h"
+#include "breakpoint/guardian.h"
+#include "memcrest/incident.h"
+
+namespace memcrest {
+
+class BreakHolds {
+ public:
+  using Tell = std::function<void(const Incident&)>;
+
+  // `table` and `guardian` null: no hook, and nobody who cleans up after us.
+  BreakHolds(const BreakOptions& options, const CgroupTree& tree, const Clock& clock, BreakArms& arms,
+             BreakpointTable* table, BreakGuardian* guardian, Tell tell);
+  ~BreakHolds();
+  BreakHolds(const BreakHolds&) = delete;
+  BreakHolds& operator=(const BreakHolds&) = delete;
+
+  // At once, when the event is read.
+  void hit(const BreakpointEvent& event);
+  void tick();
+  // What is known of the hit by now, into its incident. False: it is part of a hit that was told already.
+  [[nodiscard]] bool complete(Incident& incident);
+  // Everybody goes on. `why` becomes the outcome.
+  void release_all(const std::string& why);
+
+  [[nodiscard]] bool any() const { return !holds_.empty(); }
+  [[nodiscard]] std::uint64_t hits() const { return hits_; }
+  [[nodiscard]] std::uint64_t ended() const { return ended_; }
+
+ private:
+  struct Hold {
+    BreakpointEvent event;
+    std::string rule;
+    std::string dir;  // of the memory cgroup
+    std::vector<ContainerProcess> processes;
+    std::vector<ProcessKey> stopped;  // by userspace
+    bool was_frozen = false;
+    std::optional<FreezeFile> frozen;
+    std::optional<ActionChild> child;
+    std::chrono::steady_clock::time_point since;
+    std::optional<std::chrono::steady_clock::time_point> until;
+    std::string output;
+    std::string action;
+    std::string outcome;
+    bool failed = false;
+    double held_ms = 0;
+    bool over = false;
+    std::chrono::steady_clock::time_point over_at;
+    bool swept = false;                // nobody is caught any more who was about to be when it was over
+    std::optional<Incident> incident;  // once told
+    bool updated = false;
+  };
+
+  void begin(Hold& hold);
+  void stop_all(Hold& hold);
+  void freeze(Hold& hold);
+  void act(Hold& hold);
+  void dump(Hold& hold);
+  void run(Hold& hold, std::vector<std::string> argv);
+  void end(Hold& hold, const std::string& why);
+  void resume(Hold& hold, bool first);
+  void sweep(Hold& hold);
+  void thaw(Hold& hold);
+  void fill(Incident& incident, const Hold& hold) const;
+  [[nodiscard]] bool make_output(Hold& hold);
+  [[nodiscard]] bool holds_somebody() const { return options_.settings.action != BreakAction::kSignal; }
+  [[nodiscard]] std::string how_to_attach(const Hold& hold) const;
+
+  const BreakOptions& options_;
+  const CgroupTree& tree_;
+  const Clock& clock_;
+  BreakArms& arms_;
+  BreakpointTable* table_;
+  BreakGuardian* guardian_;
+  Tell tell_;
+  std::list<Hold> holds_;
+  std::uint64_t hits_ = 0;
+  std::uint64_t ended_ = 0;
+};
+
+}  // namespace memcrest

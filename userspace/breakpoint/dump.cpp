@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "breakpoint/dump.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "util/fd.h"
+
+namespace memcrest {
+namespace {
+
+constexpr std::array kKinds = {DumpKind::kSmaps, DumpKind::kCore, DumpKind::kPython,
+                               DumpKind::kJvm,   DumpKind::kNode, DumpKind::kGo};
+constexpr std::size_t kMostOfOneFile = 64U << 20U;
+
+Result<void> write_new(const std::string& path, const std::string& text) {
+  auto file = open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (!file) {
+    return std::unexpected(file.error());
+  }
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t put = ::write(file->get(), text.data() + done, text.size() - done);
+    if (put < 0 && errno != EINTR) {
+      return fail_errno("write", path);
+    }
+    done += put > 0 ? static_cast<std::size_t>(put) : 0;
+  }
+  return {};
+}
+
+}  // namespace
+
+const char* to_string(DumpKind kind) {
+  switch (kind) {
+    case DumpKind::kSmaps:
+      return "smaps";
+    case DumpKind::kCore:
+      return "core";
+    case DumpKind::kPython:
+      return "python";
+    case DumpKind::kJvm:
+      return "jvm";
+    case DumpKind::kNode:
+      return "node";
+    case DumpKind::kGo:
+      return "go";
+  }
+  return "smaps";
+}
+
+std::optional<DumpKind> parse_dump_kind(std::string_view word) {
+  const auto found = std::ranges::find_if(kKinds, [&](DumpKind one) { return to_string(one) == word; });
+  return found == kKinds.end() ? std::nullopt : std::optional(*found);
+}
+
+std::string tool_of(DumpKind kind) {
+  switch (kind) {
+    case DumpKind::kCore:
+      return "gcore";
+    case DumpKind::kPython:
+      return "py-spy";
+    case DumpKind::kJvm:
+      return "jcmd";
+    case DumpKind::kSmaps:
+    case DumpKind::kNode:
+    case DumpKind::kGo:
+      return {};
+  }
+  return {};
+}
+
+bool wants_it_running(DumpKind kind) { return kind == DumpKind::kJvm || signal_of(kind) != 0; }
+
+int signal_of(DumpKind kind) { return kind == DumpKind::kNode ? SIGUSR2 : kind == DumpKind::kGo ? SIGQUIT : 0; }
+
+std::vector<std::string> dump_command(DumpKind kind, std::uint32_t pid, const std::string& dir) {
+  const std::string number = std::to_string(pid);
+  switch (kind) {
+    case DumpKind::kCore:
+      return {"gcore", "-o", dir + "/core", number};
+    case DumpKind::kPython:
+      return {"py-spy", "dump", "--pid", number};
+    case DumpKind::kJvm:
+      // The virtual machine writes it, in its own file system.
+      return {"jcmd", number, "GC.heap_dump", "/tmp/memcrest-" + number + ".hprof"};
+    case DumpKind::kSmaps:
+    case DumpKind::kNode:
+    case DumpKind::kGo:
+      return {};
+  }
+  return {};
+}
+
+Result<SmapsResult> write_smaps(const std::vector<ContainerProcess>& processes, const std::string& dir,
+                                std::uint64_t most_bytes, const SystemRoot& root) {
+  SmapsResult out;
+  std::uint64_t left = most_bytes;
+  for (const ContainerProcess& one : processes) {
+    const std::string number = std::to_string(one.process.tgid);
+    bool any = false;
+    for (const char* name : {"status", "maps", "smaps"}) {
+      const std::size_t room = static_cast<std::size_t>(std::min<std::uint64_t>(left, kMostOfOneFile));
+      const auto text = read_start(root.proc + "/" + number + "/" + name, room);
+      if (!text || room == 0) {
+        out.cut = out.cut || room == 0;
+        continue;
+      }
+      if (auto written = write_new(dir + "/" + number + "." + name, *text); !written) {
+        return std::unexpected(written.error());
+      }
+      out.cut = out.cut || text->size() == room;
+      left -= text->size();
+      any = true;
+    }
+    out.processes += any ? 1 : 0;
+  }
+  return out;
+}
+
+Result<std::string> make_output_dir(const std::string& parent, const std::string& name) {
+  if (::mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail_errno("make directory", parent);
+  }
+  // Of another user it could be a link to anywhere, or be read by him.
+  struct stat info{};
+  if (::lstat(parent.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() ||
+      (info.st_mode & S_IWOTH) != 0) {
+    return fail("write to", parent, 0, "it must be a directory of our own that nobody else may write to");
+  }
+  std::string out = parent + "/" + name;
+  if (::mkdir(out.c_str(), 0700) != 0) {
+    return fail_errno("make directory", out);
+  }
+  return out;
+}
+
+}  // namespace memcrest

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What --dump writes of a process that is held: which tool it takes, with which arguments, and whether the process must
+// run for it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "breakpoint/container_processes.h"
+#include "util/result.h"
+#include "util/system_root.h"
+
+namespace memcrest {
+
+enum class DumpKind {
+  kSmaps,   // maps, smaps and status of every process of the container
+  kCore,    // a core file of the process, by gcore
+  kPython,  // stacks of its threads, by py-spy
+  kJvm,     // its heap, by jcmd: the virtual machine answers by itself
+  kNode,    // SIGUSR2: for programs started with --heapsnapshot-signal=SIGUSR2
+  kGo,      // SIGQUIT: the runtime prints all goroutines, and ends the program
+};
+
+[[nodiscard]] std::optional<DumpKind> parse_dump_kind(std::string_view word);
+[[nodiscard]] const char* to_string(DumpKind kind);
+
+// The program that it takes; empty: none.
+[[nodiscard]] std::string tool_of(DumpKind kind);
+// Whether the process itself has to answer, so that it is resumed for it.
+[[nodiscard]] bool wants_it_running(DumpKind kind);
+// 0: none.
+[[nodiscard]] int signal_of(DumpKind kind);
+// For kinds with a tool.
+[[nodiscard]] std::vector<std::string> dump_command(DumpKind kind, std::uint32_t pid, const std::string& dir);
+
+// Copies maps, smaps and status of these processes into `dir`, at most `most_bytes` in all. How many processes were
+// read; what was left out is told in `cut`.
+struct SmapsResult {
+  std::size_t processes = 0;
+  bool cut = false;
+};
+[[nodiscard]] Result<SmapsResult> write_smaps(const std::vector<ContainerProcess>& processes, const std::string& dir,
+                                              std::uint64_t most_bytes, const SystemRoot& root = {});
+
+// A new directory below `parent` with 0700, for this hit.
+[[nodiscard]] Result<std::string> make_output_dir(const std::string& parent, const std::string& name);
+
+}  // namespace memcrest

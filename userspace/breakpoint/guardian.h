@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The process that lets go of whom a breakpoint holds when memcrest cannot: it outlives a kill -9 of its parent. It
+// disarms the lines first, then resumes every process that the kernel's table names, and thaws what was frozen. Whom a
+// line stops is in that table before it is stopped, so there is no moment at which nobody knows of it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "memcrest/event.h"
+#include "util/fd.h"
+#include "util/result.h"
+
+namespace memcrest {
+
+// The kernel's table, as the guardian uses it in a process of its own.
+struct GuardedTable {
+  std::vector<int> descriptors;                     // to be kept open
+  std::function<void()> disarm;                     // all lines
+  std::function<std::vector<ProcessKey>()> caught;  // whoever may be stopped
+};
+
+class BreakGuardian {
+ public:
+  // Forks the guardian: before threads are started, and before the first line is armed.
+  [[nodiscard]] static Result<BreakGuardian> start(const GuardedTable& table);
+
+  BreakGuardian(const BreakGuardian&) = delete;
+  BreakGuardian& operator=(const BreakGuardian&) = delete;
+  BreakGuardian(BreakGuardian&& other) noexcept;
+  BreakGuardian& operator=(BreakGuardian&&) = delete;
+  ~BreakGuardian();  // as a death: it cleans up, unless dismiss() was called
+
+  // To be told before: a file and what is to be written into it to thaw.
+  [[nodiscard]] Result<void> frozen(const std::string& file, const std::string& thaw);
+  void thawed(const std::string& file);
+  // To be told before a process is stopped that the table does not name.
+  [[nodiscard]] Result<void> stopping(const ProcessKey& process);
+  void resumed(const ProcessKey& process);
+  // Nobody is held any more, and no line is armed.
+  void dismiss();
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  BreakGuardian(pid_t pid, Fd pipe) : pid_(pid), pipe_(std::move(pipe)) {}
+  pid_t pid_ = -1;
+  Fd pipe_;
+};
+
+}  // namespace memcrest
