@@ -2,6 +2,7 @@
 #include "store/flight_recorder.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "store/event_subject.h"
 
@@ -103,14 +104,32 @@ void FlightRecorder::drop_oldest(Ring& ring) {
   ring.kept.pop_front();
 }
 
-// The cgroup with the most loses a quarter of it, again and again.
+// The cgroup with the most loses a quarter of it, again and again, until there is room for a while: looking at a
+// thousand cgroups is not to be paid for each event.
 void FlightRecorder::make_room() {
-  while (kept_bytes_ > settings_.max_bytes && !rings_.empty()) {
-    Ring& largest = std::ranges::max_element(rings_, {}, [](const auto& one) { return one.second.bytes; })->second;
+  if (kept_bytes_ <= settings_.max_bytes) {
+    return;
+  }
+  const std::uint64_t enough = settings_.max_bytes - settings_.max_bytes / 16;
+  const auto smaller = [](const Ring* a, const Ring* b) { return a->bytes < b->bytes; };
+  std::vector<Ring*> by_size;
+  by_size.reserve(rings_.size());
+  for (auto& [id, ring] : rings_) {
+    by_size.push_back(&ring);
+  }
+  std::ranges::make_heap(by_size, smaller);
+  while (kept_bytes_ > enough && !by_size.empty()) {
+    std::ranges::pop_heap(by_size, smaller);
+    Ring& largest = *by_size.back();
     const std::uint64_t target = largest.bytes - largest.bytes / 4;
     while (!largest.kept.empty() && largest.bytes >= target) {
       largest.cut_until_ns = std::max(largest.cut_until_ns, largest.kept.front().boot_ns);
       drop_oldest(largest);
+    }
+    if (largest.kept.empty()) {
+      by_size.pop_back();
+    } else {
+      std::ranges::push_heap(by_size, smaller);
     }
   }
 }
