@@ -248,13 +248,14 @@ void BreakHolds::dump(Hold& hold) {
 
 void BreakHolds::tick() {
   for (Hold& hold : holds_) {
+    const bool time_is_over = hold.until && steady_clock::now() >= *hold.until;
     if (!hold.over && hold.child) {
-      if (const std::string ended = hold.child->look(); !ended.empty()) {
+      if (const std::string ended = hold.child->look(time_is_over); !ended.empty()) {
         hold.failed = !hold.child->succeeded();
         end(hold, ended);
       }
     }
-    if (!hold.over && hold.until && steady_clock::now() >= *hold.until) {
+    if (!hold.over && time_is_over) {
       end(hold, "resumed after " + format_duration(*options_.settings.hold));
     }
     if (!hold.over && !hold.event.late && state_of(hold.event.task.process) == RunState::kGone) {

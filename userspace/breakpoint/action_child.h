@@ -32,8 +32,8 @@ class ActionChild {
   ActionChild& operator=(ActionChild&& other) noexcept;
   ~ActionChild();  // ends it, and all of its group
 
-  // How it ended, in words; empty: it runs. Ends it when its time is over.
-  [[nodiscard]] std::string look();
+  // How it ended, in words; empty: it runs. Ends it when its time is over, by itself or by who asks.
+  [[nodiscard]] std::string look(bool time_is_over = false);
   // After look() told: it ended with 0.
   [[nodiscard]] bool succeeded() const { return succeeded_; }
 
@@ -44,7 +44,6 @@ class ActionChild {
   std::string name_;
   std::string ended_;
   bool succeeded_ = false;
-  bool out_of_time_ = false;
   std::chrono::steady_clock::time_point until_;
 };
 
