@@ -203,7 +203,7 @@ class ShortLivedTest(harness.TestCase):
             expected[made['Id']] = name
             if kill:
                 killed.add(made['Id'])
-        self.addCleanup(docker, 'rm', '-f', *expected, check=False, timeout=300)
+        self.addCleanup(docker, 'rm', '-f', *expected, check=False, timeout=120)
 
         with Watch() as watch:
             begin = time.monotonic()
