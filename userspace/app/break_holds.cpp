@@ -174,20 +174,13 @@ bool BreakHolds::make_output(Hold& hold) {
   return true;
 }
 
-void BreakHolds::run(Hold& hold, std::vector<std::string> argv) {
-  if (!make_output(hold)) {
-    return;
-  }
-  const ProcessKey first = hold.processes.empty() ? ProcessKey{} : hold.processes.front().process;
-  const ProcessKey process = hold.event.late ? first : hold.event.task.process;
-  ActionCommand command;
-  command.argv = std::move(argv);
-  command.environment = {"MEMCREST_PID=" + std::to_string(process.tgid),
-                         "MEMCREST_TID=" + std::to_string(hold.event.task.tid),
-                         "MEMCREST_CGROUP_DIR=" + hold.dir,
-                         "MEMCREST_USAGE=" + std::to_string(hold.event.usage_bytes),
-                         "MEMCREST_LINE=" + std::to_string(hold.event.line_bytes),
-                         "MEMCREST_OUTPUT=" + hold.output};
+// Where it is not known who crossed the line: the largest.
+ProcessKey BreakHolds::process_of(const Hold& hold) {
+  const ProcessKey largest = hold.processes.empty() ? ProcessKey{} : hold.processes.front().process;
+  return hold.event.late ? largest : hold.event.task.process;
+}
+
+void BreakHolds::start(Hold& hold, ActionCommand command) {
   command.output = hold.output + "/output.txt";
   command.most_bytes = options_.settings.most_output;
   command.most_time = options_.settings.hold.value_or(std::chrono::hours(24));
@@ -200,10 +193,25 @@ void BreakHolds::run(Hold& hold, std::vector<std::string> argv) {
   hold.child.emplace(std::move(*child));
 }
 
+void BreakHolds::run(Hold& hold, std::vector<std::string> argv) {
+  if (!make_output(hold)) {
+    return;
+  }
+  const ProcessKey process = process_of(hold);
+  ActionCommand command;
+  command.argv = std::move(argv);
+  command.environment = {"MEMCREST_PID=" + std::to_string(process.tgid),
+                         "MEMCREST_TID=" + std::to_string(hold.event.task.tid),
+                         "MEMCREST_CGROUP_DIR=" + hold.dir,
+                         "MEMCREST_USAGE=" + std::to_string(hold.event.usage_bytes),
+                         "MEMCREST_LINE=" + std::to_string(hold.event.line_bytes),
+                         "MEMCREST_OUTPUT=" + hold.output};
+  start(hold, std::move(command));
+}
+
 void BreakHolds::dump(Hold& hold) {
   const DumpKind kind = *options_.settings.dump;
-  const ProcessKey first = hold.processes.empty() ? ProcessKey{} : hold.processes.front().process;
-  const ProcessKey process = hold.event.late ? first : hold.event.task.process;
+  const ProcessKey process = process_of(hold);
   if (kind == DumpKind::kSmaps) {
     if (!make_output(hold)) {
       return;
@@ -231,19 +239,9 @@ void BreakHolds::dump(Hold& hold) {
   if (!make_output(hold)) {
     return;
   }
-  const std::string dir = hold.output;
   ActionCommand command;
-  command.argv = dump_command(kind, process.tgid, dir);
-  command.output = dir + "/output.txt";
-  command.most_bytes = options_.settings.most_output;
-  command.most_time = options_.settings.hold.value_or(std::chrono::hours(24));
-  auto child = ActionChild::start(command);
-  if (!child) {
-    hold.failed = true;
-    end(hold, child.error().message());
-    return;
-  }
-  hold.child.emplace(std::move(*child));
+  command.argv = dump_command(kind, process.tgid, hold.output);
+  start(hold, std::move(command));
 }
 
 void BreakHolds::tick() {

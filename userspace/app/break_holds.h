@@ -73,6 +73,8 @@ class BreakHolds {
   void freeze(Hold& hold);
   void act(Hold& hold);
   void dump(Hold& hold);
+  [[nodiscard]] static ProcessKey process_of(const Hold& hold);
+  void start(Hold& hold, ActionCommand command);
   void run(Hold& hold, std::vector<std::string> argv);
   void end(Hold& hold, const std::string& why);
   void resume(Hold& hold, bool first);
