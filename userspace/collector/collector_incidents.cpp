@@ -7,6 +7,7 @@
 
 #include "collector/collector.h"
 #include "incident/growth_stacks.h"
+#include "util/units.h"
 
 namespace memcrest {
 namespace {
@@ -140,6 +141,11 @@ Collector::Origin Collector::take_rise(Incident& incident, const ProcessKey& vic
 }
 
 Collector::Origin Collector::take_origin(Incident& incident, const BurstFinding& finding) {
+  const Burst& burst = *incident.burst;
+  if (finding.seen_bytes < burst.growth_bytes / 2) {
+    incident.evidence.gaps.push_back("of " + format_size(burst.growth_bytes - finding.seen_bytes) +
+                                     " of the growth no step told: who grew it, and as what, is not known");
+  }
   incident.burst->programs = merge_programs(finding.stacks, finding.seen_bytes,
                                             [this](const ProcessKey& process) { return around_.cmdline(process); });
   return {finding.stacks, finding.seen_bytes};

@@ -18,6 +18,19 @@ using testing::SizeIs;
 using namespace testing_support;  // NOLINT(google-build-using-namespace): literals
 using CollectorTest = CollectorFixture;
 
+TEST_F(CollectorTest, ABurstThatNoStepToldOfSaysThatNobodyKnowsWhoGrewIt) {
+  const Box web = box("/docker/" + id_of('a'), 512_MiB);
+  tell(created(web, 1000_ms));
+  rise(web, 1100_ms, 2);
+  tell(sample(1200_ms, 2_MiB, web.id));
+  tell(sample(1210_ms, 98_MiB, web.id));
+  run_until(4000_ms);
+  ASSERT_THAT(incidents_, SizeIs(1));
+  EXPECT_EQ(incidents_[0].kind, IncidentKind::kBurst);
+  EXPECT_THAT(incidents_[0].evidence.gaps, Contains(HasSubstr("of the growth no step told")));
+  EXPECT_FALSE(incidents_[0].evidence.complete);
+}
+
 TEST_F(CollectorTest, AnOomBecomesOneIncidentThatTellsItAll) {
   daemon_knows({{id_of('a'), "web", "my-app:latest"}});
   const Box web = box("/docker/" + id_of('a'), 64_MiB);
