@@ -57,7 +57,7 @@ class Peers:
     def otlp(self, line):
         """One line as the protobuf message that it is; strict, so an unknown or ill-typed field is an error."""
         from google.protobuf import json_format  # pylint: disable=import-outside-toplevel
-        logs, metrics = self._otlp_classes()
+        logs, metrics, _ = self._otlp_classes()
         message = logs() if line.startswith('{"resourceLogs"') else metrics()
         return json_format.Parse(line, message)
 

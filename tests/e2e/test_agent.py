@@ -64,7 +64,7 @@ class Agent:
             return answer.status, answer.read().decode(), answer.headers
 
     def incidents(self):
-        return json.loads(self.get('/api/v1/incidents')[1])['incidents']
+        return json.loads(self.get('/api/v1/incidents?limit=1000')[1])['incidents']
 
     def sample(self, name, *labels):
         """The value of the only sample with all of these in its line."""

@@ -14,7 +14,7 @@ BUILD = {**os.environ, 'MEMCREST_BUILD': harness.BUILD}
 class LoadTest(harness.TestCase):
     def test_no_kill_is_missed_under_load(self):
         done = run(os.path.join(SOURCE, 'scripts', 'load'), '--minutes', '0.4', '--every', '6', '--cgroups', '300', '--steps',
-                   '600', '--rss', '128', '--scrape-ms', '20000', check=False, timeout=300, env=BUILD)
+                   '600', '--rate', '50', '--rss', '128', '--scrape-ms', '20000', check=False, timeout=300, env=BUILD)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn(', 0 not told', done.stdout)
 

@@ -235,6 +235,9 @@ Result<Event> convert(const memcrest_hit& raw) {
   if (raw.kernel_frames > MEMCREST_KERNEL_FRAMES || raw.user_frames > MEMCREST_USER_FRAMES) {
     return fail("decode", "hit record", 0, "more frames than fit");
   }
+  if (raw.signal > 64) {
+    return fail("decode", "hit record", 0, "no such signal");
+  }
   BreakpointEvent event;
   event.time_ns = raw.h.time_ns;
   event.cgroup_id = raw.cgroup_id;

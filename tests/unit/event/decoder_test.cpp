@@ -317,6 +317,9 @@ TEST(Decoder, ABreakpointThatWasReached) {
   }
   record.user_frames = MEMCREST_USER_FRAMES + 1;
   EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("more frames"));
+  record.user_frames = 1;
+  record.signal = 65;
+  EXPECT_THAT(error_of(bytes_of(record)), HasSubstr("no such signal"));
 }
 
 class StackCopiesTest : public testing::Test {
