@@ -69,16 +69,31 @@ apt_install() {
 
 jobs() { nproc 2>/dev/null || echo 2; }
 
-# configure_and_build PRESET [TARGET]...
+# configure_and_build PRESET [TARGET]...: from nothing in the quick way, a dozen sources at once; where that fails, each for
+# itself (sources that do not go together are no error of theirs). A build directory that is there stays as it is.
 configure_and_build() {
   preset=$1
   shift
-  set -- "$preset" ${1:+--target} "$@"
-  shift
+  if [ -e "$root/build/$preset/CMakeCache.txt" ]; then
+    configure "$preset"
+  else
+    configure "$preset" -DMEMCREST_UNITY=ON
+  fi || return 1
+  if ! build_targets "$preset" "$@"; then
+    grep -q '^MEMCREST_UNITY:BOOL=ON' "$root/build/$preset/CMakeCache.txt" || return 1
+    say "a dozen sources at once do not build: each for itself"
+    configure "$preset" -DMEMCREST_UNITY=OFF && build_targets "$preset" "$@"
+  fi
+}
+configure() (
   launcher=
   if command -v ccache >/dev/null 2>&1; then
     launcher=ccache
   fi
-  (cd "$root" && cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher" \
-    -DCMAKE_C_COMPILER_LAUNCHER="$launcher" && cmake --build "build/$preset" --parallel "$(jobs)" "$@")
-}
+  cd "$root" && cmake --preset "$@" -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher" -DCMAKE_C_COMPILER_LAUNCHER="$launcher"
+)
+build_targets() (
+  directory=$root/build/$1
+  shift
+  cmake --build "$directory" --parallel "$(jobs)" ${1:+--target} "$@"
+)

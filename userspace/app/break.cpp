@@ -63,13 +63,9 @@ bool catches_resume(const std::string& folder) {
   return (mask >> static_cast<unsigned>(resume_signal() - 1) & 1U) != 0;
 }
 
-struct CloseDir {
-  void operator()(DIR* dir) const { ::closedir(dir); }
-};
-
 // Every other memcrest that breaks, of whatever version: by its command line, and only if it waits for this.
 int resume_others() {
-  const std::unique_ptr<DIR, CloseDir> proc(::opendir("/proc"));
+  const Directory proc(::opendir("/proc"));
   int told = 0;
   while (const dirent* entry = proc ? ::readdir(proc.get()) : nullptr) {
     const std::string name = entry->d_name;

@@ -16,7 +16,6 @@
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kMillisecond = 1'000'000;
 constexpr std::uint64_t kNamePatienceNs = 10'000 * kMillisecond;
 constexpr std::uint64_t kLimitsNs = 1000 * kMillisecond;
 constexpr std::uint64_t kBeginningNs = 3000 * kMillisecond;

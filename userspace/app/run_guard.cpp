@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/run_guard.h"
+#include "util/fd.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -22,10 +23,6 @@ constexpr char kDismissed = 'q';
 constexpr unsigned kFirstPauseUs = 20'000;
 constexpr unsigned kLongestPauseUs = 2'000'000;
 constexpr std::array kCaught = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM};
-
-struct CloseDir {
-  void operator()(DIR* dir) const { ::closedir(dir); }
-};
 
 void close_all_from(unsigned first) {
   if (::close_range(first, ~0U, 0) == 0) {
@@ -157,7 +154,7 @@ void RunGuard::dismiss() {
 
 std::vector<std::string> child_cgroups(const std::string& dir) {
   std::vector<std::string> names;
-  const std::unique_ptr<DIR, CloseDir> listing(::opendir(dir.c_str()));
+  const Directory listing(::opendir(dir.c_str()));
   while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
     const std::string_view name = entry->d_name;
     if (entry->d_type == DT_DIR && name != "." && name != "..") {

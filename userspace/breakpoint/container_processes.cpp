@@ -22,10 +22,6 @@ constexpr std::string_view kDaemons[] = {"dockerd",        "containerd", "contai
                                          "conmon",         "crio",       "podman",          "buildkitd",      "systemd",
                                          "systemd-journal"};
 
-struct CloseDir {
-  void operator()(DIR* dir) const { ::closedir(dir); }
-};
-
 void add_pids(const std::string& dir, int depth, std::vector<std::uint32_t>& out) {
   if (const auto text = read_start(dir + "/cgroup.procs", kListBytes)) {
     const char* at = text->data();
@@ -40,7 +36,7 @@ void add_pids(const std::string& dir, int depth, std::vector<std::uint32_t>& out
       at = at == end ? end : at + 1;
     }
   }
-  const std::unique_ptr<DIR, CloseDir> listing(depth < kDeepest ? ::opendir(dir.c_str()) : nullptr);
+  const Directory listing(depth < kDeepest ? ::opendir(dir.c_str()) : nullptr);
   while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
     const std::string_view name = entry->d_name;
     if (entry->d_type == DT_DIR && name != "." && name != "..") {

@@ -13,10 +13,6 @@
 namespace memcrest {
 namespace {
 
-struct CloseDir {
-  void operator()(DIR* dir) const { ::closedir(dir); }
-};
-
 std::string folder_of(const ProcessKey& process, const SystemRoot& root) {
   return root.proc + "/" + std::to_string(process.tgid);
 }
@@ -40,7 +36,7 @@ RunState state_of(const ProcessKey& process, const SystemRoot& root) {
     return RunState::kGone;
   }
   const std::string tasks = folder_of(process, root) + "/task";
-  const std::unique_ptr<DIR, CloseDir> listing(::opendir(tasks.c_str()));
+  const Directory listing(::opendir(tasks.c_str()));
   bool any = false;
   while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
     if (entry->d_name[0] == '.') {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/aftermath.h"
+#include "util/units.h"
 
 #include <algorithm>
 
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kMillisecond = 1'000'000;
 constexpr std::uint64_t kPatienceNs = 10'000 * kMillisecond;
 constexpr std::uint64_t kLookNs = 50 * kMillisecond;
 constexpr std::size_t kMaxFollowed = 256;

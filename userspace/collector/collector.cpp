@@ -4,11 +4,11 @@
 #include <algorithm>
 
 #include "incident/verdict.h"
+#include "util/units.h"
 
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kMillisecond = 1'000'000;
 // How often the usage of an active cgroup is read where no hook shows memory being given back.
 constexpr std::uint64_t kSampleNs = 5 * kMillisecond;
 // The same for one that only had a step lately: what it gives back sets the base of its next burst.

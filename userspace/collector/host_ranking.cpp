@@ -5,11 +5,11 @@
 #include <unordered_set>
 
 #include "identity/container_filter.h"
+#include "util/units.h"
 
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kWindowNs = 60 * kSecond;
 constexpr std::uint64_t kBucketNs = 5 * kSecond;
 // A step that is younger than this tells what a cgroup held before the kill took it.

@@ -8,11 +8,11 @@
 
 #include "collector/cgroup_files.h"
 #include "incident/oom_assembler.h"
+#include "util/units.h"
 
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kMillisecond = 1'000'000;
 // A limit that was hit so long before a kill is what led to it: reclaim tries for seconds.
 constexpr std::uint64_t kHitNs = 5'000 * kMillisecond;
 // The kernel counts for the machine and for the cgroup in one go; and tells of v2's at most 10 ms later.

@@ -119,7 +119,7 @@ std::optional<std::uint64_t> inode_of(const std::string& directory) {
 // Names of the directories in `directory`; none when it has gone.
 std::vector<std::string> child_names(const std::string& directory) {
   std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
+  const Directory dir(::opendir(directory.c_str()));
   if (!dir) {
     return names;
   }

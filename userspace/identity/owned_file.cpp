@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "identity/owned_file.h"
+#include "util/fd.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -61,7 +62,7 @@ std::vector<std::string> names_in(const Fd& directory, std::size_t limit) {
   if (fd < 0) {
     return names;
   }
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(fd), ::closedir);
+  const Directory dir(::fdopendir(fd));
   if (!dir) {
     ::close(fd);
     return names;

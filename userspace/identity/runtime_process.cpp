@@ -43,7 +43,7 @@ std::optional<Number> number_from(string_view text) {
 // The directories in `directory`, a few of them.
 std::vector<std::string> subdirectories(const std::string& directory) {
   std::vector<std::string> found;
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
+  const Directory dir(::opendir(directory.c_str()));
   while (dir && found.size() < kMaxDirectories) {
     const dirent* const entry = ::readdir(dir.get());
     if (entry == nullptr) {

@@ -14,7 +14,6 @@
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kMebi = 1ULL << 20U;
 constexpr std::uint32_t kMargin = 15;
 constexpr double kProbably = 0.6;  // below it a cause is only told as probable
 

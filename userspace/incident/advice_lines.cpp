@@ -7,11 +7,10 @@
 #include "incident/advice.h"
 #include "incident/saturating.h"
 #include "util/text.h"
+#include "util/units.h"
 
 namespace memcrest {
 namespace {
-
-constexpr std::uint64_t kMebi = 1ULL << 20U;
 
 // Valid UTF-8 without control characters: what a shell would be given is what a person saw.
 std::string plain(const std::string& raw) { return escape_terminal(raw); }

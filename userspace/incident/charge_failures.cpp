@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "incident/charge_failures.h"
+#include "util/units.h"
 
 #include <algorithm>
 
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kQuietNs = kSecond;
 constexpr std::uint64_t kLongestNs = 10 * kSecond;
 constexpr std::size_t kMaxCgroups = 4096;

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "incident/saturating.h"
+#include "util/units.h"
 
 namespace memcrest {
 namespace {
 
 constexpr std::size_t kMaxKept = 4096;
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kKillNs = 60 * kSecond;  // from a SIGKILL to the end: a process can hang in the kernel
 constexpr std::uint64_t kAskedNs = 3600 * kSecond;
 // From the OOM killer's mark to the SIGKILLs of those who share the victim's memory.

@@ -7,11 +7,11 @@
 
 #include "incident/log_report.h"
 #include "incident/saturating.h"
+#include "util/units.h"
 
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kMillisecond = 1'000'000;
 // oom_kill_process and the mark_victim that it leads to follow each other within the same call.
 constexpr std::uint64_t kSameCallNs = 1000 * kMillisecond;
 // A process that was marked twice is the same death; a pid with the same start time cannot come back later than this.

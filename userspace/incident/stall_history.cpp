@@ -9,7 +9,7 @@ namespace memcrest {
 namespace {
 
 constexpr std::size_t kMaxPoints = 512;
-constexpr double kMillisecond = 1e6;
+constexpr double kNsPerMillisecond = 1e6;
 
 }  // namespace
 
@@ -41,7 +41,7 @@ void StallHistory::note(std::uint64_t cgroup_id, std::uint64_t time_ns, std::uin
 }
 
 ReclaimStall StallHistory::before(std::uint64_t cgroup_id, std::uint64_t time_ns) const {
-  ReclaimStall out{.window_ms = static_cast<double>(window_ns_) / kMillisecond, .direct_ms = 0, .throttle_ms = 0};
+  ReclaimStall out{.window_ms = static_cast<double>(window_ns_) / kNsPerMillisecond, .direct_ms = 0, .throttle_ms = 0};
   const auto found = cgroups_.find(cgroup_id);
   if (found == cgroups_.end()) {
     return out;
@@ -58,10 +58,10 @@ ReclaimStall StallHistory::before(std::uint64_t cgroup_id, std::uint64_t time_ns
     }
   }
   if (end.time_ns > begin.time_ns) {
-    out.window_ms = static_cast<double>(saturating_sub(time_ns, std::min(begin.until_ns, from_ns))) / kMillisecond;
+    out.window_ms = static_cast<double>(saturating_sub(time_ns, std::min(begin.until_ns, from_ns))) / kNsPerMillisecond;
   }
-  out.direct_ms = static_cast<double>(saturating_sub(end.reclaim_ns, begin.reclaim_ns)) / kMillisecond;
-  out.throttle_ms = static_cast<double>(saturating_sub(end.throttle_ns, begin.throttle_ns)) / kMillisecond;
+  out.direct_ms = static_cast<double>(saturating_sub(end.reclaim_ns, begin.reclaim_ns)) / kNsPerMillisecond;
+  out.throttle_ms = static_cast<double>(saturating_sub(end.throttle_ns, begin.throttle_ns)) / kNsPerMillisecond;
   return out;
 }
 

@@ -7,11 +7,11 @@
 
 #include "export/incident_reader.h"
 #include "live/usage_track.h"
+#include "util/units.h"
 
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::size_t kMaxCurves = 8192;
 constexpr std::size_t kMaxPoints = 100'000;    // of one curve
 constexpr std::size_t kAllPoints = 2'000'000;  // of all

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "live/usage_board.h"
+#include "util/units.h"
 
 #include <algorithm>
 #include <ranges>
@@ -7,7 +8,6 @@
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kRemembered = 300 * kSecond;  // points
 constexpr std::uint64_t kShownGone = 60 * kSecond;
 constexpr std::size_t kMaxDetailed = 16;  // incidents of one container, newest first

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "live/usage_track.h"
+#include "util/units.h"
 
 #include <algorithm>
 #include <iterator>
@@ -7,7 +8,6 @@
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kGrowthSeconds = 10;
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "incident/growth_meter.h"
 #include "incident/saturating.h"
 #include "report/recorded_names.h"
+#include "util/units.h"
 
 namespace memcrest {
 namespace {
@@ -19,7 +20,6 @@ constexpr std::size_t kMaxLimits = 256;
 constexpr std::size_t kMaxTasks = 1024;
 constexpr std::size_t kAllNodes = 200'000;  // of all trees of stacks
 constexpr std::size_t kMaxNodes = 8192;
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kBefore = 60 * kSecond;  // of an incident: four looks of the slowest sampler
 constexpr std::uint64_t kAfter = 15 * kSecond;
 constexpr std::uint64_t kNear = 10 * kSecond;  // events of a kill lie so close to it

@@ -13,7 +13,6 @@
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kMebi = 1ULL << 20U;
 constexpr std::uint64_t kLeastLimit = 12 * kMebi;  // CRI-O takes none below, Docker none below 6 MiB
 constexpr std::uint64_t kMostLimit = 1ULL << 50U;  // of a damaged recording
 constexpr std::uint64_t kFullPercent = 95;         // of the limit

@@ -18,16 +18,16 @@ namespace {
 
 // Only what has such a name is ever removed.
 constexpr const char* kPattern = "memcrest-????????T??????.?????????Z.db";
-constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 constexpr int kMaxTries = 1000;  // for a name that is not taken
 
 std::string name_at(std::int64_t unix_ns) {
-  const auto seconds = static_cast<std::time_t>(unix_ns / kSecond);
+  const auto seconds = static_cast<std::time_t>(unix_ns / kNsPerSecond);
   tm utc{};
   gmtime_r(&seconds, &utc);
   char day[32] = {};
   std::strftime(day, sizeof(day), "%Y%m%dT%H%M%S", &utc);
-  std::string fraction = std::to_string(unix_ns % kSecond);
+  std::string fraction = std::to_string(unix_ns % kNsPerSecond);
   fraction.insert(0, 9 - std::min<std::size_t>(fraction.size(), 9), '0');
   return std::string("memcrest-") + day + "." + fraction + "Z.db";
 }
@@ -48,8 +48,8 @@ std::vector<Kept> kept_in(const std::string& path, const std::set<std::string>& 
     struct stat status{};
     if (fnmatch(kPattern, name.c_str(), 0) == 0 && !in_use.contains(name) &&
         lstat(entry->path().c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
-      out.push_back(
-          {name, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec * kSecond + status.st_mtim.tv_nsec});
+      out.push_back({name, static_cast<std::uint64_t>(status.st_size),
+                     status.st_mtim.tv_sec * kNsPerSecond + status.st_mtim.tv_nsec});
     }
   }
   // By their end, not by their names: a clock may have run ahead once.

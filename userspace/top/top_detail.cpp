@@ -16,7 +16,6 @@
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::size_t kChartRows = 8;
 constexpr std::size_t kStepsShown = 12;
 constexpr std::size_t kGrowersShown = 8;

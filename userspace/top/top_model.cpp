@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "top/top_model.h"
+#include "util/units.h"
 
 #include <algorithm>
 #include <map>
@@ -7,7 +8,6 @@
 namespace memcrest {
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::size_t kMaxTyped = 200;
 
 }  // namespace

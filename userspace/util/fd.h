@@ -2,8 +2,10 @@
 // File descriptors: one type that owns and closes, none that closes what it does not own.
 #pragma once
 
+#include <dirent.h>
 #include <unistd.h>
 
+#include <memory>
 #include <utility>
 
 #include "util/result.h"
@@ -38,6 +40,11 @@ class Fd {
  private:
   int fd_ = -1;
 };
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+using Directory = std::unique_ptr<DIR, CloseDirectory>;
 
 // Opens with O_CLOEXEC added.
 [[nodiscard]] Result<Fd> open_file(const std::string& path, int flags, unsigned mode = 0);

@@ -143,12 +143,12 @@ struct SplitTime {
 };
 
 SplitTime split_time(std::int64_t unix_ns) {
-  constexpr std::int64_t kSecond = 1'000'000'000;
-  std::int64_t seconds = unix_ns / kSecond;
-  std::int64_t ns = unix_ns % kSecond;
+  constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+  std::int64_t seconds = unix_ns / kNsPerSecond;
+  std::int64_t ns = unix_ns % kNsPerSecond;
   if (ns < 0) {
     seconds -= 1;
-    ns += kSecond;
+    ns += kNsPerSecond;
   }
   return {seconds, ns};
 }

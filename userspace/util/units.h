@@ -12,6 +12,10 @@
 
 namespace memcrest {
 
+inline constexpr std::uint64_t kMillisecond = 1'000'000;  // nanoseconds
+inline constexpr std::uint64_t kSecond = 1'000 * kMillisecond;
+inline constexpr std::uint64_t kMebi = 1ULL << 20U;  // bytes
+
 // Bytes from "64m", "1g", "64MiB", "1.5GiB", "4096", "512k", "10kb" (Docker's letters and IEC names, any case, all
 // binary). Negative, empty, overflowing or unknown text is an error that names the accepted forms.
 [[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
