@@ -1,8 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# For builds from nothing, which it makes in a third of the time (configure_and_build in scripts/lib.sh). Off where one
-# works: a header that a source forgot is noticed only without it.
-option(MEMCREST_UNITY "Compile a dozen sources of a room at once" OFF)
-
 # memcrest_room(NAME SOURCES … LINKS … PRIVATE_LINKS … [ALONE …]): one folder of userspace/ as the static library
 # memcrest_NAME. ALONE: sources that are compiled each for itself even so, since their unnamed namespace has a name that
 # another of the room has, too.
@@ -13,8 +9,6 @@ function(memcrest_room name)
   target_link_libraries(memcrest_${name} PUBLIC memcrest_settings ${ROOM_LINKS} PRIVATE ${ROOM_PRIVATE_LINKS})
   if(MEMCREST_UNITY)
     set_target_properties(memcrest_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
-    # To g++ they are as headers, of which another unit may be made, too.
-    target_compile_options(memcrest_${name} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
   endif()
 endfunction()
 
