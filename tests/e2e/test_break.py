@@ -238,6 +238,30 @@ class BreakTest(harness.TestCase):
             docker('update', '--memory', '160m', '--memory-swap', '160m', container)
             self.assert_hit(watch.hit(container), 80 * MIB)
 
+    def test_growth_in_a_short_time(self):
+        """24 MiB a second are let go, however much they come to; what comes at once is caught, above what was there."""
+        name = harness.unique()
+        script = ('hog anon 60m --no-thp --rate 24 --hold 60000 & sleep 5; '
+                  'exec hog anon 80m --no-thp --hold 60000')
+        with Break('--growth', '40m/1s', '--container', name, '--hold', '1s') as watch:
+            container, _ = self.run_container('sh', '-c', script, memory='256m', name=name)
+            incident = watch.hit(container)
+            line = incident['breakpoint']['line_bytes']
+            self.assert_hit(incident, line)
+            self.assertEqual(incident['breakpoint']['rule'], '40.0 MiB within 1.00 s')
+            self.assertTrue(99 * MIB <= line <= 108 * MIB, line)  # the 60, the shell's, and how seldom a line is moved
+            watch.hit(container, update='breakpoint')
+            self.assert_all_run(shared_cgroup(container))
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(container)) >= 140 * MIB))
+            self.assertEqual(len(watch.incidents('breakpoint', container)), 1)
+
+    def test_a_size_and_growth_what_comes_first(self):
+        done = memcrest('break', '--at', '48m', '--growth', '16m/10s', '--memory', '128m', '--hold', '300ms', '--', HOG,
+                        'anon', '64m', '--no-thp')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('16.0 MiB within 10.0 s', done.stderr)
+        self.assertIn('1 line reached', done.stderr)
+
     # What is done meanwhile
 
     def test_a_signal_instead(self):
@@ -411,7 +435,8 @@ class BreakTest(harness.TestCase):
 
     def test_wrong_command_lines(self):
         for arguments, text in ((('--container', 'x'), '--at'), (('--at', '0'), '--at'), (('--at', '101%'), '100%'),
-                                (('--at', '1m'), 'whom'), (('--at', '1m', '--container', 'x', '--signal', 'NO'), '--signal'),
+                                (('--at', '1m'), 'whom'), (('--growth', '1m'), '--growth'), (('--growth', '1m/1ms'), '100ms'),
+                                (('--growth', '0/1s'), '--growth'), (('--growth', '1m/1s'), 'whom'), (('--at', '1m', '--container', 'x', '--signal', 'NO'), '--signal'),
                                 (('--at', '1m', '--container', 'x', '--dump', 'no'), '--dump'),
                                 (('--at', '1m', '--container', 'x', '--stop', '--exec', 'true'), 'one of'),
                                 (('--at', '1m', '--container', 'x', '--hold', '25h'), '--hold'),

@@ -100,6 +100,14 @@ TextStyle text_style(bool command) {
   return style;
 }
 
+std::string lines_of(const BreakSettings& settings) {
+  std::string out = settings.at ? to_string(*settings.at) : "";
+  if (settings.growth) {
+    out += (out.empty() ? "" : ", or at ") + ("growth of " + to_string(*settings.growth));
+  }
+  return out;
+}
+
 std::string missing_tool(const BreakSettings& settings) {
   const std::string tool = settings.dump ? tool_of(*settings.dump) : std::string();
   return tool.empty() || is_in_path(tool) ? std::string() : tool;
@@ -189,6 +197,7 @@ void Break::observe(std::span<const Event> events) {
       arms_->note(*cgroup);
     } else if (const auto* hit = std::get_if<BreakpointEvent>(&event)) {
       holds_->hit(*hit);
+      arms_->reach(hit->cgroup_id);
     }
   }
 }
@@ -210,8 +219,8 @@ void Break::tell(const Incident& incident) {
 
 void Break::banner() const {
   const Features& features = session_->features();
-  spdlog::info("breaking at {} · {} · cgroup v{} · kernel {}", to_string(*options_.settings.at),
-               describe_tiers(features), tree_->version(), escape_terminal(features.kernel));
+  spdlog::info("breaking at {} · {} · cgroup v{} · kernel {}", lines_of(options_.settings), describe_tiers(features),
+               tree_->version(), escape_terminal(features.kernel));
   if (!table_) {
     spdlog::warn("no hook sees charges here: usage is read about every {}, so processes are stopped late",
                  format_duration(kTurn));

@@ -149,7 +149,7 @@ void BreakArms::arm(std::uint64_t cgroup_id, One& one) {
     tell_once(one, daemon + " runs in it; --allow NAME lets it be stopped");
     return;
   }
-  const auto line = line_of(*options_.settings.at, effective_limit(one.path));
+  const auto line = line_now(one);
   if (!line) {
     one.stage = Stage::kNoLine;
     one.limitless = true;
@@ -157,6 +157,29 @@ void BreakArms::arm(std::uint64_t cgroup_id, One& one) {
   }
   one.limitless = false;
   arm_at(cgroup_id, one, *line);
+}
+
+std::optional<std::uint64_t> BreakArms::line_now(One& one) {
+  const BreakSettings& settings = options_.settings;
+  std::optional<std::uint64_t> out;
+  if (settings.at) {
+    out = line_of(*settings.at, settings.at->percent ? effective_limit(one.path) : std::nullopt);
+  }
+  one.by_growth = false;
+  if (settings.growth) {
+    if (!one.floor) {
+      one.floor.emplace(*settings.growth);
+    }
+    const std::uint64_t now = clock_.boot_ns();
+    if (const auto usage = number(one.path, tree_.usage_file())) {
+      one.floor->note(now, *usage);
+    }
+    if (const auto line = one.floor->line(now); line && (!out || *line < *out)) {
+      out = line;
+      one.by_growth = true;
+    }
+  }
+  return out;
 }
 
 void BreakArms::arm_at(std::uint64_t cgroup_id, One& one, std::uint64_t bytes) {
@@ -197,8 +220,9 @@ void BreakArms::reached_late(std::uint64_t cgroup_id, One& one, std::uint64_t us
   inject_(event);
 }
 
-void BreakArms::follow_limit(std::uint64_t cgroup_id, One& one) {
-  const auto line = line_of(*options_.settings.at, effective_limit(one.path));
+void BreakArms::follow(std::uint64_t cgroup_id, One& one) {
+  const bool by_growth = one.by_growth;
+  const auto line = line_now(one);
   if (!line) {
     if (one.stage == Stage::kArmed && table_ != nullptr) {
       table_->disarm(cgroup_id);
@@ -207,9 +231,30 @@ void BreakArms::follow_limit(std::uint64_t cgroup_id, One& one) {
     one.limitless = true;
     return;
   }
-  if (one.limitless || *line != one.line_bytes) {
+  if (one.stage == Stage::kArmed && by_growth && one.by_growth) {
+    // It moves all the time: as seldom as may be, and without asking anew who lives there.
+    const std::uint64_t off = *line > one.line_bytes ? *line - one.line_bytes : one.line_bytes - *line;
+    if (off > GrowthFloor::slack(*options_.settings.growth)) {
+      move(cgroup_id, one, *line);
+    }
+  } else if (one.limitless || *line != one.line_bytes) {
     arm(cgroup_id, one);
   }
+}
+
+void BreakArms::move(std::uint64_t cgroup_id, One& one, std::uint64_t bytes) {
+  if (table_ != nullptr) {
+    const auto moved = table_->move(cgroup_id, bytes);
+    if (!moved) {
+      one.stage = Stage::kNoLine;
+      tell_once(one, moved.error().message());
+      return;
+    }
+    if (!*moved) {
+      return;  // it was reached a moment ago
+    }
+  }
+  one.line_bytes = bytes;
 }
 
 void BreakArms::watch_usage(std::uint64_t cgroup_id, One& one) {
@@ -227,8 +272,12 @@ void BreakArms::watch_usage(std::uint64_t cgroup_id, One& one) {
 
 void BreakArms::tick() {
   const std::uint64_t now = clock_.boot_ns();
-  const bool limits = options_.settings.at->percent && now - last_limits_ns_ > kLimitsNs;
+  const BreakSettings& settings = options_.settings;
+  const bool limits = settings.at && settings.at->percent && now - last_limits_ns_ > kLimitsNs;
   last_limits_ns_ = limits ? now : last_limits_ns_;
+  const bool usage = settings.growth &&
+                     now - last_usage_ns_ >= static_cast<std::uint64_t>(GrowthFloor::pause(*settings.growth).count());
+  last_usage_ns_ = usage ? now : last_usage_ns_;
   bool refresh = false;
   std::vector<std::uint64_t> ids;  // one that is not wanted is forgotten on the way
   for (const auto& [id, one] : known_) {
@@ -246,8 +295,9 @@ void BreakArms::tick() {
     } else if (one.limitless) {
       tell_once(one, "it has no limit, and none above it");
     }
-    if (limits && (one.stage == Stage::kArmed || one.stage == Stage::kNoLine)) {
-      follow_limit(id, one);
+    if ((limits && (one.stage == Stage::kArmed || one.stage == Stage::kNoLine)) ||
+        (usage && one.stage == Stage::kArmed)) {
+      follow(id, one);
     }
     if (one.stage == Stage::kWaiting || (table_ == nullptr && one.stage == Stage::kArmed)) {
       watch_usage(id, one);
@@ -262,6 +312,12 @@ void BreakArms::tick() {
   }
 }
 
+void BreakArms::reach(std::uint64_t cgroup_id) {
+  if (const auto one = known_.find(cgroup_id); one != known_.end() && one->second.stage == Stage::kArmed) {
+    one->second.stage = Stage::kReached;
+  }
+}
+
 void BreakArms::settle(std::uint64_t cgroup_id) {
   if (table_ != nullptr) {
     table_->disarm(cgroup_id);
@@ -269,6 +325,7 @@ void BreakArms::settle(std::uint64_t cgroup_id) {
   if (const auto one = known_.find(cgroup_id); one != known_.end()) {
     one->second.stage = options_.settings.rearm_below ? Stage::kWaiting : Stage::kReached;
     one->second.since_ns = clock_.boot_ns();
+    one->second.floor.reset();  // what it grew by before is told
   }
 }
 
@@ -290,7 +347,11 @@ std::optional<std::string> BreakArms::dir_of(std::uint64_t cgroup_id) const {
 }
 
 std::string BreakArms::rule_of(std::uint64_t cgroup_id) const {
-  return known_.contains(cgroup_id) ? to_string(*options_.settings.at) : "";
+  const auto one = known_.find(cgroup_id);
+  return one == known_.end()     ? ""
+         : one->second.by_growth ? to_string(*options_.settings.growth)
+         : options_.settings.at  ? to_string(*options_.settings.at)
+                                 : "";
 }
 
 bool BreakArms::is_ours(std::uint64_t cgroup_id) const { return known_.contains(cgroup_id); }

@@ -181,9 +181,11 @@ ProcessKey BreakHolds::process_of(const Hold& hold) {
 }
 
 void BreakHolds::start(Hold& hold, ActionCommand command) {
-  command.output = hold.output + "/output.txt";
+  if (command.output.empty()) {
+    command.output = hold.output + "/output.txt";
+  }
   command.most_bytes = options_.settings.most_output;
-  command.most_time = options_.settings.hold.value_or(std::chrono::hours(24));
+  command.most_time = hold.until ? *hold.until - steady_clock::now() : std::chrono::hours(24);
   auto child = ActionChild::start(command);
   if (!child) {
     hold.failed = true;
@@ -223,14 +225,16 @@ void BreakHolds::dump(Hold& hold) {
                              (written->cut ? ", cut at --max-output" : ""));
     return;
   }
+  const int number = signal_of(kind);
+  // While it is stopped the signal waits: it is taken before another instruction.
+  const auto sent = number != 0 ? send_signal(process, number) : Result<void>();
   if (wants_it_running(kind)) {
     // It would be caught again at its next charge.
     arms_.settle(hold.event.cgroup_id);
     ignore_result(send_signal(process, SIGCONT));
     hold.action += "; the process was resumed for it, since it has to answer itself";
   }
-  if (const int number = signal_of(kind); number != 0) {
-    const auto sent = send_signal(process, number);
+  if (number != 0) {
     hold.failed = !sent;
     end(hold, sent ? signal_name(static_cast<std::uint32_t>(number)) + " sent: what it writes is in its own log or file"
                    : sent.error().message());
@@ -239,19 +243,60 @@ void BreakHolds::dump(Hold& hold) {
   if (!make_output(hold)) {
     return;
   }
+  if (const auto prepared = prepare_dump(kind, process.tgid, hold.output); !prepared) {
+    hold.failed = true;
+    end(hold, prepared.error().message());
+    return;
+  }
   ActionCommand command;
   command.argv = dump_command(kind, process.tgid, hold.output);
   start(hold, std::move(command));
+}
+
+// The virtual machine's file, which lies in the container. True: it is being copied.
+bool BreakHolds::collect(Hold& hold) {
+  auto heap = left_heap(process_of(hold).tgid);
+  if (!heap) {
+    hold.failed = true;
+    end(hold, "classes by size written; the heap is not to be had: " + heap.error().message());
+    return false;
+  }
+  hold.heap = std::move(*heap);
+  ActionCommand command;
+  command.argv = {"cat"};
+  command.input = hold.heap->file.get();
+  command.output = hold.output + "/heap.hprof";
+  start(hold, std::move(command));
+  return true;
+}
+
+void BreakHolds::look_at_child(Hold& hold, bool time_is_over) {
+  const std::string ended = hold.child->look(time_is_over);
+  if (ended.empty()) {
+    return;
+  }
+  hold.failed = !hold.child->succeeded();
+  if (options_.settings.dump != DumpKind::kJvm) {
+    end(hold, ended);
+  } else if (!hold.heap) {
+    if (hold.failed || !collect(hold)) {
+      end(hold, ended);
+    }
+  } else if (hold.failed) {
+    end(hold, "classes by size written; the heap stays in the container as /tmp/" + hold.heap->name + ": " + ended);
+  } else {
+    const auto removed = hold.heap->remove();
+    end(hold, removed
+                  ? "classes by size and the heap written"
+                  : "classes by size and the heap written; in the container it stays: " + removed.error().message());
+  }
 }
 
 void BreakHolds::tick() {
   for (Hold& hold : holds_) {
     const bool time_is_over = hold.until && steady_clock::now() >= *hold.until;
     if (!hold.over && hold.child) {
-      if (const std::string ended = hold.child->look(time_is_over); !ended.empty()) {
-        hold.failed = !hold.child->succeeded();
-        end(hold, ended);
-      }
+      look_at_child(hold, time_is_over);
     }
     if (!hold.over && time_is_over) {
       end(hold, "resumed after " + format_duration(*options_.settings.hold));

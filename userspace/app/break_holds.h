@@ -15,6 +15,7 @@
 #include "app/options.h"
 #include "breakpoint/action_child.h"
 #include "breakpoint/container_processes.h"
+#include "breakpoint/dump.h"
 #include "breakpoint/freezer.h"
 #include "breakpoint/guardian.h"
 #include "memcrest/incident.h"
@@ -54,6 +55,7 @@ class BreakHolds {
     bool was_frozen = false;
     std::optional<FreezeFile> frozen;
     std::optional<ActionChild> child;
+    std::optional<LeftFile> heap;  // that is being copied
     std::chrono::steady_clock::time_point since;
     std::optional<std::chrono::steady_clock::time_point> until;
     std::string output;
@@ -73,6 +75,8 @@ class BreakHolds {
   void freeze(Hold& hold);
   void act(Hold& hold);
   void dump(Hold& hold);
+  void look_at_child(Hold& hold, bool time_is_over);
+  [[nodiscard]] bool collect(Hold& hold);
   [[nodiscard]] static ProcessKey process_of(const Hold& hold);
   void start(Hold& hold, ActionCommand command);
   void run(Hold& hold, std::vector<std::string> argv);

@@ -127,6 +127,17 @@ CLI::App* add_break(CLI::App& app, Options& options) {
           },
           "The line: a size, or a part of the limit that counts")
       ->type_name("SIZE|PERCENT%");
+  verb->add_option_function<std::string>(
+          "--growth",
+          [&out](const std::string& text) {
+            auto rule = parse_growth_rule(text);
+            if (!rule) {
+              throw CLI::ValidationError("--growth", rule.error().detail);
+            }
+            out.settings.growth = *rule;
+          },
+          "A line that goes with usage: so much above the lowest of this time, such as 200m/10s")
+      ->type_name("SIZE/DURATION");
   verb->add_flag("--json", out.json, "One JSON object per hit, and one more when it is over (docs/incident.md)");
   add_size(*verb, "--memory,-m", out.memory_bytes, 64 * kPage, kMaxSize, "Memory limit of the command (default: none)");
   add_size(*verb, "--swap", out.swap_bytes, 0, kMaxSize, "Swap of the command on top of --memory");
@@ -155,8 +166,8 @@ void check_break(const CLI::App& verb, Options& options) {
   if (!verb.parsed() || settings.resume) {
     return;
   }
-  if (!settings.at) {
-    throw CLI::ValidationError("--at", "is needed: the line, such as 400m or 90%");
+  if (!settings.at && !settings.growth) {
+    throw CLI::ValidationError("--at", "or --growth is needed: the line, such as 400m, 90% or 200m/10s");
   }
   const ContainerFilter& filter = out.filter;
   const bool filtered = !filter.containers.empty() || !filter.pods.empty() || !filter.namespaces.empty() ||
@@ -182,7 +193,7 @@ void check_break(const CLI::App& verb, Options& options) {
   if (settings.action == BreakAction::kSignal && (settings.freeze || verb.count("--hold") > 0)) {
     throw CLI::ValidationError("--signal", "holds nobody: no --freeze and no --hold");
   }
-  if (!out.command.empty() && settings.at->percent && !out.memory_bytes) {
+  if (!out.command.empty() && settings.at && settings.at->percent && !out.memory_bytes) {
     throw CLI::ValidationError("--at", "a part of the limit: give the command one with --memory");
   }
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "breakpoint/dump.h"
+#include "breakpoint/growth_rule.h"
 #include "breakpoint/line_rule.h"
 
 namespace CLI {
@@ -23,7 +24,8 @@ enum class BreakAction { kStop, kSignal, kExec, kDump };
 
 // Beside what BreakOptions (options.h) shares with other verbs.
 struct BreakSettings {
-  std::optional<LineRule> at;
+  std::optional<LineRule> at;  // this, growth, or both
+  std::optional<GrowthRule> growth;
   BreakAction action = BreakAction::kStop;
   int signal = 0;    // kSignal
   std::string exec;  // kExec: a command for the shell

@@ -30,7 +30,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 }
 
 // After fork in a process that has threads: only async-signal-safe calls.
-[[noreturn]] void child_main(char* const* argv, char* const* environment, int output, int nothing, std::uint64_t most) {
+[[noreturn]] void child_main(char* const* argv, char* const* environment, int input, int output, std::uint64_t most) {
   ::setpgid(0, 0);
   const rlimit size{most, most};
   ::setrlimit(RLIMIT_FSIZE, &size);
@@ -42,7 +42,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::dup2(nothing, STDIN_FILENO);
+  ::dup2(input, STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
   ::execvpe(argv[0], argv, environment);
@@ -76,7 +76,8 @@ Result<ActionChild> ActionChild::start(const ActionCommand& command) {
   out.until_ = std::chrono::steady_clock::now() + command.most_time;
   out.pid_ = ::fork();
   if (out.pid_ == 0) {
-    child_main(argv.data(), environment.data(), output->get(), nothing->get(), command.most_bytes);
+    child_main(argv.data(), environment.data(), command.input >= 0 ? command.input : nothing->get(), output->get(),
+               command.most_bytes);
   }
   if (out.pid_ < 0) {
     return fail_errno("fork", out.name_);

@@ -18,6 +18,7 @@ namespace memcrest {
 struct ActionCommand {
   std::vector<std::string> argv;         // argv[0] is searched in PATH
   std::vector<std::string> environment;  // "NAME=VALUE", added to ours
+  int input = -1;                        // a descriptor; -1: nothing
   std::string output;                    // file that gets its output; created with 0600
   std::uint64_t most_bytes = 0;          // of each file that it writes
   std::chrono::nanoseconds most_time{};

@@ -9,7 +9,7 @@
 #include <array>
 #include <utility>
 
-#include "util/fd.h"
+#include "identity/owned_file.h"
 
 namespace memcrest {
 namespace {
@@ -17,6 +17,9 @@ namespace {
 constexpr std::array kKinds = {DumpKind::kSmaps, DumpKind::kCore, DumpKind::kPython,
                                DumpKind::kJvm,   DumpKind::kNode, DumpKind::kGo};
 constexpr std::size_t kMostOfOneFile = 64U << 20U;
+constexpr const char* kCommands = "commands";
+
+std::string heap_name(std::uint32_t pid) { return "memcrest-" + std::to_string(pid) + ".hprof"; }
 
 Result<void> write_new(const std::string& path, const std::string& text) {
   auto file = open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
@@ -86,14 +89,46 @@ std::vector<std::string> dump_command(DumpKind kind, std::uint32_t pid, const st
     case DumpKind::kPython:
       return {"py-spy", "dump", "--pid", number};
     case DumpKind::kJvm:
-      // The virtual machine writes it, in its own file system.
-      return {"jcmd", number, "GC.heap_dump", "/tmp/memcrest-" + number + ".hprof"};
+      return {"jcmd", number, "-f", dir + "/" + kCommands};
     case DumpKind::kSmaps:
     case DumpKind::kNode:
     case DumpKind::kGo:
       return {};
   }
   return {};
+}
+
+// The virtual machine writes the heap itself, in its own file system. What takes the memory is known even where that
+// fails.
+Result<void> prepare_dump(DumpKind kind, std::uint32_t pid, const std::string& dir) {
+  return kind == DumpKind::kJvm
+             ? write_new(dir + "/" + kCommands, "GC.class_histogram\nGC.heap_dump /tmp/" + heap_name(pid) + "\n")
+             : Result<void>();
+}
+
+Result<void> LeftFile::remove() const {
+  return ::unlinkat(directory.get(), name.c_str(), 0) == 0 ? Result<void>() : fail_errno("remove", name);
+}
+
+Result<LeftFile> left_heap(std::uint32_t pid, const SystemRoot& root) {
+  const std::string process = root.proc + "/" + std::to_string(pid);
+  struct stat info{};
+  if (::stat(process.c_str(), &info) != 0) {
+    return fail_errno("look at", process);
+  }
+  const auto top = open_directory(process + "/root");
+  if (!top) {
+    return std::unexpected(top.error());
+  }
+  auto directory = open_directory_below(*top, "tmp", Symlinks::kRefuse);
+  if (!directory) {
+    return std::unexpected(directory.error());
+  }
+  auto file = open_owned(*directory, heap_name(pid), info.st_uid);
+  if (!file) {
+    return std::unexpected(file.error());
+  }
+  return LeftFile{std::move(*directory), heap_name(pid), std::move(*file)};
 }
 
 Result<SmapsResult> write_smaps(const std::vector<ContainerProcess>& processes, const std::string& dir,

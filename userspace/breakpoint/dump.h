@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "breakpoint/container_processes.h"
+#include "util/fd.h"
 #include "util/result.h"
 #include "util/system_root.h"
 
@@ -18,7 +19,7 @@ enum class DumpKind {
   kSmaps,   // maps, smaps and status of every process of the container
   kCore,    // a core file of the process, by gcore
   kPython,  // stacks of its threads, by py-spy
-  kJvm,     // its heap, by jcmd: the virtual machine answers by itself
+  kJvm,     // its classes by size and its heap, by jcmd: the virtual machine answers by itself
   kNode,    // SIGUSR2: for programs started with --heapsnapshot-signal=SIGUSR2
   kGo,      // SIGQUIT: the runtime prints all goroutines, and ends the program
 };
@@ -34,6 +35,20 @@ enum class DumpKind {
 [[nodiscard]] int signal_of(DumpKind kind);
 // For kinds with a tool.
 [[nodiscard]] std::vector<std::string> dump_command(DumpKind kind, std::uint32_t pid, const std::string& dir);
+// What dump_command() wants to find in `dir`.
+[[nodiscard]] Result<void> prepare_dump(DumpKind kind, std::uint32_t pid, const std::string& dir);
+
+// What a process wrote into /tmp of its own root, which is whatever it likes: no symlink is followed, and the file must
+// be a regular one of the process's user.
+struct LeftFile {
+  Fd directory;
+  std::string name;
+  Fd file;  // for reading
+
+  // Removes it.
+  [[nodiscard]] Result<void> remove() const;
+};
+[[nodiscard]] Result<LeftFile> left_heap(std::uint32_t pid, const SystemRoot& root = {});
 
 // Copies maps, smaps and status of these processes into `dir`, at most `most_bytes` in all. How many processes were
 // read; what was left out is told in `cut`.

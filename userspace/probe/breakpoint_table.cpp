@@ -58,6 +58,21 @@ Result<void> BreakpointTable::arm(const BreakpointLine& line) {
   return {};
 }
 
+// The kernel side settles a line by writing to this very entry, of which a copy is written back here: what is settled
+// between the two could be reached once more, a moment of two system calls.
+Result<bool> BreakpointTable::move(std::uint64_t cgroup_id, std::uint64_t bytes) {
+  memcrest_line raw{};
+  if (bpf_map_lookup_elem(lines_.get(), &cgroup_id, &raw) != 0 || raw.settled != 0) {
+    return false;
+  }
+  raw.pages = std::max<std::uint64_t>(bytes >> page_shift_, 1);
+  if (bpf_map_update_elem(lines_.get(), &cgroup_id, &raw, BPF_EXIST) != 0) {
+    return errno == ENOENT ? Result<bool>(false) : fail_errno("move a breakpoint on cgroup", std::to_string(cgroup_id));
+  }
+  refresh();
+  return true;
+}
+
 // A slot whose `next` is 0 sends the next charge past the cache. A peak that a CPU writes in this very moment may be
 // lost; the kernel's own peak is not.
 void BreakpointTable::refresh() const {

@@ -36,6 +36,8 @@ class BreakpointTable {
   // Sets the line, or moves it; whoever was caught at it before can be caught again after release(). Charges that run
   // at this very moment may still miss it: call refresh() a moment later.
   [[nodiscard]] Result<void> arm(const BreakpointLine& line);
+  // Another place for a line that was not reached yet; false: it was, or there is none, and it stays as it is.
+  [[nodiscard]] Result<bool> move(std::uint64_t cgroup_id, std::uint64_t bytes);
   // Makes every CPU look at the lines at its next charge.
   void refresh() const;
   void disarm(std::uint64_t cgroup_id) const;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "support/test_child.h"
 #include "util/fd.h"
@@ -29,6 +30,11 @@ TEST(Dump, KindsAreWordsOfTheCommandLine) {
 
 class DumpDir : public testing::Test {
  protected:
+  static bool write_new_file(const std::string& path, const std::string& text) {
+    std::ofstream file(path);
+    file << text;
+    return ::chmod(path.c_str(), 0600) == 0 && file.good();
+  }
   void SetUp() override { ASSERT_NE(mkdtemp(dir_.data()), nullptr); }
   void TearDown() override { std::filesystem::remove_all(dir_); }
   std::string dir_ = testing::TempDir() + "dump.XXXXXX";
@@ -53,6 +59,56 @@ TEST_F(DumpDir, IsCutWhereItWouldBeTooMuch) {
     all += file.file_size();
   }
   EXPECT_LE(all, 600);
+}
+
+TEST_F(DumpDir, CommandsForAVirtualMachine) {
+  ASSERT_TRUE(prepare_dump(DumpKind::kJvm, 7, dir_));
+  EXPECT_EQ(*read_file(dir_ + "/commands"), "GC.class_histogram\nGC.heap_dump /tmp/memcrest-7.hprof\n");
+  EXPECT_EQ(dump_command(DumpKind::kJvm, 7, dir_).back(), dir_ + "/commands");
+  EXPECT_FALSE(prepare_dump(DumpKind::kJvm, 7, dir_)) << "nothing is written over";
+  EXPECT_TRUE(prepare_dump(DumpKind::kCore, 7, dir_ + "/nowhere"));
+}
+
+TEST_F(DumpDir, AHeapIsTakenFromTheProcesssOwnRoot) {
+  const std::string tmp = dir_ + "/7/root/tmp";
+  const std::string heap = tmp + "/memcrest-7.hprof";
+  const SystemRoot root{.proc = dir_};
+  EXPECT_FALSE(left_heap(7, root)) << "no such process";
+  std::filesystem::create_directories(tmp);
+  EXPECT_FALSE(left_heap(7, root)) << "no such file";
+  ASSERT_TRUE(write_new_file(heap, "JAVA"));
+  auto found = left_heap(7, root);
+  ASSERT_TRUE(found) << found.error().message();
+  char text[8]{};
+  EXPECT_EQ(::read(found->file.get(), text, sizeof(text)), 4);
+  ASSERT_TRUE(found->remove());
+  EXPECT_FALSE(std::filesystem::exists(heap));
+}
+
+TEST_F(DumpDir, WhatAContainerPutsThereInsteadIsNotRead) {
+  const std::string tmp = dir_ + "/7/root/tmp";
+  const std::string heap = tmp + "/memcrest-7.hprof";
+  const SystemRoot root{.proc = dir_};
+  std::filesystem::create_directories(tmp);
+  std::filesystem::create_symlink("/etc/passwd", heap);
+  EXPECT_FALSE(left_heap(7, root)) << "a link";
+  std::filesystem::remove(heap);
+  ASSERT_EQ(::mkfifo(heap.c_str(), 0600), 0);
+  EXPECT_FALSE(left_heap(7, root)) << "a pipe";
+  std::filesystem::remove(heap);
+  ASSERT_TRUE(write_new_file(heap, "JAVA"));
+  ASSERT_EQ(::chmod(heap.c_str(), 0666), 0);
+  EXPECT_FALSE(left_heap(7, root)) << "anybody may write it";
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chmod(heap.c_str(), 0600), 0);
+    ASSERT_EQ(::chown(heap.c_str(), 12345, 12345), 0);
+    EXPECT_FALSE(left_heap(7, root)) << "another user's";
+  }
+  std::filesystem::remove_all(tmp);
+  std::filesystem::create_directory(dir_ + "/elsewhere");
+  ASSERT_TRUE(write_new_file(dir_ + "/elsewhere/memcrest-7.hprof", "JAVA"));
+  std::filesystem::create_directory_symlink(dir_ + "/elsewhere", tmp);
+  EXPECT_FALSE(left_heap(7, root)) << "a directory that leads elsewhere";
 }
 
 TEST_F(DumpDir, OutputIsForItsOwnerAlone) {
