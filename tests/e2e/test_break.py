@@ -14,6 +14,7 @@ import unittest
 
 import harness
 from harness import HOG, MEMCREST, MIB, cgroups, docker, memcrest, read, run, shared_cgroup, wait_until
+from test_agent import Agent
 
 # Beyond the line may lie what each CPU keeps in stock (64 pages), a batch that other CPUs hold, and one huge page.
 PAGE = os.sysconf('SC_PAGE_SIZE')
@@ -443,6 +444,94 @@ class BreakTest(harness.TestCase):
                                 (('--at', '50%', '--', 'true'), '--memory')):
             done = memcrest('break', *arguments)
             self.assertIn(done.returncode, (2, 125), arguments)
+            self.assertIn(text, done.stderr)
+
+
+class PolicyTest(harness.TestCase):
+    """What the agent does at lines: for whom asks, if it is allowed, and seldom."""
+
+    def setUp(self):
+        super().setUp()
+        self.directory = self.scratch()
+
+    def agent(self, *options):
+        return Agent(self.directory, '--break-at', '50%', '--docker-socket', str(docker.socket), *options)
+
+    def run_container(self, *command, label=None, name=None):
+        container, name = docker.create(*command, memory='128m', name=name,
+                                        options=[f'--label=memcrest.break={label}'] if label else [])
+        self.remove_later(container)
+        docker('start', container)
+        return container
+
+    def waits(self, *hog):
+        """A program that lets the agent find its container first."""
+        return ('sh', '-c', f'sleep 3; exec hog {" ".join(hog)}')
+
+    def hits(self, agent, container):
+        return [i for i in agent.incidents() if i['kind'] == 'breakpoint' and i['container']['id'] == container]
+
+    def test_what_a_label_asks_for_is_done(self):
+        with self.agent('--break-allow', 'smaps,signal:TERM') as agent:
+            asks = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'), label='smaps')
+            signalled = self.run_container('sh', '-c', 'sleep 3; hog anon 100m --no-thp --hold 60000; sleep 60',
+                                           label='signal:TERM')
+            silent = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'))
+            self.assertTrue(wait_until(lambda: [i for i in self.hits(agent, asks) if i['breakpoint']['outcome']]),
+                            agent.err.text())
+            incident = self.hits(agent, asks)[0]
+            hit = incident['breakpoint']
+            self.assertEqual((hit['rule'], hit['line_bytes'], hit['failed']), ('50%', 64 * MIB, False))
+            self.assertIn('smaps of 1 processes written', hit['outcome'])
+            self.assertTrue(hit['output'].startswith(f'{self.directory}/break/'))
+            self.assertIn('Rss:', read(f"{hit['output']}/{incident['trigger']['pid']}.smaps"))
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(asks)) >= 100 * MIB), 'it goes on')
+            self.assertTrue(wait_until(lambda: self.hits(agent, signalled)))
+            self.assertIn('SIGTERM sent', self.hits(agent, signalled)[0]['breakpoint']['outcome'])
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(silent)) >= 100 * MIB))
+            self.assertEqual(self.hits(agent, silent), [])
+            self.assertEqual(agent.sample('memcrest_breakpoint_actions_total', 'action="smaps"', 'result="done"'), 1)
+            self.assertEqual(agent.sample('memcrest_breakpoint_actions_total', 'action="signal:TERM"', 'result="done"'), 1)
+            self.assertEqual(agent.sample('memcrest_incidents_total', 'kind="breakpoint"'), 2)
+
+    def test_what_is_not_allowed_is_not_done(self):
+        with self.agent('--break-allow', 'smaps') as agent:
+            asks = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'), label='signal:KILL')
+            self.assertTrue(wait_until(lambda: agent.says("asks for 'signal:KILL'")))
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(asks)) >= 100 * MIB))
+            self.assertEqual(self.hits(agent, asks), [])
+
+    def test_once_in_a_while_and_only_so_often_on_a_host(self):
+        with self.agent('--break-allow', 'smaps', '--break-default', 'smaps', '--break-most', '2') as agent:
+            again = self.run_container('sh', '-c', 'sleep 3; hog anon 100m --no-thp --repeat 3 --pause 1500 --hold 500; '
+                                       'sleep 60')
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(again)) >= 100 * MIB))
+            self.assertTrue(wait_until(lambda: self.hits(agent, again)))
+            second = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'))
+            self.assertTrue(wait_until(lambda: self.hits(agent, second)))
+            self.assertTrue(wait_until(lambda: agent.says('2 lines were reached within an hour')))
+            third = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'))
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(third)) >= 100 * MIB))
+            time.sleep(1)
+            self.assertEqual([len(self.hits(agent, one)) for one in (again, second, third)], [1, 1, 0])
+
+    def test_nobody_stays_stopped_when_the_agent_is_killed(self):
+        with self.agent('--break-allow', 'stop', '--break-hold', '5min') as agent:
+            container = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'), label='stop')
+            self.assertTrue(wait_until(lambda: self.hits(agent, container)), agent.err.text())
+            pid = self.hits(agent, container)[0]['trigger']['pid']
+            self.assertTrue(is_stopped(pid))
+            agent.process.kill()
+            agent.process.wait()
+            self.assertTrue(wait_until(lambda: not is_stopped(pid), timeout=10))
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(container)) >= 100 * MIB))
+
+    def test_the_configuration_is_checked(self):
+        for options, text in ((('--break-allow', 'smaps'), '--break-at'), (('--break-at', '90%'), '--break-allow'),
+                              (('--break-at', '90%', '--break-allow', 'rm'), "'rm'"),
+                              (('--break-at', '90%', '--break-allow', 'smaps', '--break-default', 'stop'), '--break-default')):
+            done = memcrest('agent', '--check-config', *options)
+            self.assertEqual(done.returncode, 2, options)
             self.assertIn(text, done.stderr)
 
 

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@
 #include "app/signals.h"
 #include "app/terminal.h"
 #include "app/verbs.h"
+#include "breakpoint/process_signal.h"
 #include "event/injected_source.h"
 #include "export/json.h"
 #include "util/fd.h"
@@ -34,7 +36,8 @@ namespace memcrest {
 namespace {
 
 constexpr std::chrono::milliseconds kTurn{20};
-constexpr std::chrono::milliseconds kSettle{1500};
+constexpr std::chrono::milliseconds kLeast{100};
+constexpr std::chrono::milliseconds kSettle{3000};
 constexpr int kDrainMs = 2000;
 
 // Not one of those that `run` passes on, and none that ends a process of another program by mistake.
@@ -50,19 +53,6 @@ void install_resume_signal() {
   sigaction(resume_signal(), &action, nullptr);
 }
 
-// Whether the process would be ended by that signal, or not.
-bool catches_resume(const std::string& folder) {
-  const auto status = read_file(folder + "/status");
-  const std::size_t at = status ? status->find("\nSigCgt:\t") : std::string::npos;
-  if (at == std::string::npos) {
-    return false;
-  }
-  std::uint64_t mask = 0;
-  const char* text = status->data() + at + std::strlen("\nSigCgt:\t");
-  std::from_chars(text, status->data() + status->size(), mask, 16);
-  return (mask >> static_cast<unsigned>(resume_signal() - 1) & 1U) != 0;
-}
-
 // Every other memcrest that breaks, of whatever version: by its command line, and only if it waits for this.
 int resume_others() {
   const Directory proc(::opendir("/proc"));
@@ -74,13 +64,15 @@ int resume_others() {
     if (error != std::errc{} || end != name.data() + name.size() || pid == ::getpid()) {
       continue;
     }
+    // Opened first: whoever is there while it is open stays who he is.
+    const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     const auto cmdline = read_start("/proc/" + name + "/cmdline", 4096);
     const std::size_t first = cmdline ? cmdline->find('\0') : std::string::npos;
-    if (first == std::string::npos || !cmdline->substr(0, first).ends_with("memcrest") ||
-        cmdline->substr(first + 1, 6) != std::string("break\0", 6) || !catches_resume("/proc/" + name)) {
+    if (!handle || first == std::string::npos || !cmdline->substr(0, first).ends_with("memcrest") ||
+        cmdline->substr(first + 1, 6) != std::string("break\0", 6) || !catches("/proc/" + name, resume_signal())) {
       continue;
     }
-    told += ::kill(pid, resume_signal()) == 0 ? 1 : 0;
+    told += ::syscall(SYS_pidfd_send_signal, handle.get(), resume_signal(), nullptr, 0) == 0 ? 1 : 0;
   }
   if (told == 0) {
     spdlog::error("no other 'memcrest break' runs");
@@ -170,15 +162,7 @@ Result<void> Break::take_probe(LoadedProbe& probe) {
   GuardedTable guarded;
   guarded.descriptors = table_->descriptors();
   guarded.disarm = [this] { table_->disarm_all(); };
-  guarded.caught = [this] {
-    std::vector<ProcessKey> out;
-    for (const CaughtProcess& one : table_->caught()) {
-      if (one.signal == SIGSTOP) {
-        out.push_back(one.process);
-      }
-    }
-    return out;
-  };
+  guarded.caught = [this] { return table_->stopped(); };
   return start_guardian(guarded);
 }
 
@@ -259,18 +243,25 @@ int Break::follow() {
 
 // Whoever is held goes on, no line is left, and what was seen is told. Only then the guardian may go.
 void Break::finish() {
-  arms_->disarm_all();
-  holds_->release_all(has_command() ? "the command ended" : "resumed: memcrest ended");
-  const auto until = std::chrono::steady_clock::now() + kSettle;
-  while (holds_->any() && std::chrono::steady_clock::now() < until) {
-    ignore_result(session_->collector().turn(kTurn));
+  const auto release = [this] {
+    holds_->release_all(has_command() ? "the command ended" : "resumed: memcrest ended");
     holds_->tick();
+  };
+  arms_->disarm_all();
+  release();
+  // A charge that was under way may have caught its thread, and its record may still come.
+  const auto begin = std::chrono::steady_clock::now();
+  for (auto now = begin; now < begin + kLeast || (holds_->any() && now < begin + kSettle);
+       now = std::chrono::steady_clock::now()) {
+    ignore_result(session_->collector().turn(kTurn));
+    release();
   }
   ignore_result(session_->finish());
-  holds_->tick();
-  if (guardian_) {
+  release();
+  if (guardian_ && !holds_->any() && (!table_ || table_->stopped().empty())) {
     guardian_->dismiss();
   }
+  guardian_.reset();  // else it looks after whoever is left
 }
 
 int Break::run() {

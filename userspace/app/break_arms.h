@@ -19,6 +19,9 @@
 
 namespace memcrest {
 
+// Not one that a container made inside of its own.
+[[nodiscard]] bool is_own_cgroup(const std::string& path, const Identity& identity, Resolver& resolver);
+
 class BreakArms {
  public:
   using Inject = std::function<void(const BreakpointEvent&)>;
@@ -32,6 +35,11 @@ class BreakArms {
   void note(const CgroupEvent& event);
   // Only this one, whatever its name: the command's.
   void arm_command(std::uint64_t cgroup_id, const std::string& path);
+  // One that somebody else chose, with what is to be done there (which outlives this).
+  void arm_chosen(std::uint64_t cgroup_id, const std::string& path, const BreakSettings& settings);
+  void forget(std::uint64_t cgroup_id);
+  // No line is armed meanwhile.
+  void pause(bool paused);
   // Names that have come, limits that moved, usage where that has to be read.
   void tick();
   // The line of this cgroup was reached: it stays where it is while its processes are held.
@@ -45,6 +53,8 @@ class BreakArms {
   // "80%", "64.0 MiB within 1.00 s"; empty: not ours.
   [[nodiscard]] std::string rule_of(std::uint64_t cgroup_id) const;
   [[nodiscard]] bool is_ours(std::uint64_t cgroup_id) const;
+  // What is to be done there.
+  [[nodiscard]] const BreakSettings& settings_of(std::uint64_t cgroup_id) const;
 
  private:
   enum class Stage {
@@ -58,14 +68,21 @@ class BreakArms {
     std::string path;
     Stage stage = Stage::kUndecided;
     std::uint64_t line_bytes = 0;
-    std::optional<GrowthFloor> floor;  // of --growth
-    bool by_growth = false;            // the line is that of --growth, not that of --at
-    std::uint64_t since_ns = 0;        // it was seen, or armed
-    bool limitless = false;            // has no line since it has no limit, as a container that is being made
-    bool refreshed = false;            // CPUs were told a second time
-    bool told = false;                 // why it has no line
+    std::optional<GrowthFloor> floor;         // of --growth
+    bool by_growth = false;                   // the line is that of --growth, not that of --at
+    std::uint64_t since_ns = 0;               // it was seen, or armed
+    bool limitless = false;                   // has no line since it has no limit, as a container that is being made
+    bool refreshed = false;                   // CPUs were told a second time
+    bool told = false;                        // why it has no line
+    std::uint64_t rest_ns = 0;                // kWaiting: so long at least
+    const BreakSettings* settings = nullptr;  // null: those of the command line
   };
 
+  [[nodiscard]] const BreakSettings& settings(const One& one) const {
+    return one.settings != nullptr ? *one.settings : options_.settings;
+  }
+  void wait(std::uint64_t cgroup_id, One& one, std::uint64_t rest_ns);
+  [[nodiscard]] std::optional<std::uint64_t> rearm_below(const One& one) const;
   void decide(std::uint64_t cgroup_id, One& one);
   void arm(std::uint64_t cgroup_id, One& one);
   void arm_at(std::uint64_t cgroup_id, One& one, std::uint64_t bytes);
@@ -74,6 +91,7 @@ class BreakArms {
   void follow(std::uint64_t cgroup_id, One& one);
   void move(std::uint64_t cgroup_id, One& one, std::uint64_t bytes);
   void watch_usage(std::uint64_t cgroup_id, One& one);
+  void no_line(std::uint64_t cgroup_id, One& one, const std::string& why);
   void tell_once(One& one, const std::string& why);
   [[nodiscard]] bool is_wanted(const Identity& identity, const std::string& path);
   [[nodiscard]] std::optional<std::uint64_t> effective_limit(const std::string& path) const;
@@ -89,6 +107,7 @@ class BreakArms {
   std::map<std::uint64_t, One> known_;
   std::uint64_t last_limits_ns_ = 0;
   std::uint64_t last_usage_ns_ = 0;
+  bool paused_ = false;
 };
 
 }  // namespace memcrest

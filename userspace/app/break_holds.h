@@ -48,14 +48,19 @@ class BreakHolds {
  private:
   struct Hold {
     BreakpointEvent event;
+    BreakSettings settings;
     std::string rule;
     std::string dir;  // of the memory cgroup
     std::vector<ContainerProcess> processes;
     std::vector<ProcessKey> stopped;  // by userspace
     bool was_frozen = false;
     std::optional<FreezeFile> frozen;
+    bool told_frozen = false;  // that it could not be thawed
     std::optional<ActionChild> child;
-    std::optional<LeftFile> heap;  // that is being copied
+    std::optional<LeftFile> heap;  // that is being copied, or stayed where it was
+    bool heap_taken = false;
+    std::optional<SmapsResult> smaps;  // that are being written
+    std::size_t next_process = 0;      // of these
     std::chrono::steady_clock::time_point since;
     std::optional<std::chrono::steady_clock::time_point> until;
     std::string output;
@@ -76,6 +81,8 @@ class BreakHolds {
   void act(Hold& hold);
   void dump(Hold& hold);
   void look_at_child(Hold& hold, bool time_is_over);
+  void write_some_smaps(Hold& hold);
+  void find_unknown();
   [[nodiscard]] bool collect(Hold& hold);
   [[nodiscard]] static ProcessKey process_of(const Hold& hold);
   void start(Hold& hold, ActionCommand command);
@@ -86,7 +93,7 @@ class BreakHolds {
   void thaw(Hold& hold);
   void fill(Incident& incident, const Hold& hold) const;
   [[nodiscard]] bool make_output(Hold& hold);
-  [[nodiscard]] bool holds_somebody() const { return options_.settings.action != BreakAction::kSignal; }
+  [[nodiscard]] static bool holds_somebody(const Hold& hold) { return hold.settings.action != BreakAction::kSignal; }
   [[nodiscard]] std::string how_to_attach(const Hold& hold) const;
 
   const BreakOptions& options_;
@@ -99,6 +106,8 @@ class BreakHolds {
   std::list<Hold> holds_;
   std::uint64_t hits_ = 0;
   std::uint64_t ended_ = 0;
+  std::chrono::steady_clock::time_point looked_;  // for whoever is held and not known
+  std::vector<ProcessKey> unknown_;               // at that look
 };
 
 }  // namespace memcrest

@@ -1,38 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/break_options.h"
 
-#include <signal.h>
-
 #include <CLI/CLI.hpp>
-#include <charconv>
-#include <cstring>
 
 #include "app/filter_options.h"
 #include "app/option_values.h"
 #include "app/options.h"
 #include "app/trace_options.h"
+#include "util/signal_name.h"
 
 namespace memcrest {
 namespace {
 
 constexpr const char* kActions = "Action";
-
-// "TERM", "SIGTERM", "15"; 0: none of these.
-int signal_number(const std::string& text) {
-  int number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc{} && end == text.data() + text.size()) {
-    return number > 0 && number < NSIG ? number : 0;
-  }
-  const std::string name = text.starts_with("SIG") ? text.substr(3) : text;
-  for (int one = 1; one < NSIG; ++one) {
-    const char* known = sigabbrev_np(one);
-    if (known != nullptr && name == known) {
-      return one;
-    }
-  }
-  return 0;
-}
 
 void add_actions(CLI::App& verb, BreakSettings& settings) {
   verb.add_flag_callback(
@@ -42,7 +22,7 @@ void add_actions(CLI::App& verb, BreakSettings& settings) {
   verb.add_option_function<std::string>(
           "--signal",
           [&settings](const std::string& text) {
-            settings.signal = signal_number(text);
+            settings.signal = parse_signal(text);
             if (settings.signal == 0) {
               throw CLI::ValidationError("--signal", "must be a signal's name or number, such as USR1");
             }

@@ -39,6 +39,9 @@ struct BreakSettings {
   std::vector<std::string> allowed;                // runtime daemons that may be stopped too
   bool all_containers = false;
   bool resume = false;  // only end the holds of another memcrest break
+  // Of a policy: armed again so long after a hit, once usage lies a tenth below the line.
+  std::optional<std::chrono::nanoseconds> rearm_after;
+  bool only_crossings = false;  // whoever is above the line already is not told of, but waited for
 };
 
 [[nodiscard]] CLI::App* add_break(CLI::App& app, Options& options);

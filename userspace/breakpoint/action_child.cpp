@@ -115,17 +115,20 @@ std::string ActionChild::look(bool time_is_over) {
   if (pid_ <= 0) {
     return ended_;
   }
-  int status = 0;
-  const pid_t got = ::waitpid(pid_, &status, WNOHANG);
-  if (got == 0 && !time_is_over && std::chrono::steady_clock::now() < until_) {
+  siginfo_t info{};
+  const bool runs =
+      ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+  if (runs && !time_is_over && std::chrono::steady_clock::now() < until_) {
     return {};
   }
-  if (got == 0) {
+  if (runs) {
     end();
     ended_ = name_ + " was ended: its time was over";
     return ended_;
   }
-  ::kill(-pid_, SIGKILL);  // what it left behind
+  ::kill(-pid_, SIGKILL);  // what it left behind, while the number is still its own
+  int status = 0;
+  const pid_t got = ::waitpid(pid_, &status, WNOHANG);
   pid_ = -1;
   succeeded_ = got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
   ended_ = got < 0               ? name_ + ": how it ended is not known"

@@ -35,6 +35,8 @@ class ActionChild {
 
   // How it ended, in words; empty: it runs. Ends it when its time is over, by itself or by who asks.
   [[nodiscard]] std::string look(bool time_is_over = false);
+  // Also the number of its process group; of one that has ended -1.
+  [[nodiscard]] pid_t pid() const { return pid_; }
   // After look() told: it ended with 0.
   [[nodiscard]] bool succeeded() const { return succeeded_; }
 

@@ -389,8 +389,8 @@ void MetricsBook::write(MetricsText& out, const std::string& scraper) {
   counter(metric::kChargeFailures, [](const Row& row) { return row.failures; });
   counter(metric::kSteps, [](const Row& row) { return row.cell.steps; });
   each(metric::kStall, [&](const Row& row, std::uint64_t) {
-    for (const auto& [label, ns] : {std::pair("kind=\"direct\"", row.cell.reclaim_ns),
-                                    std::pair("kind=\"throttle\"", row.cell.throttle_ns)}) {
+    for (const auto& [label, ns] :
+         {std::pair("kind=\"direct\"", row.cell.reclaim_ns), std::pair("kind=\"throttle\"", row.cell.throttle_ns)}) {
       if (counts(row, ns)) {
         out.sample(join_labels(row.labels, label), static_cast<double>(ns) / 1e9);
       }
