@@ -455,7 +455,7 @@ class PolicyTest(harness.TestCase):
         self.directory = self.scratch()
 
     def agent(self, *options):
-        return Agent(self.directory, '--break-at', '50%', '--docker-socket', str(docker.socket), *options)
+        return Agent(self.directory, '--break-at', '50%', *options)
 
     def run_container(self, *command, label=None, name=None):
         container, name = docker.create(*command, memory='128m', name=name,

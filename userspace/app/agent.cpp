@@ -696,7 +696,9 @@ int Agent::run() {
   tell_systemd("STOPPING=1");
   ignore_result(session_->collector().turn(milliseconds(0)));
   act();
-  policy_.reset();  // whoever is held goes on
+  for (const Incident& update : policy_ ? policy_->finish() : std::vector<Incident>()) {
+    publish(update);
+  }
   const auto recorded = session_->finish();
   const bool written = spool_->flush(std::chrono::seconds(5));
   stop_sampler();

@@ -18,6 +18,7 @@
 #include "app/exit_codes.h"
 #include "app/output.h"
 #include "app/plural.h"
+#include "app/privileges.h"
 #include "app/run_cgroup.h"
 #include "app/session.h"
 #include "app/signals.h"
@@ -258,13 +259,17 @@ void Break::finish() {
   }
   ignore_result(session_->finish());
   release();
-  if (guardian_ && !holds_->any() && (!table_ || table_->stopped().empty())) {
-    guardian_->dismiss();
+  if (guardian_ && !holds_->any()) {
+    guardian_->leave();
   }
-  guardian_.reset();  // else it looks after whoever is left
+  guardian_.reset();  // else this waits for it
 }
 
 int Break::run() {
+  if (!may_signal_all()) {
+    return failed({"break", "", EPERM, "CAP_KILL is missing: whoever is stopped could not be resumed"},
+                  kExitUnsupported);
+  }
   if (const std::string tool = missing_tool(options_.settings); !tool.empty()) {
     return failed({"--dump", to_string(*options_.settings.dump), 0, tool + " is not installed"}, kExitUnsupported);
   }

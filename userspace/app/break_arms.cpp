@@ -17,6 +17,7 @@ namespace memcrest {
 namespace {
 
 constexpr std::uint64_t kNamePatienceNs = 10'000 * kMillisecond;
+constexpr std::uint64_t kSeldomNs = 100 * kMillisecond;
 constexpr std::uint64_t kLimitsNs = 1000 * kMillisecond;
 constexpr std::uint64_t kBeginningNs = 3000 * kMillisecond;
 // Whoever was caught is looked after for a moment when it goes on.
@@ -331,6 +332,8 @@ void BreakArms::tick() {
   const bool usage = settings.growth &&
                      now - last_usage_ns_ >= static_cast<std::uint64_t>(GrowthFloor::pause(*settings.growth).count());
   last_usage_ns_ = usage ? now : last_usage_ns_;
+  const bool seldom = now - last_seldom_ns_ >= kSeldomNs;
+  last_seldom_ns_ = seldom ? now : last_seldom_ns_;
   bool refresh = false;
   std::vector<std::uint64_t> ids;  // one that is not wanted is forgotten on the way
   for (const auto& [id, one] : known_) {
@@ -344,7 +347,9 @@ void BreakArms::tick() {
     }
     // Runtimes make the cgroup first, and set its limit before they start anything in it.
     if (one.limitless && now - one.since_ns < kBeginningNs) {
-      arm(id, one);
+      if (seldom) {
+        arm(id, one);
+      }
     } else if (one.limitless) {
       tell_once(one, "it has no limit, and none above it");
     }
@@ -352,7 +357,7 @@ void BreakArms::tick() {
         (usage && one.stage == Stage::kArmed)) {
       follow(id, one);
     }
-    if (one.stage == Stage::kWaiting || (table_ == nullptr && one.stage == Stage::kArmed)) {
+    if ((seldom && one.stage == Stage::kWaiting) || (table_ == nullptr && one.stage == Stage::kArmed)) {
       watch_usage(id, one);
     }
     if (one.stage == Stage::kArmed && !one.refreshed && now - one.since_ns > kRefreshNs) {

@@ -107,6 +107,7 @@ class BreakArms {
   std::map<std::uint64_t, One> known_;
   std::uint64_t last_limits_ns_ = 0;
   std::uint64_t last_usage_ns_ = 0;
+  std::uint64_t last_seldom_ns_ = 0;
   bool paused_ = false;
 };
 

@@ -52,11 +52,16 @@ BreakHolds::BreakHolds(const BreakOptions& options, const CgroupTree& tree, cons
 
 BreakHolds::~BreakHolds() = default;
 
-void BreakHolds::hit(const BreakpointEvent& event) {
+bool BreakHolds::hit(const BreakpointEvent& event, const std::string& refused) {
   const auto same = std::ranges::find_if(
       holds_, [&](const Hold& one) { return !one.swept && one.event.cgroup_id == event.cgroup_id; });
+  if (same != holds_.end() && same->unknown) {
+    same->unknown = false;  // its record was late
+    same->event = event;
+    return true;
+  }
   if (same != holds_.end()) {
-    return;  // another process of it that went on to grow: it is stopped, and let go with the first
+    return false;  // another process of it that went on to grow: it is stopped, and let go with the first
   }
   Hold& hold = holds_.emplace_back();
   hold.event = event;
@@ -68,7 +73,14 @@ void BreakHolds::hit(const BreakpointEvent& event) {
     hold.until = hold.since + std::chrono::duration_cast<steady_clock::duration>(*hold.settings.hold);
   }
   ++hits_;
-  begin(hold);
+  if (!refused.empty()) {
+    hold.action = "nothing";
+    hold.failed = true;
+    end(hold, refused);
+  } else {
+    begin(hold);
+  }
+  return true;
 }
 
 void BreakHolds::begin(Hold& hold) {
@@ -367,7 +379,8 @@ void BreakHolds::find_unknown() {
     event.signal = SIGSTOP;
     event.task.process = one.process;
     arms_.reach(one.cgroup_id);
-    hit(event);
+    hit(event, arms_.is_ours(one.cgroup_id) ? "" : "its cgroup has no line any more");
+    holds_.back().unknown = true;
   }
   unknown_ = std::move(seen);
 }

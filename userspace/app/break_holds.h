@@ -33,8 +33,9 @@ class BreakHolds {
   BreakHolds(const BreakHolds&) = delete;
   BreakHolds& operator=(const BreakHolds&) = delete;
 
-  // At once, when the event is read.
-  void hit(const BreakpointEvent& event);
+  // At once, when the event is read. `refused`, if not empty: nothing is done but letting go, for this reason. False:
+  // it is part of another hit.
+  bool hit(const BreakpointEvent& event, const std::string& refused = {});
   void tick();
   // What is known of the hit by now, into its incident. False: it is part of a hit that was told already.
   [[nodiscard]] bool complete(Incident& incident);
@@ -49,6 +50,7 @@ class BreakHolds {
   struct Hold {
     BreakpointEvent event;
     BreakSettings settings;
+    bool unknown = false;  // its record was not seen
     std::string rule;
     std::string dir;  // of the memory cgroup
     std::vector<ContainerProcess> processes;

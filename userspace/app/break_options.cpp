@@ -26,6 +26,9 @@ void add_actions(CLI::App& verb, BreakSettings& settings) {
             if (settings.signal == 0) {
               throw CLI::ValidationError("--signal", "must be a signal's name or number, such as USR1");
             }
+            if (stops(settings.signal)) {
+              throw CLI::ValidationError("--signal", "whom that stops nobody would resume: --stop does");
+            }
             settings.action = BreakAction::kSignal;
           },
           "Send it this signal instead; nothing is held")

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "app/break_arms.h"
+#include "app/privileges.h"
 #include "util/text.h"
 #include "util/units.h"
 
@@ -19,6 +20,8 @@ constexpr std::size_t kMostCandidates = 16384;
 constexpr std::size_t kMostTold = 256;
 // The runner answers at once, or not at all.
 constexpr auto kPatience = std::chrono::milliseconds(300);
+constexpr auto kImpatience = std::chrono::seconds(5);
+constexpr auto kEnd = std::chrono::seconds(10);
 
 // What the runner knows: what was done, and to whom. Of the hit itself the collector knows more.
 void add_done(Breakpoint& out, Breakpoint&& done) {
@@ -36,6 +39,9 @@ void add_done(Breakpoint& out, Breakpoint&& done) {
 
 Result<std::unique_ptr<BreakPolicy>> BreakPolicy::start(const BreakPolicyOptions& options, CmdlineDetail cmdlines,
                                                         const Clock& clock) {
+  if (!may_signal_all()) {
+    return fail("--break-at", "", 0, "CAP_KILL is missing: whoever is stopped could not be resumed");
+  }
   auto runner = BreakRunner::start(options, cmdlines);
   if (!runner) {
     return std::unexpected(runner.error());
@@ -66,8 +72,8 @@ void BreakPolicy::observe(std::span<const Event> events) {
     if (const auto* cgroup = std::get_if<CgroupEvent>(&event)) {
       if (!cgroup->created) {
         undecided_.erase(cgroup->cgroup_id);
-        if (chosen_.erase(cgroup->cgroup_id) > 0 && runner_) {
-          runner_->forget(cgroup->cgroup_id);
+        if (chosen_.erase(cgroup->cgroup_id) > 0) {
+          gone_.push_back(cgroup->cgroup_id);
         }
       } else if (!cgroup->path_cut && undecided_.size() < kMostCandidates) {
         undecided_.try_emplace(cgroup->cgroup_id, Candidate{cgroup->path, clock_.boot_ns()});
@@ -90,7 +96,11 @@ bool BreakPolicy::decide(std::uint64_t cgroup_id, const Candidate& one, Resolver
     return true;
   }
   const auto label = identity.container.labels.find(options_.label);
-  const std::string& word = label == identity.container.labels.end() ? options_.otherwise : label->second;
+  // Of one that nobody could name it is not known whether it has the label.
+  const std::string nothing;
+  const std::string& word = label != identity.container.labels.end()    ? label->second
+                            : identity.container.unknown_reason.empty() ? options_.otherwise
+                                                                        : nothing;
   if (word.empty()) {
     return true;
   }
@@ -118,6 +128,7 @@ void BreakPolicy::tick(Resolver& resolver, const CgroupTree& tree) {
       undecided_.try_emplace(entry.id, Candidate{entry.path, clock_.boot_ns()});
     }
   }
+  std::erase_if(gone_, [&](std::uint64_t id) { return runner_->forget(id).has_value(); });
   std::erase_if(undecided_, [&](const auto& one) { return decide(one.first, one.second, resolver); });
   while (auto answer = runner_->answer(std::chrono::milliseconds(0))) {
     take(std::move(*answer));
@@ -129,24 +140,26 @@ void BreakPolicy::tell_if_gone() {
   if (runner_ && !runner_->is_there()) {
     spdlog::error("the process that acts at lines is gone: whoever it held goes on, nothing is done any more");
     runner_.reset();
+    close_told("the process that acts at lines was gone before it was over");
   }
 }
 
 void BreakPolicy::take(BreakRunner::Answer answer) {
   if (const auto* part = std::get_if<BreakRunner::Part>(&answer)) {
-    begun_[{part->cgroup_id, part->time_ns}] = std::nullopt;
+    const Key key{part->time_ns, part->cgroup_id};
+    if (told_.erase(key) == 0) {
+      begun_[key] = std::nullopt;
+    }
   } else {
     auto& incident = std::get<Incident>(answer);
-    const Key key{incident.cgroup.id, incident.boot_ns};
-    if (incident.update.empty()) {
+    const Key key{incident.boot_ns, incident.cgroup.id};
+    if (const auto told = told_.find(key); told != told_.end()) {
+      add_done(*told->second.first.breakpoint, std::move(*incident.breakpoint));
+      if (!told->second.first.breakpoint->outcome.empty()) {
+        close(told);
+      }
+    } else if (incident.update.empty()) {
       begun_[key] = std::move(incident.breakpoint);
-    } else if (const auto told = told_.find(key); told != told_.end()) {
-      auto [update, action] = std::move(told->second);
-      told_.erase(told);
-      add_done(*update.breakpoint, std::move(*incident.breakpoint));
-      update.update = "breakpoint";
-      count(update, action);
-      over_.push_back(std::move(update));
     }
   }
   while (begun_.size() > kMostTold) {
@@ -154,31 +167,47 @@ void BreakPolicy::take(BreakRunner::Answer answer) {
   }
 }
 
+void BreakPolicy::close(Told::iterator told) {
+  auto [update, action] = std::move(told->second);
+  told_.erase(told);
+  update.update = "breakpoint";
+  count(update, action);
+  over_.push_back(std::move(update));
+}
+
+void BreakPolicy::close_told(const std::string& why) {
+  while (!told_.empty()) {
+    Breakpoint& hit = *told_.begin()->second.first.breakpoint;
+    hit.outcome = why;
+    hit.failed = true;
+    close(told_.begin());
+  }
+}
+
 bool BreakPolicy::complete(Incident& incident) {
   if (!incident.breakpoint) {
     return true;
   }
-  const Key key{incident.cgroup.id, incident.boot_ns};
-  const auto until = std::chrono::steady_clock::now() + kPatience;
+  const Key key{incident.boot_ns, incident.cgroup.id};
+  // Who was waited for in vain once is not waited for again at once: the collector has more to do.
+  const auto now = std::chrono::steady_clock::now();
+  const auto until = now < impatient_until_ ? now : now + kPatience;
   while (runner_ && !begun_.contains(key)) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    auto answer = left.count() > 0 ? runner_->answer(left) : std::nullopt;
+    auto answer = runner_->answer(std::max(left, std::chrono::milliseconds(0)));
     if (!answer) {
+      impatient_until_ = std::chrono::steady_clock::now() + kImpatience;
       break;
     }
     take(std::move(*answer));
   }
-  tell_if_gone();
   const auto said = begun_.find(key);
   if (said != begun_.end() && !said->second) {
     begun_.erase(said);
     return false;
   }
   Breakpoint& out = *incident.breakpoint;
-  if (said == begun_.end()) {
-    out.outcome = "the process that acts at lines did not say what it did";
-    out.failed = true;
-  } else {
+  if (said != begun_.end()) {
     add_done(out, std::move(*said->second));
     begun_.erase(said);
   }
@@ -192,7 +221,23 @@ bool BreakPolicy::complete(Incident& incident) {
       told_.erase(told_.begin());
     }
   }
+  tell_if_gone();
   return true;
+}
+
+std::vector<Incident> BreakPolicy::finish() {
+  if (runner_) {
+    runner_->end();
+    const auto until = std::chrono::steady_clock::now() + kEnd;
+    while (runner_->is_there() && std::chrono::steady_clock::now() < until) {
+      if (auto answer = runner_->answer(std::chrono::milliseconds(100))) {
+        take(std::move(*answer));
+      }
+    }
+    runner_.reset();
+  }
+  close_told("memcrest ended before it was over");
+  return updates();
 }
 
 void BreakPolicy::count(const Incident& incident, const std::string& action) {

@@ -3,6 +3,7 @@
 // came of it; the runner acts. One thread, that of the collector.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -41,12 +42,16 @@ class BreakPolicy {
   // Incidents that are over now, to be told again.
   [[nodiscard]] std::vector<Incident> updates();
 
+  // Lets everybody go, and waits for it. What is over then.
+  [[nodiscard]] std::vector<Incident> finish();
+
   // By action and result ("done", "failed").
   using Counts = std::map<std::pair<std::string, std::string>, std::uint64_t>;
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
  private:
-  using Key = std::pair<std::uint64_t, std::uint64_t>;  // cgroup, time of the hit
+  using Key = std::pair<std::uint64_t, std::uint64_t>;  // time of the hit, cgroup: the oldest first
+  using Told = std::map<Key, std::pair<Incident, std::string>>;
   struct Candidate {
     std::string path;
     std::uint64_t since_ns = 0;
@@ -58,6 +63,8 @@ class BreakPolicy {
   [[nodiscard]] bool decide(std::uint64_t cgroup_id, const Candidate& one, Resolver& resolver);
   void take(BreakRunner::Answer answer);
   void count(const Incident& incident, const std::string& action);
+  void close(Told::iterator told);
+  void close_told(const std::string& why);
   void tell_if_gone();
 
   BreakPolicyOptions options_;
@@ -67,7 +74,9 @@ class BreakPolicy {
   std::unordered_map<std::uint64_t, Candidate> undecided_;
   std::unordered_map<std::uint64_t, std::size_t> chosen_;  // cgroup: its action
   std::map<Key, std::optional<Breakpoint>> begun_;         // what the runner said; nullopt: a part
-  std::map<Key, std::pair<Incident, std::string>> told_;   // that are not over, with their action
+  Told told_;                                              // that are not over, with their action
+  std::vector<std::uint64_t> gone_;                        // cgroups that the runner is to forget
+  std::chrono::steady_clock::time_point impatient_until_;
   std::vector<Incident> over_;
   Counts counts_;
 };

@@ -31,6 +31,9 @@ Result<BreakSettings> action_of(std::string_view word, const BreakPolicyOptions&
     if (out.signal == 0) {
       return fail("", "", 0, std::string(word) + ": no such signal");
     }
+    if (stops(out.signal)) {
+      return fail("", "", 0, std::string(word) + ": whom it stops nobody would resume; the action stop does");
+    }
   } else if (const auto dump = parse_dump_kind(word)) {
     out.action = BreakAction::kDump;
     out.dump = dump;

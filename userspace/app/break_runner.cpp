@@ -37,6 +37,7 @@ constexpr char kTold = 'I';  // an incident's JSON
 constexpr char kPart = 'P';  // cgroup, time
 
 constexpr std::size_t kLongest = 1U << 20U;
+constexpr std::size_t kLongestSure = 128U << 10U;  // what a socket takes whose buffer nobody may enlarge
 constexpr int kTurnMs = 20;
 constexpr auto kSettle = std::chrono::seconds(5);
 constexpr std::uint64_t kHour = 3600 * kSecond;
@@ -73,7 +74,7 @@ std::optional<Message> receive(int socket) {
     return std::nullopt;
   }
   Message out;
-  if (length <= 0 || static_cast<std::size_t>(length) > kLongest) {
+  if (length <= 0) {
     return out;
   }
   out.text.resize(static_cast<std::size_t>(length));
@@ -181,23 +182,36 @@ class Runner {
   }
 
   void on_hit(const BreakpointEvent& event) {
-    const std::uint64_t before = holds_->hits();
-    holds_->hit(event);
+    const bool ours = arms_->is_ours(event.cgroup_id);
+    const bool its_own = holds_->hit(event, !ours          ? "its cgroup has no line any more"
+                                            : is_used_up() ? "too many lines were reached on this host"
+                                                           : "");
     arms_->reach(event.cgroup_id);
     Incident incident;
     incident.kind = IncidentKind::kBreakpoint;
     incident.cgroup.id = event.cgroup_id;
     incident.boot_ns = event.time_ns;
     incident.breakpoint.emplace();
-    if (holds_->hits() == before || !holds_->complete(incident)) {
+    if (!its_own || !holds_->complete(incident)) {
       say(kPart + std::to_string(event.cgroup_id) + " " + std::to_string(event.time_ns));
       return;
     }
-    times_.push_back(clock_.boot_ns());
     tell(incident);
   }
 
-  void tell(const Incident& incident) { say(kTold + to_json(incident)); }
+  [[nodiscard]] bool is_used_up() const { return times_.size() >= policy_.most_per_hour; }
+
+  void tell(const Incident& incident) {
+    std::string message = kTold + to_json(incident);
+    if (message.size() > kLongestSure) {
+      Incident shorter = incident;
+      for (HeldProcess& one : shorter.breakpoint->processes) {
+        one.cmdline.clear();
+      }
+      message = kTold + to_json(shorter);
+    }
+    say(message);
+  }
 
   void say(const std::string& message) {
     if (const auto sent = send_message(socket_, message); !sent) {
@@ -207,16 +221,21 @@ class Runner {
 
   void keep_to_budget() {
     const std::uint64_t now = clock_.boot_ns();
+    for (; counted_ < holds_->hits(); ++counted_) {
+      times_.push_back(now);
+    }
     while (!times_.empty() && now - times_.front() >= kHour) {
       times_.pop_front();
     }
-    const bool used_up = times_.size() >= policy_.most_per_hour;
+    const bool used_up = is_used_up();
     if (used_up != paused_) {
       paused_ = used_up;
       arms_->pause(used_up);
-      spdlog::warn(used_up ? "{} lines were reached within an hour: no more is done until it is over"
-                           : "lines are set again: fewer than {} were reached within an hour",
-                   policy_.most_per_hour);
+      if (used_up) {
+        spdlog::warn("{} lines were reached within an hour: no more is done until it is over", policy_.most_per_hour);
+      } else {
+        spdlog::warn("lines are set again: fewer than {} were reached within an hour", policy_.most_per_hour);
+      }
     }
   }
 
@@ -231,10 +250,10 @@ class Runner {
       holds_->tick();
       ::poll(nullptr, 0, kTurnMs);
     } while (holds_->any() && std::chrono::steady_clock::now() < until);
-    if (!holds_->any() && table_->stopped().empty()) {
-      guardian_->dismiss();
+    if (!holds_->any()) {
+      guardian_->leave();
     }
-    guardian_.reset();  // else it looks after whoever is left
+    guardian_.reset();  // else this waits for it
   }
 
   int socket_;
@@ -248,6 +267,7 @@ class Runner {
   std::unique_ptr<BreakArms> arms_;
   std::unique_ptr<BreakHolds> holds_;
   std::deque<std::uint64_t> times_;  // of hits, within an hour
+  std::uint64_t counted_ = 0;
   bool paused_ = false;
 };
 
@@ -333,7 +353,13 @@ Result<void> BreakRunner::arm(std::uint64_t cgroup_id, std::size_t action, const
   return say(kArm + std::to_string(cgroup_id) + " " + std::to_string(action) + " " + path);
 }
 
-void BreakRunner::forget(std::uint64_t cgroup_id) { ignore_result(say(kForget + std::to_string(cgroup_id))); }
+Result<void> BreakRunner::forget(std::uint64_t cgroup_id) { return say(kForget + std::to_string(cgroup_id)); }
+
+void BreakRunner::end() {
+  if (socket_) {
+    ::shutdown(socket_.get(), SHUT_WR);
+  }
+}
 
 Result<void> BreakRunner::hit(const BreakpointEvent& event) { return say(kHit + event_to_json(event)); }
 

@@ -16,6 +16,8 @@
 #include "memcrest/event.h"
 #include "memcrest/incident.h"
 #include "probe/breakpoint_table.h"
+#include "util/fd.h"
+#include "util/redact.h"
 
 namespace memcrest {
 
@@ -35,7 +37,7 @@ class BreakRunner {
   // `action`: its place in BreakPolicyOptions::allowed. None of these waits: an error (EAGAIN) is a runner that is
   // stuck.
   [[nodiscard]] Result<void> arm(std::uint64_t cgroup_id, std::size_t action, const std::string& path);
-  void forget(std::uint64_t cgroup_id);
+  [[nodiscard]] Result<void> forget(std::uint64_t cgroup_id);
   [[nodiscard]] Result<void> hit(const BreakpointEvent& event);
 
   // What it says of a hit: an incident with cgroup.id, boot_ns and breakpoint, and update "breakpoint" where it is
@@ -47,6 +49,8 @@ class BreakRunner {
   using Answer = std::variant<Incident, Part>;
   // Waits for the next one at most so long. nullopt: none, or it is gone (see is_there()).
   [[nodiscard]] std::optional<Answer> answer(std::chrono::milliseconds patience);
+  // It is to let everybody go; what it still has to say can be read until it is gone.
+  void end();
   [[nodiscard]] bool is_there() const { return static_cast<bool>(socket_); }
 
  private:

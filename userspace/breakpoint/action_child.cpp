@@ -106,7 +106,10 @@ void ActionChild::end() {
   if (pid_ > 0) {
     ::kill(-pid_, SIGKILL);
     ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+    // One that waits for a dead disk does not die: whoever is held must not wait for it.
+    for (int i = 0; i < 40 && ::waitpid(pid_, nullptr, WNOHANG) == 0; ++i) {
+      ::usleep(5000);
+    }
     pid_ = -1;
   }
 }

@@ -218,6 +218,11 @@ void BreakGuardian::acted(pid_t group) {
   }
 }
 
+void BreakGuardian::leave() {
+  pipe_.reset();
+  pid_ = -1;
+}
+
 void BreakGuardian::dismiss() {
   if (pipe_) {
     ignore_result(say(pipe_.get(), std::string(kDismissed)));

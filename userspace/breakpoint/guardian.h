@@ -45,6 +45,8 @@ class BreakGuardian {
   void acted(pid_t group);
   // Nobody is held any more, and no line is armed.
   void dismiss();
+  // The same, but a charge that was under way may still catch somebody: it looks after them for a second, alone.
+  void leave();
 
   [[nodiscard]] pid_t pid() const { return pid_; }
 

@@ -34,4 +34,9 @@ inline int parse_signal(const std::string& text) {
   return 0;
 }
 
+// Whether a process that does nothing about it stands still then.
+inline bool stops(int number) {
+  return number == SIGSTOP || number == SIGTSTP || number == SIGTTIN || number == SIGTTOU;
+}
+
 }  // namespace memcrest

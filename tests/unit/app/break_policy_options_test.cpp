@@ -37,7 +37,8 @@ TEST(BreakPolicyOptions, ActionsInWords) {
   EXPECT_TRUE(signal->only_crossings);
   EXPECT_EQ(signal->at->percent, 90);
   EXPECT_EQ(signal->output, "/nowhere");
-  for (const char* wrong : {"", "Stop", "signal", "signal:", "signal:NO", "signal:0", "exec:true", "smaps "}) {
+  for (const char* wrong :
+       {"", "Stop", "signal", "signal:", "signal:NO", "signal:0", "signal:STOP", "signal:20", "exec:true", "smaps "}) {
     EXPECT_FALSE(action_of(wrong, options)) << wrong;
   }
 }
