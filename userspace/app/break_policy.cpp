@@ -89,13 +89,16 @@ void BreakPolicy::observe(std::span<const Event> events) {
 bool BreakPolicy::decide(std::uint64_t cgroup_id, const Candidate& one, Resolver& resolver) {
   const Identity identity = resolver.find(cgroup_id);
   const bool late = clock_.boot_ns() - one.since_ns > kNamePatienceNs;
-  if (!late && (identity.pending || !identity.known || identity.more_coming)) {
+  if (!late && (identity.pending || !identity.known)) {
     return false;
   }
   if (!is_own_cgroup(one.path, identity, resolver) || (identity.container.pod && identity.container.pod->sandbox)) {
     return true;
   }
   const auto label = identity.container.labels.find(options_.label);
+  if (!late && identity.more_coming && label == identity.container.labels.end()) {
+    return false;
+  }
   // Of one that nobody could name it is not known whether it has the label.
   const std::string nothing;
   const std::string& word = label != identity.container.labels.end()    ? label->second
@@ -158,8 +161,8 @@ void BreakPolicy::take(BreakRunner::Answer answer) {
       if (!told->second.first.breakpoint->outcome.empty()) {
         close(told);
       }
-    } else if (incident.update.empty()) {
-      begun_[key] = std::move(incident.breakpoint);
+    } else {
+      begun_[key] = std::move(incident.breakpoint);  // it may be over before the collector tells of it
     }
   }
   while (begun_.size() > kMostTold) {

@@ -386,7 +386,12 @@ std::optional<BreakRunner::Answer> BreakRunner::answer(std::chrono::milliseconds
     return cgroup && time ? std::optional<Answer>(Part{*cgroup, *time}) : std::nullopt;
   }
   auto incident = incident_from_json(rest);
-  return incident && incident->breakpoint ? std::optional<Answer>(std::move(*incident)) : std::nullopt;
+  if (!incident || !incident->breakpoint) {
+    spdlog::error("what was done at a line cannot be read: {}",
+                  incident ? "no breakpoint" : escape_terminal(incident.error().message()));
+    return std::nullopt;
+  }
+  return std::move(*incident);
 }
 
 }  // namespace memcrest
