@@ -37,7 +37,7 @@ public class Orders {
 NODE = '''
 class PendingOrder { constructor(i) { this.lines = Array.from({length: 64}, (_, n) => i * n + 0.5); } }
 globalThis.kept = [];
-setInterval(() => { for (let i = 0; i < 1000 && kept.length < 100000; ++i) kept.push(new PendingOrder(i)); }, 10);
+setInterval(() => { for (let i = 0; i < 1000 && kept.length < 250000; ++i) kept.push(new PendingOrder(i)); }, 10);
 '''
 PYTHON = '''
 import faulthandler, signal, time
@@ -64,21 +64,20 @@ class DumpTest(harness.TestCase):
             file.write(text)
         return path
 
-    def outcome(self, line, options, command, files=(), **more):
+    def outcome(self, line, action, command, files=(), options=(), meanwhile=None):
         """What a container's hit came to: (the container, the last word on it)."""
         name = harness.unique()
-        with Break('--at', line, '--container', name, '--hold', '60s', '--output', self.directory + '/out',
-                   *options) as watch:
+        with Break('--at', line, '--container', name, '--output', self.directory + '/out', *action) as watch:
             container, _ = docker.create(*command, name=name, memory='512m', options=(
                 *HOST, f'--volume={self.directory}/tmp:/tmp', *[f'--volume={f}:/{os.path.basename(f)}:ro' for f in files],
-                *more.get('options', ())))
+                *options))
             self.remove_later(container)
             docker('start', container)
             first = watch.hit(container, timeout=60)
             over = first if first['breakpoint']['outcome'] else watch.hit(container, update='breakpoint', timeout=90)
             self.assertFalse(over['breakpoint']['failed'], over['breakpoint'])
-            if more.get('meanwhile'):
-                more['meanwhile'](container)
+            if meanwhile:
+                meanwhile(container)
         return container, over
 
     def test_java(self):
@@ -129,7 +128,7 @@ class DumpTest(harness.TestCase):
                 except ValueError:
                     pass  # it is being written
             return None
-        self.outcome('120m', ('--dump', 'node'), ('node', '--heapsnapshot-signal=SIGUSR2', '/orders.js'),
+        self.outcome('100m', ('--dump', 'node'), ('node', '--heapsnapshot-signal=SIGUSR2', '/orders.js'),
                      [self.write('orders.js', NODE)], options=('--workdir=/tmp',),
                      meanwhile=lambda _: self.assertTrue(wait_until(snapshot, timeout=60)))
         self.assertIn('PendingOrder', snapshot()['strings'])
