@@ -14,6 +14,7 @@ import unittest
 
 import harness
 from harness import HOG, MEMCREST, MIB, cgroups, docker, memcrest, read, run, shared_cgroup, wait_until
+from test_agent import Agent
 
 # Beyond the line may lie what each CPU keeps in stock (64 pages), a batch that other CPUs hold, and one huge page.
 PAGE = os.sysconf('SC_PAGE_SIZE')
@@ -238,6 +239,30 @@ class BreakTest(harness.TestCase):
             docker('update', '--memory', '160m', '--memory-swap', '160m', container)
             self.assert_hit(watch.hit(container), 80 * MIB)
 
+    def test_growth_in_a_short_time(self):
+        """24 MiB a second are let go, however much they come to; what comes at once is caught, above what was there."""
+        name = harness.unique()
+        script = ('hog anon 60m --no-thp --rate 24 --hold 60000 & sleep 5; '
+                  'exec hog anon 80m --no-thp --hold 60000')
+        with Break('--growth', '40m/1s', '--container', name, '--hold', '1s') as watch:
+            container, _ = self.run_container('sh', '-c', script, memory='256m', name=name)
+            incident = watch.hit(container)
+            line = incident['breakpoint']['line_bytes']
+            self.assert_hit(incident, line)
+            self.assertEqual(incident['breakpoint']['rule'], '40.0 MiB within 1.00 s')
+            self.assertTrue(99 * MIB <= line <= 108 * MIB, line)  # the 60, the shell's, and how seldom a line is moved
+            watch.hit(container, update='breakpoint')
+            self.assert_all_run(shared_cgroup(container))
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(container)) >= 140 * MIB))
+            self.assertEqual(len(watch.incidents('breakpoint', container)), 1)
+
+    def test_a_size_and_growth_what_comes_first(self):
+        done = memcrest('break', '--at', '48m', '--growth', '16m/10s', '--memory', '128m', '--hold', '300ms', '--', HOG,
+                        'anon', '64m', '--no-thp')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('16.0 MiB within 10.0 s', done.stderr)
+        self.assertIn('1 line reached', done.stderr)
+
     # What is done meanwhile
 
     def test_a_signal_instead(self):
@@ -411,13 +436,102 @@ class BreakTest(harness.TestCase):
 
     def test_wrong_command_lines(self):
         for arguments, text in ((('--container', 'x'), '--at'), (('--at', '0'), '--at'), (('--at', '101%'), '100%'),
-                                (('--at', '1m'), 'whom'), (('--at', '1m', '--container', 'x', '--signal', 'NO'), '--signal'),
+                                (('--at', '1m'), 'whom'), (('--growth', '1m'), '--growth'), (('--growth', '1m/1ms'), '100ms'),
+                                (('--growth', '0/1s'), '--growth'), (('--growth', '1m/1s'), 'whom'), (('--at', '1m', '--container', 'x', '--signal', 'NO'), '--signal'),
                                 (('--at', '1m', '--container', 'x', '--dump', 'no'), '--dump'),
                                 (('--at', '1m', '--container', 'x', '--stop', '--exec', 'true'), 'one of'),
                                 (('--at', '1m', '--container', 'x', '--hold', '25h'), '--hold'),
                                 (('--at', '50%', '--', 'true'), '--memory')):
             done = memcrest('break', *arguments)
             self.assertIn(done.returncode, (2, 125), arguments)
+            self.assertIn(text, done.stderr)
+
+
+class PolicyTest(harness.TestCase):
+    """What the agent does at lines: for whom asks, if it is allowed, and seldom."""
+
+    def setUp(self):
+        super().setUp()
+        self.directory = self.scratch()
+
+    def agent(self, *options):
+        return Agent(self.directory, '--break-at', '50%', *options)
+
+    def run_container(self, *command, label=None, name=None):
+        container, name = docker.create(*command, memory='128m', name=name,
+                                        options=[f'--label=memcrest.break={label}'] if label else [])
+        self.remove_later(container)
+        docker('start', container)
+        return container
+
+    def waits(self, *hog):
+        """A program that lets the agent find its container first."""
+        return ('sh', '-c', f'sleep 3; exec hog {" ".join(hog)}')
+
+    def hits(self, agent, container):
+        return [i for i in agent.incidents() if i['kind'] == 'breakpoint' and i['container']['id'] == container]
+
+    def test_what_a_label_asks_for_is_done(self):
+        with self.agent('--break-allow', 'smaps,signal:TERM') as agent:
+            asks = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'), label='smaps')
+            signalled = self.run_container('sh', '-c', 'sleep 3; hog anon 100m --no-thp --hold 60000; sleep 60',
+                                           label='signal:TERM')
+            silent = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'))
+            self.assertTrue(wait_until(lambda: [i for i in self.hits(agent, asks) if i['breakpoint']['outcome']]),
+                            agent.err.text())
+            incident = self.hits(agent, asks)[0]
+            hit = incident['breakpoint']
+            self.assertEqual((hit['rule'], hit['line_bytes'], hit['failed']), ('50%', 64 * MIB, False))
+            self.assertIn('smaps of 1 processes written', hit['outcome'])
+            self.assertTrue(hit['output'].startswith(f'{self.directory}/break/'))
+            self.assertIn('Rss:', read(f"{hit['output']}/{incident['trigger']['pid']}.smaps"))
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(asks)) >= 100 * MIB), 'it goes on')
+            self.assertTrue(wait_until(lambda: self.hits(agent, signalled)))
+            self.assertIn('SIGTERM sent', self.hits(agent, signalled)[0]['breakpoint']['outcome'])
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(silent)) >= 100 * MIB))
+            self.assertEqual(self.hits(agent, silent), [])
+            self.assertEqual(agent.sample('memcrest_breakpoint_actions_total', 'action="smaps"', 'result="done"'), 1)
+            self.assertEqual(agent.sample('memcrest_breakpoint_actions_total', 'action="signal:TERM"', 'result="done"'), 1)
+            self.assertEqual(agent.sample('memcrest_incidents_total', 'kind="breakpoint"'), 2)
+
+    def test_what_is_not_allowed_is_not_done(self):
+        with self.agent('--break-allow', 'smaps') as agent:
+            asks = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'), label='signal:KILL')
+            self.assertTrue(wait_until(lambda: agent.says("asks for 'signal:KILL'")))
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(asks)) >= 100 * MIB))
+            self.assertEqual(self.hits(agent, asks), [])
+
+    def test_once_in_a_while_and_only_so_often_on_a_host(self):
+        with self.agent('--break-allow', 'smaps', '--break-default', 'smaps', '--break-most', '2') as agent:
+            again = self.run_container('sh', '-c', 'sleep 3; hog anon 100m --no-thp --repeat 3 --pause 1500 --hold 500; '
+                                       'sleep 60')
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(again)) >= 100 * MIB))
+            self.assertTrue(wait_until(lambda: self.hits(agent, again)))
+            second = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'))
+            self.assertTrue(wait_until(lambda: self.hits(agent, second)))
+            self.assertTrue(wait_until(lambda: agent.says('2 lines were reached within an hour')))
+            third = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'))
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(third)) >= 100 * MIB))
+            time.sleep(1)
+            self.assertEqual([len(self.hits(agent, one)) for one in (again, second, third)], [1, 1, 0])
+
+    def test_nobody_stays_stopped_when_the_agent_is_killed(self):
+        with self.agent('--break-allow', 'stop', '--break-hold', '5min') as agent:
+            container = self.run_container(*self.waits('anon', '100m', '--no-thp', '--hold', '60000'), label='stop')
+            self.assertTrue(wait_until(lambda: self.hits(agent, container)), agent.err.text())
+            pid = self.hits(agent, container)[0]['trigger']['pid']
+            self.assertTrue(is_stopped(pid))
+            agent.process.kill()
+            agent.process.wait()
+            self.assertTrue(wait_until(lambda: not is_stopped(pid), timeout=10))
+            self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(container)) >= 100 * MIB))
+
+    def test_the_configuration_is_checked(self):
+        for options, text in ((('--break-allow', 'smaps'), '--break-at'), (('--break-at', '90%'), '--break-allow'),
+                              (('--break-at', '90%', '--break-allow', 'rm'), "'rm'"),
+                              (('--break-at', '90%', '--break-allow', 'smaps', '--break-default', 'stop'), '--break-default')):
+            done = memcrest('agent', '--check-config', *options)
+            self.assertEqual(done.returncode, 2, options)
             self.assertIn(text, done.stderr)
 
 

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "app/agent_options.h"
+#include "app/break_policy.h"
 #include "app/exit_codes.h"
 #include "app/privileges.h"
 #include "app/recorded_cgroups.h"
@@ -181,6 +182,8 @@ class Agent {
   [[nodiscard]] OtlpFigures figures();
   [[nodiscard]] std::string delivery_trouble() const;
   void tell(const Incident& incident);
+  void publish(const Incident& incident);
+  void act();
   void sample();
   void refresh();
   void sample_on();
@@ -199,6 +202,7 @@ class Agent {
   SystemClock clock_;
   MetricsBook book_;
   std::optional<CgroupTree> tree_;
+  std::unique_ptr<BreakPolicy> policy_;  // null: nothing is done to anybody
   std::unique_ptr<Session> session_;
   std::atomic<Session*> live_ = nullptr;  // for other threads: session_ once the hooks are attached
   std::unique_ptr<IncidentSpool> spool_;
@@ -235,6 +239,29 @@ int Agent::fail(const Error& error, int code) const {
 
 // On the collector's thread; nothing here waits for a disk or a client.
 void Agent::tell(const Incident& incident) {
+  if (policy_ && incident.kind == IncidentKind::kBreakpoint) {
+    Incident whole = incident;
+    if (policy_->complete(whole)) {
+      publish(whole);
+    }
+    return;
+  }
+  publish(incident);
+}
+
+void Agent::act() {
+  if (!policy_) {
+    return;
+  }
+  policy_->tick(session_->resolver(), *tree_);
+  for (const Incident& update : policy_->updates()) {
+    publish(update);
+  }
+  const std::lock_guard lock(mutex_);
+  status_.actions = policy_->counts();
+}
+
+void Agent::publish(const Incident& incident) {
   book_.note(incident, clock_.boot_ns());
   feed_->note(incident);
   if (!spool_ || !server_) {
@@ -597,13 +624,27 @@ int Agent::run() {
     return fail(tree.error(), kExitUnsupported);
   }
   tree_ = std::move(*tree);
+  if (options_.breaking.is_on()) {
+    auto policy = BreakPolicy::start(options_.breaking, options_.trace.cmdlines, clock_);
+    if (!policy) {
+      return fail(policy.error());
+    }
+    policy_ = std::move(*policy);
+  }
   SessionHooks hooks;
   hooks.observe = [this](std::span<const Event> events) {
     book_.note(events);
     feed_->note(events);
+    if (policy_) {
+      policy_->observe(events);
+    }
   };
+  hooks.probe = [this](LoadedProbe& probe) { return policy_ ? policy_->take(probe) : Result<void>{}; };
   // Threads that start later have no more than what is left then.
   hooks.attached = [this](const Features& features) -> Result<void> {
+    if (policy_) {
+      policy_->attached(features);
+    }
     const bool kprobes = features.charge.name.find("kprobe") != std::string::npos;
     const KeptPrivileges kept{.kprobes = kprobes, .users_podman = options_.trace.identity.users_podman};
     if (auto dropped = options_.keep_privileges ? Result<void>{} : drop_privileges(kept); !dropped) {
@@ -650,9 +691,14 @@ int Agent::run() {
       break;
     }
     follow();
+    act();
   }
   tell_systemd("STOPPING=1");
   ignore_result(session_->collector().turn(milliseconds(0)));
+  act();
+  for (const Incident& update : policy_ ? policy_->finish() : std::vector<Incident>()) {
+    publish(update);
+  }
   const auto recorded = session_->finish();
   const bool written = spool_->flush(std::chrono::seconds(5));
   stop_sampler();

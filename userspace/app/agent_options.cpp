@@ -161,6 +161,52 @@ void add_notices(CLI::App& app, AgentOptions& options) {
       ->group("Notices");
 }
 
+void add_breakpoints(CLI::App& app, BreakPolicyOptions& options) {
+  using namespace std::chrono_literals;
+  constexpr const char* kGroup = "Breakpoints";
+  app.add_option_function<std::string>(
+         "--break-at",
+         [&options](const std::string& text) {
+           auto rule = parse_line_rule(text);
+           if (!rule) {
+             throw CLI::ValidationError("--break-at", rule.error().detail);
+           }
+           options.at = *rule;
+         },
+         "At this line, a size or a part of the limit that counts, do to a container what its label asks for (default: "
+         "nothing is ever done)")
+      ->type_name("SIZE|PERCENT%")
+      ->group(kGroup);
+  app.add_option(
+         "--break-allow", options.allowed,
+         "What labels may ask for, separated by commas: stop, signal:SIG, smaps, core, python, jvm, node, go, exec")
+      ->delimiter(',')
+      ->type_name("ACTION")
+      ->group(kGroup);
+  app.add_option("--break-exec", options.exec, "The command of the action exec, as of memcrest break --exec")
+      ->type_name("COMMAND")
+      ->group(kGroup);
+  app.add_option("--break-label", options.label,
+                 "The label of a container that names the action (default: memcrest.break)")
+      ->type_name("KEY")
+      ->group(kGroup);
+  app.add_option("--break-default", options.otherwise, "The action for containers without that label (default: none)")
+      ->type_name("ACTION")
+      ->group(kGroup);
+  add_duration(app, "--break-hold", options.hold, 100ms, 5min, "Resume after this time at the latest (default: 10s)")
+      ->group(kGroup);
+  add_duration(app, "--break-every", options.every, 10s, kYear,
+               "Do it to a container at most so often (default: 10min)")
+      ->group(kGroup);
+  app.add_option("--break-most", options.most_per_hour, "Do it so often an hour on this host (default: 12)")
+      ->check(CLI::Range(1U, 100'000U))
+      ->group(kGroup);
+  app.add_option("--break-output", options.output,
+                 "Directory for what actions write, made with mode 0700 (default: break in --directory)")
+      ->type_name("DIR")
+      ->group(kGroup);
+}
+
 void add_agent(CLI::App& app, AgentOptions& options, Modes& modes) {
   options.http.max_connections = 1024;
   options.record.retention.max_count = 200;
@@ -174,6 +220,7 @@ void add_agent(CLI::App& app, AgentOptions& options, Modes& modes) {
   add_metrics(app, options);
   add_otlp(app, options);
   add_notices(app, options);
+  add_breakpoints(app, options.breaking);
   app.add_flag("--keep-privileges", options.keep_privileges, "Do not give up capabilities once the hooks are attached")
       ->group("Advanced");
   app.add_flag_callback(
@@ -300,6 +347,13 @@ void parse(CLI::App& app, AgentOptions& options, int argc, char** argv) {
   if (auto checked = check_http_settings(options.http); !checked) {
     throw CLI::ValidationError("--listen", checked.error().message());
   }
+  if (options.breaking.output.empty()) {
+    options.breaking.output = options.directory + "/break";
+  }
+  if (auto checked = check_policy(options.breaking); !checked) {
+    throw CLI::ValidationError(checked.error().operation, checked.error().detail);
+  }
+  options.trace.breakpoints = options.breaking.is_on();
   if (options.flight) {
     options.record.flight = true;
     options.record.directory = options.directory + "/recordings";

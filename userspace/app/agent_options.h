@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "app/break_policy_options.h"
 #include "app/options.h"
 #include "serve/http_server.h"
 #include "serve/metrics_book.h"
@@ -27,6 +28,7 @@ struct AgentOptions {
   MetricsSettings metrics;
   OtlpSettings otlp;
   WebhookSettings webhook;
+  BreakPolicyOptions breaking;
   HostLog host_log = HostLog::kNone;
   bool kubernetes_events = false;
   std::string otlp_headers_file;

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,11 +18,13 @@
 #include "app/exit_codes.h"
 #include "app/output.h"
 #include "app/plural.h"
+#include "app/privileges.h"
 #include "app/run_cgroup.h"
 #include "app/session.h"
 #include "app/signals.h"
 #include "app/terminal.h"
 #include "app/verbs.h"
+#include "breakpoint/process_signal.h"
 #include "event/injected_source.h"
 #include "export/json.h"
 #include "util/fd.h"
@@ -34,7 +37,8 @@ namespace memcrest {
 namespace {
 
 constexpr std::chrono::milliseconds kTurn{20};
-constexpr std::chrono::milliseconds kSettle{1500};
+constexpr std::chrono::milliseconds kLeast{100};
+constexpr std::chrono::milliseconds kSettle{3000};
 constexpr int kDrainMs = 2000;
 
 // Not one of those that `run` passes on, and none that ends a process of another program by mistake.
@@ -50,19 +54,6 @@ void install_resume_signal() {
   sigaction(resume_signal(), &action, nullptr);
 }
 
-// Whether the process would be ended by that signal, or not.
-bool catches_resume(const std::string& folder) {
-  const auto status = read_file(folder + "/status");
-  const std::size_t at = status ? status->find("\nSigCgt:\t") : std::string::npos;
-  if (at == std::string::npos) {
-    return false;
-  }
-  std::uint64_t mask = 0;
-  const char* text = status->data() + at + std::strlen("\nSigCgt:\t");
-  std::from_chars(text, status->data() + status->size(), mask, 16);
-  return (mask >> static_cast<unsigned>(resume_signal() - 1) & 1U) != 0;
-}
-
 // Every other memcrest that breaks, of whatever version: by its command line, and only if it waits for this.
 int resume_others() {
   const Directory proc(::opendir("/proc"));
@@ -74,13 +65,15 @@ int resume_others() {
     if (error != std::errc{} || end != name.data() + name.size() || pid == ::getpid()) {
       continue;
     }
+    // Opened first: whoever is there while it is open stays who he is.
+    const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     const auto cmdline = read_start("/proc/" + name + "/cmdline", 4096);
     const std::size_t first = cmdline ? cmdline->find('\0') : std::string::npos;
-    if (first == std::string::npos || !cmdline->substr(0, first).ends_with("memcrest") ||
-        cmdline->substr(first + 1, 6) != std::string("break\0", 6) || !catches_resume("/proc/" + name)) {
+    if (!handle || first == std::string::npos || !cmdline->substr(0, first).ends_with("memcrest") ||
+        cmdline->substr(first + 1, 6) != std::string("break\0", 6) || !catches("/proc/" + name, resume_signal())) {
       continue;
     }
-    told += ::kill(pid, resume_signal()) == 0 ? 1 : 0;
+    told += ::syscall(SYS_pidfd_send_signal, handle.get(), resume_signal(), nullptr, 0) == 0 ? 1 : 0;
   }
   if (told == 0) {
     spdlog::error("no other 'memcrest break' runs");
@@ -98,6 +91,14 @@ TextStyle text_style(bool command) {
     style.columns = terminal.columns.value_or(style.columns);
   }
   return style;
+}
+
+std::string lines_of(const BreakSettings& settings) {
+  std::string out = settings.at ? to_string(*settings.at) : "";
+  if (settings.growth) {
+    out += (out.empty() ? "" : ", or at ") + ("growth of " + to_string(*settings.growth));
+  }
+  return out;
 }
 
 std::string missing_tool(const BreakSettings& settings) {
@@ -162,15 +163,7 @@ Result<void> Break::take_probe(LoadedProbe& probe) {
   GuardedTable guarded;
   guarded.descriptors = table_->descriptors();
   guarded.disarm = [this] { table_->disarm_all(); };
-  guarded.caught = [this] {
-    std::vector<ProcessKey> out;
-    for (const CaughtProcess& one : table_->caught()) {
-      if (one.signal == SIGSTOP) {
-        out.push_back(one.process);
-      }
-    }
-    return out;
-  };
+  guarded.caught = [this] { return table_->stopped(); };
   return start_guardian(guarded);
 }
 
@@ -189,6 +182,7 @@ void Break::observe(std::span<const Event> events) {
       arms_->note(*cgroup);
     } else if (const auto* hit = std::get_if<BreakpointEvent>(&event)) {
       holds_->hit(*hit);
+      arms_->reach(hit->cgroup_id);
     }
   }
 }
@@ -210,8 +204,8 @@ void Break::tell(const Incident& incident) {
 
 void Break::banner() const {
   const Features& features = session_->features();
-  spdlog::info("breaking at {} · {} · cgroup v{} · kernel {}", to_string(*options_.settings.at),
-               describe_tiers(features), tree_->version(), escape_terminal(features.kernel));
+  spdlog::info("breaking at {} · {} · cgroup v{} · kernel {}", lines_of(options_.settings), describe_tiers(features),
+               tree_->version(), escape_terminal(features.kernel));
   if (!table_) {
     spdlog::warn("no hook sees charges here: usage is read about every {}, so processes are stopped late",
                  format_duration(kTurn));
@@ -250,21 +244,32 @@ int Break::follow() {
 
 // Whoever is held goes on, no line is left, and what was seen is told. Only then the guardian may go.
 void Break::finish() {
-  arms_->disarm_all();
-  holds_->release_all(has_command() ? "the command ended" : "resumed: memcrest ended");
-  const auto until = std::chrono::steady_clock::now() + kSettle;
-  while (holds_->any() && std::chrono::steady_clock::now() < until) {
-    ignore_result(session_->collector().turn(kTurn));
+  const auto release = [this] {
+    holds_->release_all(has_command() ? "the command ended" : "resumed: memcrest ended");
     holds_->tick();
+  };
+  arms_->disarm_all();
+  release();
+  // A charge that was under way may have caught its thread, and its record may still come.
+  const auto begin = std::chrono::steady_clock::now();
+  for (auto now = begin; now < begin + kLeast || (holds_->any() && now < begin + kSettle);
+       now = std::chrono::steady_clock::now()) {
+    ignore_result(session_->collector().turn(kTurn));
+    release();
   }
   ignore_result(session_->finish());
-  holds_->tick();
-  if (guardian_) {
-    guardian_->dismiss();
+  release();
+  if (guardian_ && !holds_->any()) {
+    guardian_->leave();
   }
+  guardian_.reset();  // else this waits for it
 }
 
 int Break::run() {
+  if (!may_signal_all()) {
+    return failed({"break", "", EPERM, "CAP_KILL is missing: whoever is stopped could not be resumed"},
+                  kExitUnsupported);
+  }
   if (const std::string tool = missing_tool(options_.settings); !tool.empty()) {
     return failed({"--dump", to_string(*options_.settings.dump), 0, tool + " is not installed"}, kExitUnsupported);
   }

@@ -17,6 +17,7 @@ namespace memcrest {
 namespace {
 
 constexpr std::uint64_t kNamePatienceNs = 10'000 * kMillisecond;
+constexpr std::uint64_t kSeldomNs = 100 * kMillisecond;
 constexpr std::uint64_t kLimitsNs = 1000 * kMillisecond;
 constexpr std::uint64_t kBeginningNs = 3000 * kMillisecond;
 // Whoever was caught is looked after for a moment when it goes on.
@@ -31,6 +32,14 @@ std::string parent_path(const std::string& path) {
 
 }  // namespace
 
+bool is_own_cgroup(const std::string& path, const Identity& identity, Resolver& resolver) {
+  if (identity.container.id.empty()) {
+    return false;
+  }
+  const std::string own = parse_cgroup_path(path).container_path;
+  return own.empty() ? resolver.find_path(parent_path(path)).container.id != identity.container.id : own == path;
+}
+
 BreakArms::BreakArms(const BreakOptions& options, const CgroupTree& tree, const Clock& clock, BreakpointTable* table,
                      Inject inject)
     : options_(options), tree_(tree), clock_(clock), table_(table), inject_(std::move(inject)) {}
@@ -42,14 +51,18 @@ void BreakArms::scan(Resolver& resolver) {
   }
 }
 
+void BreakArms::forget(std::uint64_t cgroup_id) {
+  if (const auto one = known_.find(cgroup_id); one != known_.end()) {
+    if (table_ != nullptr) {
+      table_->disarm(cgroup_id);
+    }
+    known_.erase(one);
+  }
+}
+
 void BreakArms::note(const CgroupEvent& event) {
   if (!event.created) {
-    if (const auto one = known_.find(event.cgroup_id); one != known_.end()) {
-      if (table_ != nullptr) {
-        table_->disarm(event.cgroup_id);
-      }
-      known_.erase(one);
-    }
+    forget(event.cgroup_id);
   } else if (options_.command.empty() && !event.path_cut) {
     known_.try_emplace(event.cgroup_id, One{.path = event.path, .since_ns = clock_.boot_ns()});
   }
@@ -59,6 +72,37 @@ void BreakArms::arm_command(std::uint64_t cgroup_id, const std::string& path) {
   One& one = known_[cgroup_id];
   one = {.path = path, .since_ns = clock_.boot_ns()};
   arm(cgroup_id, one);
+}
+
+void BreakArms::arm_chosen(std::uint64_t cgroup_id, const std::string& path, const BreakSettings& settings) {
+  One& one = known_[cgroup_id];
+  one = {.path = path, .since_ns = clock_.boot_ns()};
+  one.settings = &settings;
+  arm(cgroup_id, one);
+}
+
+void BreakArms::pause(bool paused) {
+  paused_ = paused;
+  for (auto& [id, one] : known_) {
+    if (paused && one.stage == Stage::kArmed) {
+      wait(id, one, 0);
+    }
+  }
+}
+
+// Without a line until usage has fallen.
+void BreakArms::wait(std::uint64_t cgroup_id, One& one, std::uint64_t rest_ns) {
+  if (table_ != nullptr) {
+    table_->disarm(cgroup_id);
+  }
+  one.stage = Stage::kWaiting;
+  one.since_ns = clock_.boot_ns();
+  one.rest_ns = rest_ns;
+}
+
+std::optional<std::uint64_t> BreakArms::rearm_below(const One& one) const {
+  const BreakSettings& what = settings(one);
+  return what.rearm_below ? what.rearm_below : what.rearm_after ? std::optional(one.line_bytes / 10 * 9) : std::nullopt;
 }
 
 // A container's own cgroup, not those that it made inside; where cgroups are asked for, the outermost that match.
@@ -71,14 +115,8 @@ bool BreakArms::is_wanted(const Identity& identity, const std::string& path) {
   if (by_cgroup && (!one_of(path) || one_of(parent_path(path)))) {
     return false;
   }
-  if (!by_cgroup) {
-    if (identity.container.id.empty()) {
-      return false;
-    }
-    const std::string own = parse_cgroup_path(path).container_path;
-    if (own.empty() ? resolver_->find_path(parent_path(path)).container.id == identity.container.id : own != path) {
-      return false;
-    }
+  if (!by_cgroup && !is_own_cgroup(path, identity, *resolver_)) {
+    return false;
   }
   return matches(options_.filter, identity.container, path);
 }
@@ -108,6 +146,14 @@ void BreakArms::decide(std::uint64_t cgroup_id, One& one) {
   arm(cgroup_id, one);
 }
 
+void BreakArms::no_line(std::uint64_t cgroup_id, One& one, const std::string& why) {
+  if (table_ != nullptr) {
+    table_->disarm(cgroup_id);
+  }
+  one.stage = Stage::kNoLine;
+  tell_once(one, why);
+}
+
 void BreakArms::tell_once(One& one, const std::string& why) {
   if (!one.told) {
     spdlog::warn("no line for {}: {}", escape_terminal(one.path), escape_terminal(why));
@@ -132,24 +178,21 @@ std::optional<std::uint64_t> BreakArms::effective_limit(const std::string& path)
 void BreakArms::arm(std::uint64_t cgroup_id, One& one) {
   const auto dir = tree_.dir_of(one.path);
   if (!dir || one.path.size() < 2) {
-    one.stage = Stage::kNoLine;
-    tell_once(one, "it is not to be seen from here");
+    no_line(cgroup_id, one, "it is not to be seen from here");
     return;
   }
   const auto inside = processes_in(*dir);
   // Whoever is to resume it must not be stopped with it.
   if (std::ranges::any_of(inside,
                           [](const auto& two) { return two.process.tgid == static_cast<unsigned>(getpid()); })) {
-    one.stage = Stage::kNoLine;
-    tell_once(one, "memcrest itself runs in it");
+    no_line(cgroup_id, one, "memcrest itself runs in it");
     return;
   }
-  if (const std::string daemon = runtime_daemon_in(inside, options_.settings.allowed); !daemon.empty()) {
-    one.stage = Stage::kNoLine;
-    tell_once(one, daemon + " runs in it; --allow NAME lets it be stopped");
+  if (const std::string daemon = runtime_daemon_in(inside, settings(one).allowed); !daemon.empty()) {
+    no_line(cgroup_id, one, daemon + " runs in it; --allow NAME lets it be stopped");
     return;
   }
-  const auto line = line_of(*options_.settings.at, effective_limit(one.path));
+  const auto line = line_now(one);
   if (!line) {
     one.stage = Stage::kNoLine;
     one.limitless = true;
@@ -159,13 +202,41 @@ void BreakArms::arm(std::uint64_t cgroup_id, One& one) {
   arm_at(cgroup_id, one, *line);
 }
 
+std::optional<std::uint64_t> BreakArms::line_now(One& one) {
+  const BreakSettings& settings = options_.settings;
+  std::optional<std::uint64_t> out;
+  if (settings.at) {
+    out = line_of(*settings.at, settings.at->percent ? effective_limit(one.path) : std::nullopt);
+  }
+  one.by_growth = false;
+  if (settings.growth) {
+    if (!one.floor) {
+      one.floor.emplace(*settings.growth);
+    }
+    const std::uint64_t now = clock_.boot_ns();
+    if (const auto usage = number(one.path, tree_.usage_file())) {
+      one.floor->note(now, *usage);
+    }
+    if (const auto line = one.floor->line(now); line && (!out || *line < *out)) {
+      out = line;
+      one.by_growth = true;
+    }
+  }
+  return out;
+}
+
 void BreakArms::arm_at(std::uint64_t cgroup_id, One& one, std::uint64_t bytes) {
   one.line_bytes = bytes;
   one.since_ns = clock_.boot_ns();
   one.refreshed = false;
   one.stage = Stage::kArmed;
   // A process that does not grow would never be caught: it is told of at once.
-  if (const auto usage = number(one.path, tree_.usage_file()); usage && *usage >= bytes) {
+  const auto usage = number(one.path, tree_.usage_file());
+  if (paused_ || (settings(one).only_crossings && usage && *usage >= bytes)) {
+    wait(cgroup_id, one, 0);
+    return;
+  }
+  if (usage && *usage >= bytes) {
     spdlog::info("{} holds {} already, more than its line of {}", escape_terminal(one.path), format_size(*usage),
                  format_size(bytes));
     reached_late(cgroup_id, one, *usage);
@@ -175,8 +246,8 @@ void BreakArms::arm_at(std::uint64_t cgroup_id, One& one, std::uint64_t bytes) {
     return;
   }
   BreakpointLine line{.cgroup_id = cgroup_id, .bytes = bytes, .signal = SIGSTOP, .each = true};
-  if (options_.settings.action == BreakAction::kSignal) {
-    line.signal = static_cast<std::uint32_t>(options_.settings.signal);
+  if (settings(one).action == BreakAction::kSignal) {
+    line.signal = static_cast<std::uint32_t>(settings(one).signal);
     line.each = false;
   }
   if (const auto armed = table_->arm(line); !armed) {
@@ -197,8 +268,12 @@ void BreakArms::reached_late(std::uint64_t cgroup_id, One& one, std::uint64_t us
   inject_(event);
 }
 
-void BreakArms::follow_limit(std::uint64_t cgroup_id, One& one) {
-  const auto line = line_of(*options_.settings.at, effective_limit(one.path));
+void BreakArms::follow(std::uint64_t cgroup_id, One& one) {
+  const bool by_growth = one.by_growth;
+  const auto line = line_now(one);
+  if (!line && options_.settings.growth && one.stage == Stage::kArmed) {
+    return;  // usage could not be read, this time
+  }
   if (!line) {
     if (one.stage == Stage::kArmed && table_ != nullptr) {
       table_->disarm(cgroup_id);
@@ -207,9 +282,33 @@ void BreakArms::follow_limit(std::uint64_t cgroup_id, One& one) {
     one.limitless = true;
     return;
   }
-  if (one.limitless || *line != one.line_bytes) {
+  if (one.stage == Stage::kArmed && by_growth && one.by_growth) {
+    // It moves all the time: as seldom as may be, and without asking anew who lives there.
+    const std::uint64_t off = *line > one.line_bytes ? *line - one.line_bytes : one.line_bytes - *line;
+    if (off > GrowthFloor::slack(*options_.settings.growth)) {
+      move(cgroup_id, one, *line);
+    }
+  } else if (one.limitless || *line != one.line_bytes) {
     arm(cgroup_id, one);
   }
+}
+
+void BreakArms::move(std::uint64_t cgroup_id, One& one, std::uint64_t bytes) {
+  if (table_ != nullptr) {
+    const auto moved = table_->move(cgroup_id, bytes);
+    if (!moved) {
+      no_line(cgroup_id, one, moved.error().message());
+      return;
+    }
+    if (!*moved) {
+      return;  // it was reached a moment ago
+    }
+  }
+  if (bytes < one.line_bytes) {  // as when it was armed
+    one.refreshed = false;
+    one.since_ns = clock_.boot_ns();
+  }
+  one.line_bytes = bytes;
 }
 
 void BreakArms::watch_usage(std::uint64_t cgroup_id, One& one) {
@@ -219,16 +318,22 @@ void BreakArms::watch_usage(std::uint64_t cgroup_id, One& one) {
   }
   if (one.stage == Stage::kArmed && *usage >= one.line_bytes) {
     reached_late(cgroup_id, one, *usage);
-  } else if (one.stage == Stage::kWaiting && *usage < *options_.settings.rearm_below &&
-             clock_.boot_ns() - one.since_ns > kRestNs) {
+  } else if (one.stage == Stage::kWaiting && !paused_ && *usage < rearm_below(one).value_or(0) &&
+             clock_.boot_ns() - one.since_ns > one.rest_ns) {
     arm(cgroup_id, one);
   }
 }
 
 void BreakArms::tick() {
   const std::uint64_t now = clock_.boot_ns();
-  const bool limits = options_.settings.at->percent && now - last_limits_ns_ > kLimitsNs;
+  const BreakSettings& settings = options_.settings;
+  const bool limits = settings.at && settings.at->percent && now - last_limits_ns_ > kLimitsNs;
   last_limits_ns_ = limits ? now : last_limits_ns_;
+  const bool usage = settings.growth &&
+                     now - last_usage_ns_ >= static_cast<std::uint64_t>(GrowthFloor::pause(*settings.growth).count());
+  last_usage_ns_ = usage ? now : last_usage_ns_;
+  const bool seldom = now - last_seldom_ns_ >= kSeldomNs;
+  last_seldom_ns_ = seldom ? now : last_seldom_ns_;
   bool refresh = false;
   std::vector<std::uint64_t> ids;  // one that is not wanted is forgotten on the way
   for (const auto& [id, one] : known_) {
@@ -242,14 +347,17 @@ void BreakArms::tick() {
     }
     // Runtimes make the cgroup first, and set its limit before they start anything in it.
     if (one.limitless && now - one.since_ns < kBeginningNs) {
-      arm(id, one);
+      if (seldom) {
+        arm(id, one);
+      }
     } else if (one.limitless) {
       tell_once(one, "it has no limit, and none above it");
     }
-    if (limits && (one.stage == Stage::kArmed || one.stage == Stage::kNoLine)) {
-      follow_limit(id, one);
+    if ((limits && (one.stage == Stage::kArmed || one.stage == Stage::kNoLine)) ||
+        (usage && one.stage == Stage::kArmed)) {
+      follow(id, one);
     }
-    if (one.stage == Stage::kWaiting || (table_ == nullptr && one.stage == Stage::kArmed)) {
+    if ((seldom && one.stage == Stage::kWaiting) || (table_ == nullptr && one.stage == Stage::kArmed)) {
       watch_usage(id, one);
     }
     if (one.stage == Stage::kArmed && !one.refreshed && now - one.since_ns > kRefreshNs) {
@@ -262,13 +370,25 @@ void BreakArms::tick() {
   }
 }
 
-void BreakArms::settle(std::uint64_t cgroup_id) {
-  if (table_ != nullptr) {
-    table_->disarm(cgroup_id);
+void BreakArms::reach(std::uint64_t cgroup_id) {
+  if (const auto one = known_.find(cgroup_id); one != known_.end() && one->second.stage == Stage::kArmed) {
+    one->second.stage = Stage::kReached;
   }
-  if (const auto one = known_.find(cgroup_id); one != known_.end()) {
-    one->second.stage = options_.settings.rearm_below ? Stage::kWaiting : Stage::kReached;
-    one->second.since_ns = clock_.boot_ns();
+}
+
+void BreakArms::settle(std::uint64_t cgroup_id) {
+  const auto one = known_.find(cgroup_id);
+  if (one == known_.end()) {
+    if (table_ != nullptr) {
+      table_->disarm(cgroup_id);
+    }
+    return;
+  }
+  const auto after = settings(one->second).rearm_after.value_or(std::chrono::nanoseconds(0));
+  wait(cgroup_id, one->second, std::max(kRestNs, static_cast<std::uint64_t>(after.count())));
+  one->second.floor.reset();  // what it grew by before is told
+  if (!rearm_below(one->second)) {
+    one->second.stage = Stage::kReached;
   }
 }
 
@@ -290,7 +410,16 @@ std::optional<std::string> BreakArms::dir_of(std::uint64_t cgroup_id) const {
 }
 
 std::string BreakArms::rule_of(std::uint64_t cgroup_id) const {
-  return known_.contains(cgroup_id) ? to_string(*options_.settings.at) : "";
+  const auto one = known_.find(cgroup_id);
+  return one == known_.end()     ? ""
+         : one->second.by_growth ? to_string(*options_.settings.growth)
+         : options_.settings.at  ? to_string(*options_.settings.at)
+                                 : "";
+}
+
+const BreakSettings& BreakArms::settings_of(std::uint64_t cgroup_id) const {
+  const auto one = known_.find(cgroup_id);
+  return one == known_.end() ? options_.settings : settings(one->second);
 }
 
 bool BreakArms::is_ours(std::uint64_t cgroup_id) const { return known_.contains(cgroup_id); }

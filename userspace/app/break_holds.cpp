@@ -22,6 +22,8 @@ using std::chrono::steady_clock;
 constexpr std::size_t kMostTold = 64;
 // A charge that was under way when the line went may still catch its thread.
 constexpr std::chrono::milliseconds kSweepTime{1000};
+constexpr std::chrono::milliseconds kLookTime{250};
+constexpr std::chrono::seconds kIncidentTime{10};
 
 bool is_same(const ProcessKey& a, const ProcessKey& b) {
   return a.tgid == b.tgid && to_tick(a.start_ns) == to_tick(b.start_ns);
@@ -50,36 +52,56 @@ BreakHolds::BreakHolds(const BreakOptions& options, const CgroupTree& tree, cons
 
 BreakHolds::~BreakHolds() = default;
 
-void BreakHolds::hit(const BreakpointEvent& event) {
+bool BreakHolds::hit(const BreakpointEvent& event, const std::string& refused) {
   const auto same = std::ranges::find_if(
       holds_, [&](const Hold& one) { return !one.swept && one.event.cgroup_id == event.cgroup_id; });
+  if (same != holds_.end() && same->unknown) {
+    same->unknown = false;  // its record was late
+    same->event = event;
+    return true;
+  }
   if (same != holds_.end()) {
-    return;  // another process of it that went on to grow: it is stopped, and let go with the first
+    return false;  // another process of it that went on to grow: it is stopped, and let go with the first
   }
   Hold& hold = holds_.emplace_back();
   hold.event = event;
+  hold.settings = arms_.settings_of(event.cgroup_id);
   hold.since = steady_clock::now();
   hold.rule = arms_.rule_of(event.cgroup_id);
   hold.dir = arms_.dir_of(event.cgroup_id).value_or("");
-  if (options_.settings.hold) {
-    hold.until = hold.since + std::chrono::duration_cast<steady_clock::duration>(*options_.settings.hold);
+  if (hold.settings.hold) {
+    hold.until = hold.since + std::chrono::duration_cast<steady_clock::duration>(*hold.settings.hold);
   }
   ++hits_;
-  begin(hold);
+  if (!refused.empty()) {
+    hold.action = "nothing";
+    hold.failed = true;
+    end(hold, refused);
+  } else {
+    begin(hold);
+  }
+  return true;
 }
 
 void BreakHolds::begin(Hold& hold) {
   if (!hold.dir.empty()) {
     hold.processes = processes_in(hold.dir);
   }
-  if (!holds_somebody()) {
-    const auto number = static_cast<std::uint32_t>(options_.settings.signal);
+  // It may have come since the line was set.
+  if (const std::string daemon = runtime_daemon_in(hold.processes, hold.settings.allowed); !daemon.empty()) {
+    hold.action = "nothing";
+    hold.failed = true;
+    end(hold, "let go at once: " + daemon + " runs in it, and --allow does not name it");
+    return;
+  }
+  if (!holds_somebody(hold)) {
+    const auto number = static_cast<std::uint32_t>(hold.settings.signal);
     hold.action = signal_name(number) + (hold.event.late ? " to its largest process" : " to the process that crossed");
     if (hold.event.late || hold.event.error != 0) {
       const ProcessKey whom = !hold.event.late         ? hold.event.task.process
                               : hold.processes.empty() ? ProcessKey{}
                                                        : hold.processes.front().process;
-      const auto sent = send_signal(whom, options_.settings.signal);
+      const auto sent = send_signal(whom, hold.settings.signal);
       hold.failed = !sent;
       end(hold, sent ? signal_name(number) + " sent" : sent.error().message());
       return;
@@ -90,7 +112,7 @@ void BreakHolds::begin(Hold& hold) {
   if (hold.event.late || hold.event.error != 0) {
     stop_all(hold);
   }
-  if (options_.settings.freeze) {
+  if (hold.settings.freeze) {
     freeze(hold);
   }
   act(hold);
@@ -102,9 +124,11 @@ void BreakHolds::stop_all(Hold& hold) {
     if (one.process.tgid == static_cast<std::uint32_t>(::getpid())) {
       continue;
     }
-    if (table_ != nullptr) {
-      table_->note({hold.event.cgroup_id, one.process, SIGSTOP, true});
-    } else if (guardian_ != nullptr && !guardian_->stopping(one.process)) {
+    if (state_of(one.process) != RunState::kRuns) {
+      continue;  // somebody else stopped it, and will resume it
+    }
+    const CaughtProcess caught{hold.event.cgroup_id, one.process, SIGSTOP, true};
+    if (table_ != nullptr ? !table_->note(caught) : guardian_ != nullptr && !guardian_->stopping(one.process)) {
       continue;
     }
     if (send_signal(one.process, SIGSTOP)) {
@@ -115,6 +139,12 @@ void BreakHolds::stop_all(Hold& hold) {
 
 void BreakHolds::freeze(Hold& hold) {
   auto file = freeze_file(hold.dir, tree_.version(), hold.processes);
+  if (file) {
+    const auto now = read_file(file->path);
+    if (now && now->starts_with(file->freeze)) {
+      file = fail("freeze", file->path, 0, "it is frozen already");  // and whoever did that thaws it
+    }
+  }
   if (file && guardian_ != nullptr) {
     if (const auto told = guardian_->frozen(file->path, file->thaw); !told) {
       file = std::unexpected(told.error());
@@ -142,21 +172,21 @@ std::string BreakHolds::how_to_attach(const Hold& hold) const {
 void BreakHolds::act(Hold& hold) {
   const std::string whom = hold.event.late ? "all processes stopped" : "stopped before it ran another instruction";
   const std::string frozen = hold.frozen ? ", the container frozen" : "";
-  const std::string length = options_.settings.hold ? " for at most " + format_duration(*options_.settings.hold)
-                                                    : " until Ctrl-C or 'memcrest break --resume'";
+  const std::string length = hold.settings.hold ? " for at most " + format_duration(*hold.settings.hold)
+                                                : " until Ctrl-C or 'memcrest break --resume'";
   hold.action = whom + frozen + length;
-  switch (options_.settings.action) {
+  switch (hold.settings.action) {
     case BreakAction::kStop:
       hold.action += how_to_attach(hold) + "; a liveness probe may fail meanwhile";
       return;
     case BreakAction::kSignal:
       return;
     case BreakAction::kExec:
-      hold.action += "; meanwhile: " + options_.settings.exec;
-      run(hold, {"/bin/sh", "-c", options_.settings.exec});
+      hold.action += "; meanwhile: " + hold.settings.exec;
+      run(hold, {"/bin/sh", "-c", hold.settings.exec});
       return;
     case BreakAction::kDump:
-      hold.action += "; meanwhile: dump " + std::string(to_string(*options_.settings.dump));
+      hold.action += "; meanwhile: dump " + std::string(to_string(*hold.settings.dump));
       dump(hold);
       return;
   }
@@ -164,7 +194,7 @@ void BreakHolds::act(Hold& hold) {
 
 bool BreakHolds::make_output(Hold& hold) {
   const std::string name = std::to_string(clock_.unix_ns() / 1'000'000) + "-" + std::to_string(hold.event.cgroup_id);
-  auto dir = make_output_dir(options_.settings.output, name);
+  auto dir = make_output_dir(hold.settings.output, name);
   if (!dir) {
     hold.failed = true;
     end(hold, dir.error().message());
@@ -181,9 +211,11 @@ ProcessKey BreakHolds::process_of(const Hold& hold) {
 }
 
 void BreakHolds::start(Hold& hold, ActionCommand command) {
-  command.output = hold.output + "/output.txt";
-  command.most_bytes = options_.settings.most_output;
-  command.most_time = options_.settings.hold.value_or(std::chrono::hours(24));
+  if (command.output.empty()) {
+    command.output = hold.output + "/output.txt";
+  }
+  command.most_bytes = std::min(hold.settings.most_output, room_in(hold.output) / 2);
+  command.most_time = hold.until ? *hold.until - steady_clock::now() : std::chrono::hours(24);
   auto child = ActionChild::start(command);
   if (!child) {
     hold.failed = true;
@@ -191,6 +223,9 @@ void BreakHolds::start(Hold& hold, ActionCommand command) {
     return;
   }
   hold.child.emplace(std::move(*child));
+  if (guardian_ != nullptr) {
+    guardian_->acting(hold.child->pid());
+  }
 }
 
 void BreakHolds::run(Hold& hold, std::vector<std::string> argv) {
@@ -210,27 +245,32 @@ void BreakHolds::run(Hold& hold, std::vector<std::string> argv) {
 }
 
 void BreakHolds::dump(Hold& hold) {
-  const DumpKind kind = *options_.settings.dump;
+  const DumpKind kind = *hold.settings.dump;
   const ProcessKey process = process_of(hold);
   if (kind == DumpKind::kSmaps) {
     if (!make_output(hold)) {
       return;
     }
-    const auto written = write_smaps(hold.processes, hold.output, options_.settings.most_output);
-    hold.failed = !written || written->processes == 0;
-    end(hold, !written ? written.error().message()
-                       : "smaps of " + std::to_string(written->processes) + " processes written" +
-                             (written->cut ? ", cut at --max-output" : ""));
+    hold.smaps.emplace();
     return;
   }
+  const int number = signal_of(kind);
+  if (const int needed = kind == DumpKind::kJvm ? SIGQUIT : number; needed != 0 && !catches(process, needed)) {
+    hold.failed = true;
+    end(hold, "no " + std::string(to_string(kind)) + " program, or not one that waits for " +
+                  signal_name(static_cast<std::uint32_t>(needed)) + ": it would be ended by that");
+    return;
+  }
+  // While it is stopped the signal waits: it is taken before another instruction.
+  const auto sent = number != 0 ? send_signal(process, number) : Result<void>();
   if (wants_it_running(kind)) {
     // It would be caught again at its next charge.
     arms_.settle(hold.event.cgroup_id);
+    thaw(hold);
     ignore_result(send_signal(process, SIGCONT));
     hold.action += "; the process was resumed for it, since it has to answer itself";
   }
-  if (const int number = signal_of(kind); number != 0) {
-    const auto sent = send_signal(process, number);
+  if (number != 0) {
     hold.failed = !sent;
     end(hold, sent ? signal_name(static_cast<std::uint32_t>(number)) + " sent: what it writes is in its own log or file"
                    : sent.error().message());
@@ -239,22 +279,124 @@ void BreakHolds::dump(Hold& hold) {
   if (!make_output(hold)) {
     return;
   }
+  if (const auto prepared = prepare_dump(kind, process.tgid, hold.event.time_ns, hold.output); !prepared) {
+    hold.failed = true;
+    end(hold, prepared.error().message());
+    return;
+  }
   ActionCommand command;
   command.argv = dump_command(kind, process.tgid, hold.output);
   start(hold, std::move(command));
 }
 
+// The virtual machine's file, which lies in the container. True: it is being copied.
+bool BreakHolds::collect(Hold& hold) {
+  auto heap = left_heap(process_of(hold), hold.event.time_ns);
+  if (!heap) {
+    hold.failed = true;
+    end(hold, "classes by size written; the heap is not to be had: " + heap.error().message());
+    return false;
+  }
+  hold.heap = std::move(*heap);
+  ActionCommand command;
+  command.argv = {"cat"};
+  command.input = hold.heap->file.get();
+  command.output = hold.output + "/heap.hprof";
+  start(hold, std::move(command));
+  return true;
+}
+
+void BreakHolds::look_at_child(Hold& hold, bool time_is_over) {
+  const std::string ended = hold.child->look(time_is_over);
+  if (ended.empty()) {
+    return;
+  }
+  hold.failed = !hold.child->succeeded();
+  if (guardian_ != nullptr) {
+    guardian_->acted(hold.child->pid());
+  }
+  if (hold.settings.dump != DumpKind::kJvm) {
+    end(hold, ended);
+  } else if (!hold.heap) {
+    if (hold.failed || !collect(hold)) {
+      end(hold, ended);
+    }
+  } else if (hold.failed) {
+    end(hold, "classes by size written; " + ended);
+  } else {
+    const auto removed = hold.heap->remove();
+    hold.heap_taken = true;
+    end(hold, removed
+                  ? "classes by size and the heap written"
+                  : "classes by size and the heap written; in the container it stays: " + removed.error().message());
+  }
+}
+
+// A few at a time: the others go on meanwhile.
+void BreakHolds::write_some_smaps(Hold& hold) {
+  constexpr std::size_t kAtOnce = 4;
+  const std::size_t count = std::min(kAtOnce, hold.processes.size() - hold.next_process);
+  const std::span some = std::span(hold.processes).subspan(hold.next_process, count);
+  const auto written = write_smaps(some, hold.output, hold.settings.most_output - hold.smaps->bytes);
+  if (!written) {
+    hold.failed = true;
+    end(hold, written.error().message());
+    return;
+  }
+  hold.smaps->processes += written->processes;
+  hold.smaps->bytes += written->bytes;
+  hold.smaps->cut = hold.smaps->cut || written->cut;
+  hold.next_process += count;
+  if (hold.next_process == hold.processes.size() || hold.smaps->cut) {
+    hold.failed = hold.smaps->processes == 0;
+    end(hold, "smaps of " + std::to_string(hold.smaps->processes) + " processes written" +
+                  (hold.smaps->cut ? ", cut at --max-output" : ""));
+  }
+}
+
+// Whom the kernel stopped and whose record was lost: told by nobody, and let go all the same.
+void BreakHolds::find_unknown() {
+  const auto now = steady_clock::now();
+  if (table_ == nullptr || now - looked_ < kLookTime) {
+    return;
+  }
+  looked_ = now;
+  std::vector<ProcessKey> seen;
+  for (const CaughtProcess& one : table_->caught()) {
+    const bool known =
+        std::ranges::any_of(holds_, [&](const Hold& hold) { return hold.event.cgroup_id == one.cgroup_id; });
+    if (known || one.signal != SIGSTOP) {
+      continue;
+    }
+    seen.push_back(one.process);
+    if (std::ranges::find(unknown_, one.process) == unknown_.end()) {
+      continue;  // its record may be on its way
+    }
+    spdlog::warn("pid {} is held at a line, and the record of that was lost", one.process.tgid);
+    BreakpointEvent event;
+    event.time_ns = clock_.boot_ns();
+    event.cgroup_id = one.cgroup_id;
+    event.signal = SIGSTOP;
+    event.task.process = one.process;
+    arms_.reach(one.cgroup_id);
+    hit(event, arms_.is_ours(one.cgroup_id) ? "" : "its cgroup has no line any more");
+    holds_.back().unknown = true;
+  }
+  unknown_ = std::move(seen);
+}
+
 void BreakHolds::tick() {
+  find_unknown();
   for (Hold& hold : holds_) {
     const bool time_is_over = hold.until && steady_clock::now() >= *hold.until;
     if (!hold.over && hold.child) {
-      if (const std::string ended = hold.child->look(time_is_over); !ended.empty()) {
-        hold.failed = !hold.child->succeeded();
-        end(hold, ended);
-      }
+      look_at_child(hold, time_is_over);
+    }
+    if (!hold.over && hold.smaps) {
+      write_some_smaps(hold);
     }
     if (!hold.over && time_is_over) {
-      end(hold, "resumed after " + format_duration(*options_.settings.hold));
+      end(hold, "resumed after " + format_duration(*hold.settings.hold));
     }
     if (!hold.over && !hold.event.late && state_of(hold.event.task.process) == RunState::kGone) {
       hold.failed = true;
@@ -273,7 +415,10 @@ void BreakHolds::tick() {
       }
     }
   }
-  std::erase_if(holds_, [](const Hold& one) { return one.swept && one.updated; });
+  // One whose record was lost has no incident to wait for.
+  std::erase_if(holds_, [](const Hold& one) {
+    return one.swept && (one.updated || steady_clock::now() - one.over_at > kIncidentTime);
+  });
 }
 
 void BreakHolds::end(Hold& hold, const std::string& why) {
@@ -282,9 +427,19 @@ void BreakHolds::end(Hold& hold, const std::string& why) {
   }
   hold.over = true;
   hold.outcome = why;
+  if (hold.heap && !hold.heap_taken) {
+    hold.outcome += "; the heap stays in the container as /tmp/" + hold.heap->name;
+  }
+  // Before anybody goes on: what a debugger did to it is undone then.
+  if (hold.child) {
+    if (guardian_ != nullptr) {
+      guardian_->acted(hold.child->pid());
+    }
+    hold.child.reset();
+  }
   arms_.settle(hold.event.cgroup_id);
   thaw(hold);
-  if (holds_somebody()) {
+  if (holds_somebody(hold)) {
     hold.held_ms = ms_since(hold.since);
   }
   hold.over_at = steady_clock::now();
@@ -296,9 +451,13 @@ void BreakHolds::thaw(Hold& hold) {
   if (!hold.frozen) {
     return;
   }
-  if (const auto done = write_file(hold.frozen->path, hold.frozen->thaw); !done) {
-    spdlog::error("not thawed: {}", escape_terminal(done.error().message()));
-    return;  // the guardian tries again
+  if (const auto done = write_file(hold.frozen->path, hold.frozen->thaw);
+      !done && done.error().code != ENOENT && done.error().code != ENODEV) {
+    if (!hold.told_frozen) {
+      hold.told_frozen = true;
+      spdlog::error("not thawed, and tried again: {}", escape_terminal(done.error().message()));
+    }
+    return;
   }
   if (guardian_ != nullptr) {
     guardian_->thawed(hold.frozen->path);
@@ -321,7 +480,7 @@ void BreakHolds::resume(Hold& hold, bool first) {
       continue;
     }
     // Its signal may still be on the way: it stays in the table until the end, and is looked at again.
-    if (holds_somebody() && (first || state_of(one.process) == RunState::kStopped)) {
+    if (holds_somebody(hold) && (first || state_of(one.process) == RunState::kStopped)) {
       ignore_result(send_signal(one.process, SIGCONT));
     }
   }
@@ -329,7 +488,8 @@ void BreakHolds::resume(Hold& hold, bool first) {
 
 void BreakHolds::sweep(Hold& hold) {
   resume(hold, false);
-  if (steady_clock::now() - hold.over_at < kSweepTime) {
+  thaw(hold);
+  if (hold.frozen || steady_clock::now() - hold.over_at < kSweepTime) {
     return;
   }
   hold.swept = true;
@@ -366,7 +526,7 @@ void BreakHolds::fill(Incident& incident, const Hold& hold) const {
                              .comm = one.comm,
                              .cmdline = cmdline_of(one.process.tgid, options_.trace.cmdlines),
                              .rss_bytes = one.rss_bytes,
-                             .held = holds_somebody() && (caught || stopped || hold.was_frozen)});
+                             .held = holds_somebody(hold) && (caught || stopped || hold.was_frozen)});
   }
 }
 

@@ -15,6 +15,7 @@
 #include "app/options.h"
 #include "breakpoint/action_child.h"
 #include "breakpoint/container_processes.h"
+#include "breakpoint/dump.h"
 #include "breakpoint/freezer.h"
 #include "breakpoint/guardian.h"
 #include "memcrest/incident.h"
@@ -32,8 +33,9 @@ class BreakHolds {
   BreakHolds(const BreakHolds&) = delete;
   BreakHolds& operator=(const BreakHolds&) = delete;
 
-  // At once, when the event is read.
-  void hit(const BreakpointEvent& event);
+  // At once, when the event is read. `refused`, if not empty: nothing is done but letting go, for this reason. False:
+  // it is part of another hit.
+  bool hit(const BreakpointEvent& event, const std::string& refused = {});
   void tick();
   // What is known of the hit by now, into its incident. False: it is part of a hit that was told already.
   [[nodiscard]] bool complete(Incident& incident);
@@ -47,13 +49,20 @@ class BreakHolds {
  private:
   struct Hold {
     BreakpointEvent event;
+    BreakSettings settings;
+    bool unknown = false;  // its record was not seen
     std::string rule;
     std::string dir;  // of the memory cgroup
     std::vector<ContainerProcess> processes;
     std::vector<ProcessKey> stopped;  // by userspace
     bool was_frozen = false;
     std::optional<FreezeFile> frozen;
+    bool told_frozen = false;  // that it could not be thawed
     std::optional<ActionChild> child;
+    std::optional<LeftFile> heap;  // that is being copied, or stayed where it was
+    bool heap_taken = false;
+    std::optional<SmapsResult> smaps;  // that are being written
+    std::size_t next_process = 0;      // of these
     std::chrono::steady_clock::time_point since;
     std::optional<std::chrono::steady_clock::time_point> until;
     std::string output;
@@ -73,6 +82,10 @@ class BreakHolds {
   void freeze(Hold& hold);
   void act(Hold& hold);
   void dump(Hold& hold);
+  void look_at_child(Hold& hold, bool time_is_over);
+  void write_some_smaps(Hold& hold);
+  void find_unknown();
+  [[nodiscard]] bool collect(Hold& hold);
   [[nodiscard]] static ProcessKey process_of(const Hold& hold);
   void start(Hold& hold, ActionCommand command);
   void run(Hold& hold, std::vector<std::string> argv);
@@ -82,7 +95,7 @@ class BreakHolds {
   void thaw(Hold& hold);
   void fill(Incident& incident, const Hold& hold) const;
   [[nodiscard]] bool make_output(Hold& hold);
-  [[nodiscard]] bool holds_somebody() const { return options_.settings.action != BreakAction::kSignal; }
+  [[nodiscard]] static bool holds_somebody(const Hold& hold) { return hold.settings.action != BreakAction::kSignal; }
   [[nodiscard]] std::string how_to_attach(const Hold& hold) const;
 
   const BreakOptions& options_;
@@ -95,6 +108,8 @@ class BreakHolds {
   std::list<Hold> holds_;
   std::uint64_t hits_ = 0;
   std::uint64_t ended_ = 0;
+  std::chrono::steady_clock::time_point looked_;  // for whoever is held and not known
+  std::vector<ProcessKey> unknown_;               // at that look
 };
 
 }  // namespace memcrest

@@ -1,38 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/break_options.h"
 
-#include <signal.h>
-
 #include <CLI/CLI.hpp>
-#include <charconv>
-#include <cstring>
 
 #include "app/filter_options.h"
 #include "app/option_values.h"
 #include "app/options.h"
 #include "app/trace_options.h"
+#include "util/signal_name.h"
 
 namespace memcrest {
 namespace {
 
 constexpr const char* kActions = "Action";
-
-// "TERM", "SIGTERM", "15"; 0: none of these.
-int signal_number(const std::string& text) {
-  int number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc{} && end == text.data() + text.size()) {
-    return number > 0 && number < NSIG ? number : 0;
-  }
-  const std::string name = text.starts_with("SIG") ? text.substr(3) : text;
-  for (int one = 1; one < NSIG; ++one) {
-    const char* known = sigabbrev_np(one);
-    if (known != nullptr && name == known) {
-      return one;
-    }
-  }
-  return 0;
-}
 
 void add_actions(CLI::App& verb, BreakSettings& settings) {
   verb.add_flag_callback(
@@ -42,9 +22,12 @@ void add_actions(CLI::App& verb, BreakSettings& settings) {
   verb.add_option_function<std::string>(
           "--signal",
           [&settings](const std::string& text) {
-            settings.signal = signal_number(text);
+            settings.signal = parse_signal(text);
             if (settings.signal == 0) {
               throw CLI::ValidationError("--signal", "must be a signal's name or number, such as USR1");
+            }
+            if (stops(settings.signal)) {
+              throw CLI::ValidationError("--signal", "whom that stops nobody would resume: --stop does");
             }
             settings.action = BreakAction::kSignal;
           },
@@ -127,6 +110,17 @@ CLI::App* add_break(CLI::App& app, Options& options) {
           },
           "The line: a size, or a part of the limit that counts")
       ->type_name("SIZE|PERCENT%");
+  verb->add_option_function<std::string>(
+          "--growth",
+          [&out](const std::string& text) {
+            auto rule = parse_growth_rule(text);
+            if (!rule) {
+              throw CLI::ValidationError("--growth", rule.error().detail);
+            }
+            out.settings.growth = *rule;
+          },
+          "A line that goes with usage: so much above the lowest of this time, such as 200m/10s")
+      ->type_name("SIZE/DURATION");
   verb->add_flag("--json", out.json, "One JSON object per hit, and one more when it is over (docs/incident.md)");
   add_size(*verb, "--memory,-m", out.memory_bytes, 64 * kPage, kMaxSize, "Memory limit of the command (default: none)");
   add_size(*verb, "--swap", out.swap_bytes, 0, kMaxSize, "Swap of the command on top of --memory");
@@ -155,8 +149,8 @@ void check_break(const CLI::App& verb, Options& options) {
   if (!verb.parsed() || settings.resume) {
     return;
   }
-  if (!settings.at) {
-    throw CLI::ValidationError("--at", "is needed: the line, such as 400m or 90%");
+  if (!settings.at && !settings.growth) {
+    throw CLI::ValidationError("--at", "or --growth is needed: the line, such as 400m, 90% or 200m/10s");
   }
   const ContainerFilter& filter = out.filter;
   const bool filtered = !filter.containers.empty() || !filter.pods.empty() || !filter.namespaces.empty() ||
@@ -182,7 +176,7 @@ void check_break(const CLI::App& verb, Options& options) {
   if (settings.action == BreakAction::kSignal && (settings.freeze || verb.count("--hold") > 0)) {
     throw CLI::ValidationError("--signal", "holds nobody: no --freeze and no --hold");
   }
-  if (!out.command.empty() && settings.at->percent && !out.memory_bytes) {
+  if (!out.command.empty() && settings.at && settings.at->percent && !out.memory_bytes) {
     throw CLI::ValidationError("--at", "a part of the limit: give the command one with --memory");
   }
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "breakpoint/dump.h"
+#include "breakpoint/growth_rule.h"
 #include "breakpoint/line_rule.h"
 
 namespace CLI {
@@ -23,7 +24,8 @@ enum class BreakAction { kStop, kSignal, kExec, kDump };
 
 // Beside what BreakOptions (options.h) shares with other verbs.
 struct BreakSettings {
-  std::optional<LineRule> at;
+  std::optional<LineRule> at;  // this, growth, or both
+  std::optional<GrowthRule> growth;
   BreakAction action = BreakAction::kStop;
   int signal = 0;    // kSignal
   std::string exec;  // kExec: a command for the shell
@@ -37,6 +39,9 @@ struct BreakSettings {
   std::vector<std::string> allowed;                // runtime daemons that may be stopped too
   bool all_containers = false;
   bool resume = false;  // only end the holds of another memcrest break
+  // Of a policy: armed again so long after a hit, once usage lies a tenth below the line.
+  std::optional<std::chrono::nanoseconds> rearm_after;
+  bool only_crossings = false;  // whoever is above the line already is not told of, but waited for
 };
 
 [[nodiscard]] CLI::App* add_break(CLI::App& app, Options& options);

@@ -16,6 +16,8 @@ Result<void> keep_only(const std::vector<unsigned>& wanted);
 
 Result<void> drop_all_privileges() { return keep_only({}); }
 
+bool may_signal_all() { return capng_get_caps_process() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_KILL) != 0; }
+
 Result<void> drop_privileges(const KeptPrivileges& kept) {
   std::vector<unsigned> wanted = {CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG};
   if (capng_get_caps_process() != 0) {

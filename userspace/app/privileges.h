@@ -16,5 +16,7 @@ struct KeptPrivileges {
 
 // As drop_privileges, and keeps nothing: for threads that only serve and send.
 [[nodiscard]] Result<void> drop_all_privileges();
+// Whether it may signal processes of any user: who cannot must stop none.
+[[nodiscard]] bool may_signal_all();
 
 }  // namespace memcrest

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/run_guard.h"
-#include "util/fd.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -15,6 +14,8 @@
 #include <cstdlib>
 #include <memory>
 #include <string_view>
+
+#include "util/fd.h"
 
 namespace memcrest {
 namespace {

@@ -30,7 +30,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 }
 
 // After fork in a process that has threads: only async-signal-safe calls.
-[[noreturn]] void child_main(char* const* argv, char* const* environment, int output, int nothing, std::uint64_t most) {
+[[noreturn]] void child_main(char* const* argv, char* const* environment, int input, int output, std::uint64_t most) {
   ::setpgid(0, 0);
   const rlimit size{most, most};
   ::setrlimit(RLIMIT_FSIZE, &size);
@@ -42,7 +42,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::dup2(nothing, STDIN_FILENO);
+  ::dup2(input, STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
   ::execvpe(argv[0], argv, environment);
@@ -76,7 +76,8 @@ Result<ActionChild> ActionChild::start(const ActionCommand& command) {
   out.until_ = std::chrono::steady_clock::now() + command.most_time;
   out.pid_ = ::fork();
   if (out.pid_ == 0) {
-    child_main(argv.data(), environment.data(), output->get(), nothing->get(), command.most_bytes);
+    child_main(argv.data(), environment.data(), command.input >= 0 ? command.input : nothing->get(), output->get(),
+               command.most_bytes);
   }
   if (out.pid_ < 0) {
     return fail_errno("fork", out.name_);
@@ -105,7 +106,10 @@ void ActionChild::end() {
   if (pid_ > 0) {
     ::kill(-pid_, SIGKILL);
     ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+    // One that waits for a dead disk does not die: whoever is held must not wait for it.
+    for (int i = 0; i < 40 && ::waitpid(pid_, nullptr, WNOHANG) == 0; ++i) {
+      ::usleep(5000);
+    }
     pid_ = -1;
   }
 }
@@ -114,17 +118,20 @@ std::string ActionChild::look(bool time_is_over) {
   if (pid_ <= 0) {
     return ended_;
   }
-  int status = 0;
-  const pid_t got = ::waitpid(pid_, &status, WNOHANG);
-  if (got == 0 && !time_is_over && std::chrono::steady_clock::now() < until_) {
+  siginfo_t info{};
+  const bool runs =
+      ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+  if (runs && !time_is_over && std::chrono::steady_clock::now() < until_) {
     return {};
   }
-  if (got == 0) {
+  if (runs) {
     end();
     ended_ = name_ + " was ended: its time was over";
     return ended_;
   }
-  ::kill(-pid_, SIGKILL);  // what it left behind
+  ::kill(-pid_, SIGKILL);  // what it left behind, while the number is still its own
+  int status = 0;
+  const pid_t got = ::waitpid(pid_, &status, WNOHANG);
   pid_ = -1;
   succeeded_ = got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
   ended_ = got < 0               ? name_ + ": how it ended is not known"

@@ -18,6 +18,7 @@ namespace memcrest {
 struct ActionCommand {
   std::vector<std::string> argv;         // argv[0] is searched in PATH
   std::vector<std::string> environment;  // "NAME=VALUE", added to ours
+  int input = -1;                        // a descriptor; -1: nothing
   std::string output;                    // file that gets its output; created with 0600
   std::uint64_t most_bytes = 0;          // of each file that it writes
   std::chrono::nanoseconds most_time{};
@@ -34,6 +35,8 @@ class ActionChild {
 
   // How it ended, in words; empty: it runs. Ends it when its time is over, by itself or by who asks.
   [[nodiscard]] std::string look(bool time_is_over = false);
+  // Also the number of its process group; of one that has ended -1.
+  [[nodiscard]] pid_t pid() const { return pid_; }
   // After look() told: it ended with 0.
   [[nodiscard]] bool succeeded() const { return succeeded_; }
 

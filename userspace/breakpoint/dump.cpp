@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
-#include "util/fd.h"
+#include "identity/owned_file.h"
+#include "util/process_start.h"
 
 namespace memcrest {
 namespace {
@@ -17,6 +19,11 @@ namespace {
 constexpr std::array kKinds = {DumpKind::kSmaps, DumpKind::kCore, DumpKind::kPython,
                                DumpKind::kJvm,   DumpKind::kNode, DumpKind::kGo};
 constexpr std::size_t kMostOfOneFile = 64U << 20U;
+constexpr const char* kCommands = "commands";
+
+std::string heap_name(std::uint32_t pid, std::uint64_t hit_ns) {
+  return "memcrest-" + std::to_string(pid) + "-" + std::to_string(hit_ns) + ".hprof";
+}
 
 Result<void> write_new(const std::string& path, const std::string& text) {
   auto file = open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
@@ -86,8 +93,7 @@ std::vector<std::string> dump_command(DumpKind kind, std::uint32_t pid, const st
     case DumpKind::kPython:
       return {"py-spy", "dump", "--pid", number};
     case DumpKind::kJvm:
-      // The virtual machine writes it, in its own file system.
-      return {"jcmd", number, "GC.heap_dump", "/tmp/memcrest-" + number + ".hprof"};
+      return {"jcmd", number, "-f", dir + "/" + kCommands};
     case DumpKind::kSmaps:
     case DumpKind::kNode:
     case DumpKind::kGo:
@@ -96,7 +102,45 @@ std::vector<std::string> dump_command(DumpKind kind, std::uint32_t pid, const st
   return {};
 }
 
-Result<SmapsResult> write_smaps(const std::vector<ContainerProcess>& processes, const std::string& dir,
+// The virtual machine writes the heap itself, in its own file system. What takes the memory is known even where that
+// fails.
+Result<void> prepare_dump(DumpKind kind, std::uint32_t pid, std::uint64_t hit_ns, const std::string& dir) {
+  return kind == DumpKind::kJvm ? write_new(dir + "/" + kCommands,
+                                            "GC.class_histogram\nGC.heap_dump /tmp/" + heap_name(pid, hit_ns) + "\n")
+                                : Result<void>();
+}
+
+Result<void> LeftFile::remove() const {
+  return ::unlinkat(directory.get(), name.c_str(), 0) == 0 ? Result<void>() : fail_errno("remove", name);
+}
+
+Result<LeftFile> left_heap(const ProcessKey& process, std::uint64_t hit_ns, const SystemRoot& root) {
+  const std::string folder = root.proc + "/" + std::to_string(process.tgid);
+  struct stat info{};
+  if (::stat(folder.c_str(), &info) != 0) {
+    return fail_errno("look at", folder);
+  }
+  const auto top = open_directory(folder + "/root");
+  if (!top) {
+    return std::unexpected(top.error());
+  }
+  // Looked at afterwards: who has its number now had it when the root was opened.
+  if (const auto start = process_start_ns(folder); !start || *start != to_tick(process.start_ns)) {
+    return fail("look at", folder, ESRCH);
+  }
+  const std::string name = heap_name(process.tgid, hit_ns);
+  auto directory = open_directory_below(*top, "tmp", Symlinks::kRefuse);
+  if (!directory) {
+    return std::unexpected(directory.error());
+  }
+  auto file = open_owned(*directory, name, info.st_uid);
+  if (!file) {
+    return std::unexpected(file.error());
+  }
+  return LeftFile{std::move(*directory), name, std::move(*file)};
+}
+
+Result<SmapsResult> write_smaps(std::span<const ContainerProcess> processes, const std::string& dir,
                                 std::uint64_t most_bytes, const SystemRoot& root) {
   SmapsResult out;
   std::uint64_t left = most_bytes;
@@ -115,11 +159,17 @@ Result<SmapsResult> write_smaps(const std::vector<ContainerProcess>& processes, 
       }
       out.cut = out.cut || text->size() == room;
       left -= text->size();
+      out.bytes += text->size();
       any = true;
     }
     out.processes += any ? 1 : 0;
   }
   return out;
+}
+
+std::uint64_t room_in(const std::string& path) {
+  struct statvfs info{};
+  return ::statvfs(path.c_str(), &info) == 0 ? std::uint64_t{info.f_bavail} * info.f_frsize : 0;
 }
 
 Result<std::string> make_output_dir(const std::string& parent, const std::string& name) {

@@ -26,6 +26,8 @@ constexpr char kFrozen = 'F';  // FILE, newline, what thaws
 constexpr char kThawed = 'T';
 constexpr char kStopping = 'S';  // PID, blank, start
 constexpr char kResumed = 'R';
+constexpr char kActing = 'C';  // GROUP
+constexpr char kActed = 'D';
 constexpr useconds_t kPauseUs = 50'000;
 // A charge that was under way when the lines went may still catch its thread a moment later.
 constexpr int kLeastSweeps = 20;
@@ -35,6 +37,7 @@ constexpr std::size_t kLongest = 1U << 20U;
 struct Told {
   std::map<std::string, std::string> frozen;  // by file: what thaws it
   std::set<ProcessKey> stopped;
+  std::set<pid_t> groups;  // of commands that run
 };
 
 void close_all_but(std::vector<int> kept) {
@@ -70,6 +73,12 @@ void take(const std::string& message, Told& told) {
     told.stopped.insert(process_of(message.substr(1)));
   } else if (message.starts_with(kResumed)) {
     told.stopped.erase(process_of(message.substr(1)));
+  } else if (const auto group = static_cast<pid_t>(std::strtol(message.c_str() + 1, nullptr, 10)); group > 1) {
+    if (message.starts_with(kActing)) {
+      told.groups.insert(group);
+    } else if (message.starts_with(kActed)) {
+      told.groups.erase(group);
+    }
   }
 }
 
@@ -100,6 +109,9 @@ bool is_gone(int pipe, Told& told) {
 }
 
 void clean_up(const GuardedTable& table, const Told& told) {
+  for (const pid_t group : told.groups) {
+    ::kill(-group, SIGKILL);
+  }
   std::set<ProcessKey> seen;
   for (int sweep = 0; sweep < kMostSweeps; ++sweep) {
     table.disarm();
@@ -125,7 +137,7 @@ void clean_up(const GuardedTable& table, const Told& told) {
 }
 
 [[noreturn]] void guard_main(int pipe, const GuardedTable& table) {
-  ::prctl(PR_SET_NAME, "memcrest-guard");
+  ::prctl(PR_SET_NAME, "break-guard");  // 'pkill -9 memcrest' must not end both
   // Out of the terminal's and the shell's reach: whatever ends memcrest as a group must not end its guardian.
   ::setsid();
   // Nor what is meant for its parent.
@@ -196,6 +208,19 @@ Result<void> BreakGuardian::stopping(const ProcessKey& process) {
 
 void BreakGuardian::resumed(const ProcessKey& process) {
   ignore_result(say(pipe_.get(), kResumed + words_of(process)));
+}
+
+void BreakGuardian::acting(pid_t group) { ignore_result(say(pipe_.get(), kActing + std::to_string(group))); }
+
+void BreakGuardian::acted(pid_t group) {
+  if (group > 0) {
+    ignore_result(say(pipe_.get(), kActed + std::to_string(group)));
+  }
+}
+
+void BreakGuardian::leave() {
+  pipe_.reset();
+  pid_ = -1;
 }
 
 void BreakGuardian::dismiss() {

@@ -40,8 +40,13 @@ class BreakGuardian {
   // To be told before a process is stopped that the table does not name.
   [[nodiscard]] Result<void> stopping(const ProcessKey& process);
   void resumed(const ProcessKey& process);
+  // A command of this process group, which is ended before anybody is resumed: a debugger among it holds on to them.
+  void acting(pid_t group);
+  void acted(pid_t group);
   // Nobody is held any more, and no line is armed.
   void dismiss();
+  // The same, but a charge that was under way may still catch somebody: it looks after them for a second, alone.
+  void leave();
 
   [[nodiscard]] pid_t pid() const { return pid_; }
 

@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include <charconv>
 #include <memory>
+#include <string_view>
 
 #include "util/fd.h"
 #include "util/process_start.h"
@@ -49,6 +51,22 @@ RunState state_of(const ProcessKey& process, const SystemRoot& root) {
     any = any || (letter != '\0' && letter != 'Z' && letter != 'X');
   }
   return any ? RunState::kRuns : RunState::kGone;
+}
+
+bool catches(const std::string& proc_folder, int signal) {
+  constexpr std::string_view kField = "\nSigCgt:\t";
+  const auto status = read_file(proc_folder + "/status");
+  const std::size_t at = status ? status->find(kField) : std::string::npos;
+  if (at == std::string::npos) {
+    return false;
+  }
+  std::uint64_t mask = 0;
+  std::from_chars(status->data() + at + kField.size(), status->data() + status->size(), mask, 16);
+  return (mask >> static_cast<unsigned>(signal - 1) & 1U) != 0;
+}
+
+bool catches(const ProcessKey& process, int signal, const SystemRoot& root) {
+  return catches(folder_of(process, root), signal) && is_same(process, root);
 }
 
 Result<void> send_signal(const ProcessKey& process, int signal, const SystemRoot& root) {

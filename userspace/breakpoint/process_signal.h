@@ -3,6 +3,8 @@
 // now gets nothing. Usable in a forked process without threads.
 #pragma once
 
+#include <string>
+
 #include "memcrest/event.h"
 #include "util/result.h"
 #include "util/system_root.h"
@@ -16,6 +18,10 @@ enum class RunState {
 };
 
 [[nodiscard]] RunState state_of(const ProcessKey& process, const SystemRoot& root = {});
+
+// Whether it has a handler for this signal. False also where that is not known.
+[[nodiscard]] bool catches(const ProcessKey& process, int signal, const SystemRoot& root = {});
+[[nodiscard]] bool catches(const std::string& proc_folder, int signal);
 
 // ESRCH: it is gone.
 [[nodiscard]] Result<void> send_signal(const ProcessKey& process, int signal, const SystemRoot& root = {});

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "identity/owned_file.h"
-#include "util/fd.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,6 +11,8 @@
 #include <array>
 #include <memory>
 #include <string_view>
+
+#include "util/fd.h"
 
 namespace memcrest {
 namespace {

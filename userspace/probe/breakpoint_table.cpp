@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <signal.h>
 
 #include <algorithm>
 
@@ -45,6 +46,15 @@ Result<BreakpointTable> BreakpointTable::of(const LoadedProbe& probe) {
   return out;
 }
 
+BreakpointTable BreakpointTable::of(Fd lines, Fd hits, Fd slots, unsigned page_shift) {
+  BreakpointTable out;
+  out.lines_ = std::move(lines);
+  out.hits_ = std::move(hits);
+  out.slots_ = std::move(slots);
+  out.page_shift_ = page_shift;
+  return out;
+}
+
 Result<void> BreakpointTable::arm(const BreakpointLine& line) {
   const memcrest_line raw{.pages = std::max<std::uint64_t>(line.bytes >> page_shift_, 1),
                           .signal = line.signal,
@@ -56,6 +66,24 @@ Result<void> BreakpointTable::arm(const BreakpointLine& line) {
   }
   refresh();
   return {};
+}
+
+// The kernel side settles a line by writing to this very entry, of which a copy is written back here: what is settled
+// between the two could be reached once more, a moment of two system calls.
+Result<bool> BreakpointTable::move(std::uint64_t cgroup_id, std::uint64_t bytes) {
+  memcrest_line raw{};
+  if (bpf_map_lookup_elem(lines_.get(), &cgroup_id, &raw) != 0 || raw.settled != 0) {
+    return false;
+  }
+  const std::uint64_t before = raw.pages;
+  raw.pages = std::max<std::uint64_t>(bytes >> page_shift_, 1);
+  if (bpf_map_update_elem(lines_.get(), &cgroup_id, &raw, BPF_EXIST) != 0) {
+    return errno == ENOENT ? Result<bool>(false) : fail_errno("move a breakpoint on cgroup", std::to_string(cgroup_id));
+  }
+  if (raw.pages < before) {
+    refresh();  // of a line that rises the old mark does no harm: the next charge that meets it makes a new one
+  }
+  return true;
 }
 
 // A slot whose `next` is 0 sends the next charge past the cache. A peak that a CPU writes in this very moment may be
@@ -83,11 +111,14 @@ void BreakpointTable::disarm_all() const {
   }
 }
 
-void BreakpointTable::note(const CaughtProcess& one) const {
+Result<void> BreakpointTable::note(const CaughtProcess& one) const {
   const memcrest_hit_key key = key_of(one);
   const memcrest_hit_state state{
       .start_time_ns = one.process.start_ns, .time_ns = 0, .tgid = one.process.tgid, .signal = one.signal};
-  bpf_map_update_elem(hits_.get(), &key, &state, BPF_NOEXIST);
+  // What is there already may be of one that had the number before.
+  return bpf_map_update_elem(hits_.get(), &key, &state, BPF_ANY) == 0
+             ? Result<void>{}
+             : fail_errno("enter", "pid " + std::to_string(one.process.tgid));
 }
 
 std::vector<CaughtProcess> BreakpointTable::caught() const {
@@ -96,6 +127,16 @@ std::vector<CaughtProcess> BreakpointTable::caught() const {
     memcrest_hit_state state{};
     if (bpf_map_lookup_elem(hits_.get(), &key, &state) == 0) {
       out.push_back({key.cgroup_id, {state.tgid, state.start_time_ns}, state.signal, key.tgid != 0});
+    }
+  }
+  return out;
+}
+
+std::vector<ProcessKey> BreakpointTable::stopped() const {
+  std::vector<ProcessKey> out;
+  for (const CaughtProcess& one : caught()) {
+    if (one.signal == SIGSTOP) {
+      out.push_back(one.process);
     }
   }
   return out;

@@ -33,22 +33,32 @@ class BreakpointTable {
   // Of a probe that was loaded with LoadSettings::breakpoints. Keeps descriptors of its own.
   [[nodiscard]] static Result<BreakpointTable> of(const LoadedProbe& probe);
 
+  // The same table in another process: the descriptors of all_descriptors(), in this order.
+  [[nodiscard]] static BreakpointTable of(Fd lines, Fd hits, Fd slots, unsigned page_shift);
+
   // Sets the line, or moves it; whoever was caught at it before can be caught again after release(). Charges that run
   // at this very moment may still miss it: call refresh() a moment later.
   [[nodiscard]] Result<void> arm(const BreakpointLine& line);
+  // Another place for a line that was not reached yet; false: it was, or there is none, and it stays as it is.
+  [[nodiscard]] Result<bool> move(std::uint64_t cgroup_id, std::uint64_t bytes);
   // Makes every CPU look at the lines at its next charge.
   void refresh() const;
   void disarm(std::uint64_t cgroup_id) const;
   void disarm_all() const;
 
-  // Enters a process that userspace is about to stop for this line: whoever cleans up finds it.
-  void note(const CaughtProcess& one) const;
+  // Enters a process that userspace is about to stop for this line: whoever cleans up finds it. One that could not be
+  // entered must not be stopped.
+  [[nodiscard]] Result<void> note(const CaughtProcess& one) const;
   [[nodiscard]] std::vector<CaughtProcess> caught() const;
+  // Of these, whoever may stand still.
+  [[nodiscard]] std::vector<ProcessKey> stopped() const;
   // Forgets one that was let go.
   void release(const CaughtProcess& one) const;
 
   // What a process that is to clean up must keep open.
   [[nodiscard]] std::vector<int> descriptors() const { return {lines_.get(), hits_.get()}; }
+  [[nodiscard]] std::vector<int> all_descriptors() const { return {lines_.get(), hits_.get(), slots_.get()}; }
+  [[nodiscard]] unsigned page_shift() const { return page_shift_; }
 
  private:
   BreakpointTable() = default;

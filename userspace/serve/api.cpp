@@ -138,6 +138,10 @@ void write_delivery(MetricsText& out, const IncidentSpool::Status& spool, const 
   each(metric::kExportFailures, &TargetStatus::failures);
   each(metric::kExportDropped, &TargetStatus::dropped);
   each(metric::kExportQueue, &TargetStatus::queue);
+  out.family(metric::kBreakActions);
+  for (const auto& [what, count] : status.actions) {
+    out.sample(MetricLabels().add("action", what.first).add("result", what.second).text(), count);
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "memcrest/clock.h"
@@ -45,6 +46,7 @@ struct AgentStatus {
   std::int64_t start_unix_ns = 0;
   std::vector<LookupStatus> lookups;
   std::vector<TargetStatus> targets;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> actions;  // at lines, by action and result
 };
 
 // Where the API gets its answers. All outlive it; the functions are called from any thread.

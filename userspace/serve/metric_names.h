@@ -55,6 +55,7 @@ inline constexpr MetricInfo kSpoolFailures{"memcrest_spool_write_failures", Metr
 inline constexpr MetricInfo kSpoolLost{"memcrest_spool_lost", MetricType::kCounter, "", "", "Incidents that could not be kept: the disk took none for too long."};
 inline constexpr MetricInfo kExportSent{"memcrest_export_sent", MetricType::kCounter, "", "target", "Incidents that a receiver took. There are samples where a receiver is configured, as for the next three."};
 inline constexpr MetricInfo kExportFailures{"memcrest_export_failures", MetricType::kCounter, "", "target", "Attempts to deliver that failed; they are repeated."};
+inline constexpr MetricInfo kBreakActions{"memcrest_breakpoint_actions", MetricType::kCounter, "", "action, result", "What was done to containers at their lines (--break-at); result is done or failed. Each is an incident, too."};
 inline constexpr MetricInfo kExportDropped{"memcrest_export_dropped", MetricType::kCounter, "", "target", "Incidents that were not delivered: refused for good, or gone from the spool before."};
 inline constexpr MetricInfo kExportQueue{"memcrest_export_queue", MetricType::kGauge, "", "target", "Incidents that wait to be delivered."};
 inline constexpr MetricInfo kHttpRequests{"memcrest_http_requests", MetricType::kCounter, "", "code", "Requests that were answered, by status."};

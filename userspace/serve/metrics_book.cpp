@@ -372,12 +372,29 @@ void MetricsBook::write(MetricsText& out, const std::string& scraper) {
       out.sample(row.labels, static_cast<double>(row.last_oom_unix_ns / 1'000'000) / 1000);
     }
   });
-  each(metric::kBursts, [&](const Row& row, std::uint64_t) { out.sample(row.labels, row.bursts, row.burst_exemplar); });
-  each(metric::kChargeFailures, [&](const Row& row, std::uint64_t) { out.sample(row.labels, row.failures); });
-  each(metric::kSteps, [&](const Row& row, std::uint64_t) { out.sample(row.labels, row.cell.steps); });
+  // A 0 is there so that its first rise is seen: of what is gone none comes.
+  const auto counts = [](const Row& row, std::uint64_t value) { return value > 0 || row.gone_boot_ns == 0; };
+  const auto counter = [&](const MetricInfo& info, const auto& read) {
+    each(info, [&](const Row& row, std::uint64_t) {
+      if (const std::uint64_t value = read(row); counts(row, value)) {
+        out.sample(row.labels, value);
+      }
+    });
+  };
+  each(metric::kBursts, [&](const Row& row, std::uint64_t) {
+    if (counts(row, row.bursts)) {
+      out.sample(row.labels, row.bursts, row.burst_exemplar);
+    }
+  });
+  counter(metric::kChargeFailures, [](const Row& row) { return row.failures; });
+  counter(metric::kSteps, [](const Row& row) { return row.cell.steps; });
   each(metric::kStall, [&](const Row& row, std::uint64_t) {
-    out.sample(join_labels(row.labels, "kind=\"direct\""), static_cast<double>(row.cell.reclaim_ns) / 1e9);
-    out.sample(join_labels(row.labels, "kind=\"throttle\""), static_cast<double>(row.cell.throttle_ns) / 1e9);
+    for (const auto& [label, ns] :
+         {std::pair("kind=\"direct\"", row.cell.reclaim_ns), std::pair("kind=\"throttle\"", row.cell.throttle_ns)}) {
+      if (counts(row, ns)) {
+        out.sample(join_labels(row.labels, label), static_cast<double>(ns) / 1e9);
+      }
+    }
   });
   figure(metric::kUsage, [](const MemoryFigures& one) { return one.usage_bytes; });
   figure(metric::kWorkingSet, [](const MemoryFigures& one) { return one.working_set_bytes(); });

@@ -63,6 +63,20 @@ TEST(Guardian, ResumesWhomItWasToldOf) {
   EXPECT_EQ(state_of(resumed.key()), RunState::kStopped);
 }
 
+TEST(Guardian, EndsCommandsThatStillRun) {
+  const TestChild runs;
+  const TestChild over;
+  ASSERT_EQ(::setpgid(runs.pid(), runs.pid()), 0);
+  ASSERT_EQ(::setpgid(over.pid(), over.pid()), 0);
+  die_with(table_with({}), [&](BreakGuardian& guardian) {
+    guardian.acting(runs.pid());
+    guardian.acting(over.pid());
+    guardian.acted(over.pid());
+  });
+  EXPECT_TRUE(comes_true([&] { return state_of(runs.key()) == RunState::kGone; }));
+  EXPECT_EQ(state_of(over.key()), RunState::kRuns);
+}
+
 TEST(Guardian, ThawsWhatIsFrozen) {
   const std::string first = testing::TempDir() + "guardian-frozen-" + std::to_string(::getpid());
   const std::string second = first + "-thawed";

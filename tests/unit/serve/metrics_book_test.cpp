@@ -94,6 +94,27 @@ TEST(MetricsBookTest, CountsStayAWhileAfterTheContainer) {
   EXPECT_EQ(value_of(text_of(book), kKills), "");
 }
 
+TEST(MetricsBookTest, OfWhatIsGoneNoZeroIsKept) {
+  constexpr const char* kSteps = "memcrest_steps_total";
+  constexpr const char* kBursts = "memcrest_bursts_total";
+  constexpr const char* kStall = "memcrest_reclaim_stall_seconds_total";
+  MetricsBook book({});
+  book.note({web(10_MiB, 90_MiB)}, 1, nullptr);
+  const std::vector<Event> grown = {step(50_MiB, 90_MiB)};
+  book.note(grown);
+  EXPECT_EQ(value_of(text_of(book), kSteps), "1");
+  EXPECT_EQ(value_of(text_of(book), kBursts), "0");  // so that its first rise is seen
+  EXPECT_EQ(value_of(text_of(book), kStall), "0");
+  CgroupEvent removed;
+  removed.cgroup_id = 100;
+  const std::vector<Event> end = {removed};
+  book.note(end);
+  book.note({}, 2, nullptr);
+  EXPECT_EQ(value_of(text_of(book), kSteps), "1");
+  EXPECT_EQ(value_of(text_of(book), kBursts), "");
+  EXPECT_EQ(value_of(text_of(book), kStall), "");
+}
+
 TEST(MetricsBookTest, AnIncidentToldAgainCountsOnce) {
   MetricsBook book({});
   Incident incident = oom("id-1", "abc", 1);
