@@ -400,7 +400,8 @@ void BreakHolds::tick() {
     }
     if (!hold.over && !hold.event.late && state_of(hold.event.task.process) == RunState::kGone) {
       hold.failed = true;
-      end(hold, "it was killed while it was held");
+      const bool ran = hold.settings.dump && wants_it_running(*hold.settings.dump);
+      end(hold, ran ? "it was killed before it had answered" : "it was killed while it was held");
     }
     if (hold.over && !hold.swept) {
       sweep(hold);
