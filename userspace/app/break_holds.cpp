@@ -337,7 +337,9 @@ void BreakHolds::write_some_smaps(Hold& hold) {
   constexpr std::size_t kAtOnce = 4;
   const std::size_t count = std::min(kAtOnce, hold.processes.size() - hold.next_process);
   const std::span some = std::span(hold.processes).subspan(hold.next_process, count);
-  const auto written = write_smaps(some, hold.output, hold.settings.most_output - hold.smaps->bytes);
+  const std::uint64_t room =
+      std::min(hold.settings.most_output - hold.smaps->bytes, room_in(hold.output) / 2);  // as of a command's files
+  const auto written = write_smaps(some, hold.output, room);
   if (!written) {
     hold.failed = true;
     end(hold, written.error().message());

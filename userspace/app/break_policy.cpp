@@ -68,6 +68,9 @@ void BreakPolicy::attached(const Features& features) {
 }
 
 void BreakPolicy::observe(std::span<const Event> events) {
+  if (!runner_) {
+    return;
+  }
   for (const Event& event : events) {
     if (const auto* cgroup = std::get_if<CgroupEvent>(&event)) {
       if (!cgroup->created) {
@@ -78,7 +81,7 @@ void BreakPolicy::observe(std::span<const Event> events) {
       } else if (!cgroup->path_cut && undecided_.size() < kMostCandidates) {
         undecided_.try_emplace(cgroup->cgroup_id, Candidate{cgroup->path, clock_.boot_ns()});
       }
-    } else if (const auto* hit = std::get_if<BreakpointEvent>(&event); hit != nullptr && runner_) {
+    } else if (const auto* hit = std::get_if<BreakpointEvent>(&event); hit != nullptr) {
       if (const auto told = runner_->hit(*hit); !told) {
         spdlog::error("a line was reached, and nothing can be done: {}", escape_terminal(told.error().message()));
       }
