@@ -42,6 +42,20 @@ static __always_inline bool may_be_caught(__u64 task)
 	return tgid > 1 && tgid != own_tgid && !(TASK(task, flags) & (PF_KTHREAD | PF_EXITING));
 }
 
+/* As it is at this moment, and of this cgroup: whoever is preempted here finds another's line in the entry. */
+static __always_inline bool copy_line(const volatile struct memcrest_line *from, __u64 id, struct memcrest_line *line)
+{
+	if (from->cgroup_id != id)
+		return false;
+	line->pages = from->pages;
+	line->settled = from->settled;
+	line->signal = from->signal;
+	line->flags = from->flags;
+	barrier();
+	return from->cgroup_id == id && line->settled != id;
+}
+
+/* 1: nobody else is to be caught at this line. */
 static __noinline int catch_thread(void *ctx, __u64 memcg, __u64 usage, struct memcrest_line *line)
 {
 	__u64 task = bpf_get_current_task();
@@ -61,13 +75,11 @@ static __noinline int catch_thread(void *ctx, __u64 memcg, __u64 usage, struct m
 	/* Of many that come at once one gets in; and whoever cleans up knows of it before the signal is out. */
 	if (bpf_map_update_elem(&hits, &key, &state, BPF_NOEXIST))
 		return 0;
-	if (!key.tgid)
-		line->settled = 1;
 	if (state.signal)
 		error = bpf_send_signal(state.signal);
 	r = emit_reserve(&critical, MEMCREST_REC_HIT, sizeof(*r));
 	if (!r)
-		return 0;
+		return !key.tgid;
 	r->cgroup_id = key.cgroup_id;
 	r->line_bytes = pages_to_bytes(line->pages);
 	r->usage_bytes = pages_to_bytes(usage);
@@ -83,7 +95,7 @@ static __noinline int catch_thread(void *ctx, __u64 memcg, __u64 usage, struct m
 	if (capture_stacks)
 		fill_stacks(ctx, task, r->h.seq, r->user_stack, &r->user_frames, r->kernel_stack, &r->kernel_frames);
 	emit_submit(r, MEMCREST_REC_HIT, BPF_RB_FORCE_WAKEUP);
-	return 0;
+	return !key.tgid;
 }
 
 /*
@@ -98,16 +110,17 @@ static __always_inline __u64 next_stop(void *ctx, __u64 memcg, __u64 usage, __s6
 
 	for (int i = 0; i <= LINES_ABOVE; i++) {
 		__u64 id = memcg_cgroup_id(memcg);
-		struct memcrest_line *line = bpf_map_lookup_elem(&lines, &id);
+		struct memcrest_line *entry = bpf_map_lookup_elem(&lines, &id);
+		struct memcrest_line line;
 
-		if (line && !line->settled) {
-			if (here >= line->pages) {
-				if (own)
-					catch_thread(ctx, memcg, here, line);
-				if (!line->settled)
-					next = 0;
-			} else if (usage + (line->pages - here) < next) {
-				next = usage + (line->pages - here);
+		if (entry && copy_line(entry, id, &line)) {
+			if (here < line.pages) {
+				if (usage + (line.pages - here) < next)
+					next = usage + (line.pages - here);
+			} else if (own && catch_thread(ctx, memcg, here, &line)) {
+				entry->settled = id;
+			} else {
+				next = 0;
 			}
 		}
 		memcg = memcg_parent(memcg);

@@ -206,7 +206,7 @@ TEST_F(ObjectLayout, MapValues) {
   MEMBER(memcrest_failure, told_ns);
   MEMBER(memcrest_entry, last_wake_ns);
   SIZE(memcrest_line, 5);
-  MEMBER(memcrest_line, settled);
+  MEMBER(memcrest_line, flags);
   SIZE(memcrest_hit_key, 3);
   MEMBER(memcrest_hit_key, tgid);
   SIZE(memcrest_hit_state, 4);

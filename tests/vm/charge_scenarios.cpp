@@ -80,16 +80,6 @@ std::string sockets_apart(const Machine& machine) {
   return machine.tree.version() == 2 ? "" : "cgroup v1 does not charge sockets to memory";
 }
 
-// Kernels leave huge pages off where there is little memory, as in a small VM.
-std::string huge_pages_off(const Machine& machine) {
-  const char* const kSetting = "/sys/kernel/mm/transparent_hugepage/enabled";
-  if (machine.vm) {
-    ignore_result(write_file(kSetting, "madvise"));
-  }
-  const auto now = read_file(kSetting);
-  return now && !now->contains("[never]") ? "" : "huge pages are switched off";
-}
-
 // What the threads' other memory comes to is known from the kernel's watermark alone.
 std::string no_watermark(const Machine& machine) {
   return machine.tree.version() == 2 && machine.kernel.starts_with("5.10") ? "the kernel shows no watermark" : "";

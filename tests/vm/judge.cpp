@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vm/judge.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 #include <string>
@@ -374,6 +376,45 @@ Verdict judge_burst(const Truth& truth, const std::vector<Json>& told, const Run
   Verdict verdict = check.verdict();
   verdict.detail = "peak " + std::to_string(seen) + " of " + std::to_string(wanted) + (exact ? ", exact" : "") +
                    (verdict.detail.empty() ? "" : "; " + verdict.detail);
+  return verdict;
+}
+
+// Beyond a line may lie what each CPU keeps in stock (64 pages), once for the cgroup and once for another that drains,
+// a batch, and a huge page.
+Verdict judge_break(const Truth& truth, const std::vector<Json>& /*told*/, const Rung& rung) {
+  const bool late = rung.charge == "sampled";
+  std::vector<Json> hits;
+  for (const Json& incident : truth.own) {
+    if (incident["kind"] == "breakpoint" && incident["update"].is_null()) {
+      hits.push_back(incident);
+    }
+  }
+  if (hits.empty() && late) {
+    return {Result::kGaps, "over before usage was read"};
+  }
+  if (hits.size() != 1) {
+    return {Result::kFailed, std::to_string(hits.size()) + " hits: " + listed(hits)};
+  }
+  Check check(hits.front());
+  check.expect(check.at("/breakpoint/line_bytes") == Json(truth.line), "/breakpoint/line_bytes");
+  check.expect(check.at("/breakpoint/late") == Json(late), "/breakpoint/late");
+  check.expect(check.at("/cgroup/path") == Json(truth.path), "/cgroup/path");
+  const Json beyond = check.at("/breakpoint/overshoot_bytes");
+  if (late) {
+    Verdict verdict = check.verdict();
+    verdict.result = verdict.result == Result::kFailed ? verdict.result : Result::kGaps;
+    verdict.detail = "late" + (verdict.detail.empty() ? "" : "; " + verdict.detail);
+    return verdict;
+  }
+  const auto stock = static_cast<std::uint64_t>(::sysconf(_SC_NPROCESSORS_ONLN)) * 2 * 64 *
+                     static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  check.expect(beyond.is_number() && beyond.get<std::uint64_t>() <= stock + (truth.huge_pages ? 2 : 1) * kMiB,
+               "overshoot is " + text(beyond));
+  check.expect(truth.kills.value_or(0) == 0, "an OOM kill came first");
+  check.expect(truth.ended_well, "it did not end as its action has it");
+  check.expect(truth.stood_still || check.at("/breakpoint/signal") == Json("SIGKILL"), "it did not stand still");
+  Verdict verdict = check.verdict();
+  verdict.detail = "beyond by " + text(beyond) + (verdict.detail.empty() ? "" : "; " + verdict.detail);
   return verdict;
 }
 

@@ -27,5 +27,7 @@ struct Delivers {
 [[nodiscard]] Verdict judge_refusals(const Truth& truth, const std::vector<Json>& told, const Rung& rung);
 // A rise to a peak without an OOM.
 [[nodiscard]] Verdict judge_burst(const Truth& truth, const std::vector<Json>& told, const Rung& rung);
+// A line that was crossed, by what `memcrest break` itself told.
+[[nodiscard]] Verdict judge_break(const Truth& truth, const std::vector<Json>& told, const Rung& rung);
 
 }  // namespace memcrest::scenarios

@@ -96,7 +96,7 @@ std::vector<Tried> pair_up(const Ladder& charge, const Ladder& oom) {
 class Runner {
  public:
   Runner(const Options& options, Machine machine) : options_(options), machine_(std::move(machine)) {
-    for (auto* list : {&oom_scenarios, &machine_scenarios, &charge_scenarios}) {
+    for (auto* list : {&oom_scenarios, &machine_scenarios, &charge_scenarios, &break_scenarios}) {
       std::ranges::move((*list)(), std::back_inserter(scenarios_));
     }
     std::erase_if(scenarios_, [&](const Scenario& one) {
@@ -146,7 +146,7 @@ void Runner::try_rung(const Tried& tried, int number) {
   std::vector<Played> played;
   std::vector<std::string> not_played;  // paths where something else happened than was to be judged
   const std::string prefix = "/mc-" + std::to_string(::getpid()) + "-" + std::to_string(number) + "-";
-  Stage stage(machine_, prefix);
+  Stage stage(machine_, prefix, rung);
   Watch watch(command({"--charge-tier", rung.charge, "--oom-tier", rung.oom, "--burst-min", "8MiB"}));
   if (!watch.attached()) {
     tell(rung, "attach", {Result::kFailed, "watch did not attach: " + watch.log()});

@@ -21,6 +21,16 @@ std::string only_numa(const Machine& machine) {
   return !machine.vm ? "would harm others" : machine.nodes > 1 ? "" : "one memory node";
 }
 
+// Kernels leave huge pages off where there is little memory, as in a small VM.
+std::string huge_pages_off(const Machine& machine) {
+  const char* const kSetting = "/sys/kernel/mm/transparent_hugepage/enabled";
+  if (machine.vm) {
+    ignore_result(write_file(kSetting, "madvise"));
+  }
+  const auto now = read_file(kSetting);
+  return now && !now->contains("[never]") ? "" : "huge pages are switched off";
+}
+
 Truth truth_of_limit(const Stage& stage, const Cgroup& limited, std::uint64_t bytes) {
   Truth truth;
   truth.path = limited.path();

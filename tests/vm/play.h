@@ -14,6 +14,7 @@ namespace memcrest::scenarios {
 [[nodiscard]] std::string only_v2_with_swap(const Machine& machine);
 [[nodiscard]] std::string only_vm(const Machine& machine);
 [[nodiscard]] std::string only_numa(const Machine& machine);
+[[nodiscard]] std::string huge_pages_off(const Machine& machine);
 
 [[nodiscard]] Truth truth_of_limit(const Stage& stage, const Cgroup& limited, std::uint64_t bytes);
 // Waits for hog to be killed, and notes who was killed and what the kernel counted.

@@ -54,6 +54,12 @@ KINDS = {
     "kind-hugetlb": "hugetlb",
     "kind-bpf": "BPF map",
 }
+BREAK = {
+    "break-stop": "stopped at the line, and goes on",
+    "break-fast": "200 MiB at once",
+    "break-threads": "200 MiB by 4 threads",
+    "break-thp": "200 MiB in huge pages",
+}
 
 
 def read(path):
@@ -134,6 +140,13 @@ class Matrix:
         seen, truth = int(words[1]), int(words[3])
         return "exact" if seen == truth else f"{(seen - truth) / truth * 100:+.1f} %"
 
+    def beyond(self, name, rung, scenario):
+        """How far beyond its line it was caught, as a table cell."""
+        line = self.cells.get((name, rung, scenario))
+        if (name, rung) in self.absent or not line or not line["detail"].startswith("beyond by ") or line["result"] == "FAILED":
+            return self.word(name, rung, scenario)
+        return f"{int(line['detail'].split('; ')[0].removeprefix('beyond by ')) / 1024:,.0f} KiB"
+
     def table(self, rung, scenarios, cell):
         rows = []
         for scenario, words in scenarios.items():
@@ -181,6 +194,15 @@ def document(matrix):
     ]
     for rung in CHARGE_RUNGS:
         out += section(matrix, rung, ["kind", *matrix.columns], KINDS, matrix.peak)
+    out += [
+        "",
+        "## Breakpoints, by charge rung",
+        "",
+        "How far beyond its line of 40 MiB `memcrest break` caught the process, under a limit 5 % above the line. No OOM",
+        "kill came first.",
+    ]
+    for rung in CHARGE_RUNGS:
+        out += section(matrix, rung, ["what grows", *matrix.columns], BREAK, matrix.beyond)
     head, rows = matrix.cost_rows()
     if rows:
         out += [
@@ -217,6 +239,7 @@ def printed(matrix):
         ("OOM", OOM_RUNGS, OOM, matrix.word),
         ("charges", CHARGE_RUNGS, CHARGE, matrix.word),
         ("peak", CHARGE_RUNGS, KINDS, matrix.peak),
+        ("breakpoints", CHARGE_RUNGS, BREAK, matrix.beyond),
     ):
         for rung in rungs:
             rows = matrix.table(rung, scenarios, cell)

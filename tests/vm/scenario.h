@@ -51,6 +51,11 @@ struct Truth {
   bool ranked = false;
   bool stuck = false;
   std::uint64_t refusals = 0;
+  std::uint64_t line = 0;  // of a breakpoint, and what is told by the `memcrest break` that set it
+  std::vector<Json> own;
+  bool stood_still = false;
+  bool ended_well = false;  // as its action has it
+  bool huge_pages = false;
 };
 
 enum class Result { kExact, kGaps, kNotPossible, kFailed };
@@ -63,7 +68,8 @@ struct Verdict {
 // The cgroups of one rung: they live until memcrest has ended, since a cgroup that goes takes its counters along.
 class Stage {
  public:
-  Stage(const Machine& machine, std::string prefix) : machine_(machine), prefix_(std::move(prefix)) {}
+  Stage(const Machine& machine, std::string prefix, Rung rung)
+      : machine_(machine), prefix_(std::move(prefix)), rung_(std::move(rung)) {}
   ~Stage() {
     while (!cgroups_.empty()) {
       cgroups_.pop_back();  // children before parents
@@ -73,6 +79,7 @@ class Stage {
   Stage& operator=(const Stage&) = delete;
 
   [[nodiscard]] const Machine& machine() const { return machine_; }
+  [[nodiscard]] const Rung& rung() const { return rung_; }
   Cgroup& cgroup(const std::string& name) { return add(prefix_ + name); }
   Cgroup& child(const Cgroup& parent, const std::string& name) { return add(parent.path() + "/" + name); }
 
@@ -81,6 +88,7 @@ class Stage {
 
   const Machine& machine_;
   std::string prefix_;
+  Rung rung_;
   std::vector<std::unique_ptr<Cgroup>> cgroups_;
 };
 
@@ -98,5 +106,6 @@ struct Scenario {
 [[nodiscard]] std::vector<Scenario> oom_scenarios();
 [[nodiscard]] std::vector<Scenario> machine_scenarios();  // those that only a machine of our own may suffer
 [[nodiscard]] std::vector<Scenario> charge_scenarios();
+[[nodiscard]] std::vector<Scenario> break_scenarios();
 
 }  // namespace memcrest::scenarios

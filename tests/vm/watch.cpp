@@ -52,7 +52,7 @@ int exit_code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 
 
 }  // namespace
 
-Watch::Watch(const std::vector<std::string>& argv) {
+Watch::Watch(const std::vector<std::string>& argv, const std::string& sign) {
   Pipe out = make_pipe();
   Pipe err = make_pipe();
   pid_ = start(argv, out.write, &err.write);
@@ -74,7 +74,7 @@ Watch::Watch(const std::vector<std::string>& argv) {
           return true;
         }
         const std::lock_guard lock(mutex_);
-        attached_ = log_.find("watching") != std::string::npos;
+        attached_ = log_.find(sign) != std::string::npos;
         return attached_;
       },
       60s);

@@ -17,8 +17,8 @@ using Json = nlohmann::json;
 
 class Watch {
  public:
-  // Started, and attached unless it ended at once: see attached().
-  explicit Watch(const std::vector<std::string>& argv);
+  // Started, and attached unless it ended at once: see attached(). `sign` is what it says then.
+  explicit Watch(const std::vector<std::string>& argv, const std::string& sign = "watching");
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
   ~Watch();

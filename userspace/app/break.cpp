@@ -224,7 +224,7 @@ bool Break::is_over() {
     }
     return ended;
   }
-  return stop_requested() || output_->error() != 0 || (options_.settings.once && holds_->ended() > 0 && !holds_->any());
+  return stop_requested() || holds_->is_unguarded() || output_->error() != 0 || (options_.settings.once && holds_->ended() > 0 && !holds_->any());
 }
 
 int Break::follow() {
@@ -239,7 +239,7 @@ int Break::follow() {
     arms_->tick();
     holds_->tick();
   }
-  return has_command() && child_->exit() ? child_->exit()->code() : kExitOk;
+  return has_command() && child_->exit() ? child_->exit()->code() : holds_->is_unguarded() ? kExitFailure : kExitOk;
 }
 
 // Whoever is held goes on, no line is left, and what was seen is told. Only then the guardian may go.

@@ -23,6 +23,7 @@ constexpr std::size_t kMostTold = 64;
 // A charge that was under way when the line went may still catch its thread.
 constexpr std::chrono::milliseconds kSweepTime{1000};
 constexpr std::chrono::milliseconds kLookTime{250};
+constexpr std::chrono::milliseconds kBeatTime{1000};
 constexpr std::chrono::seconds kIncidentTime{10};
 
 bool is_same(const ProcessKey& a, const ProcessKey& b) {
@@ -387,7 +388,23 @@ void BreakHolds::find_unknown() {
   unknown_ = std::move(seen);
 }
 
+void BreakHolds::beat() {
+  if (guardian_ == nullptr || unguarded_ || steady_clock::now() - beaten_ < kBeatTime) {
+    return;
+  }
+  beaten_ = steady_clock::now();
+  if (guardian_->beat()) {
+    return;
+  }
+  unguarded_ = true;
+  spdlog::error("the guardian is gone: it was killed, or memcrest did not answer for {} s; no lines are left",
+                BreakGuardian::kSilence.count());
+  arms_.disarm_all();
+  release_all("let go: memcrest's guardian was gone");
+}
+
 void BreakHolds::tick() {
+  beat();
   find_unknown();
   for (Hold& hold : holds_) {
     const bool time_is_over = hold.until && steady_clock::now() >= *hold.until;

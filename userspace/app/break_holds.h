@@ -42,6 +42,9 @@ class BreakHolds {
   // Everybody goes on. `why` becomes the outcome.
   void release_all(const std::string& why);
 
+  // The guardian took over, or was killed: nothing may be held any more, and memcrest is to end.
+  [[nodiscard]] bool is_unguarded() const { return unguarded_; }
+
   [[nodiscard]] bool any() const { return !holds_.empty(); }
   [[nodiscard]] std::uint64_t hits() const { return hits_; }
   [[nodiscard]] std::uint64_t ended() const { return ended_; }
@@ -77,6 +80,7 @@ class BreakHolds {
     bool updated = false;
   };
 
+  void beat();
   void begin(Hold& hold);
   void stop_all(Hold& hold);
   void freeze(Hold& hold);
@@ -108,6 +112,8 @@ class BreakHolds {
   std::list<Hold> holds_;
   std::uint64_t hits_ = 0;
   std::uint64_t ended_ = 0;
+  bool unguarded_ = false;
+  std::chrono::steady_clock::time_point beaten_;
   std::chrono::steady_clock::time_point looked_;  // for whoever is held and not known
   std::vector<ProcessKey> unknown_;               // at that look
 };

@@ -117,7 +117,7 @@ class Runner {
       return 1;
     }
     tree_.emplace(std::move(*tree));
-    while (take_messages()) {
+    while (take_messages() && !(holds_ && holds_->is_unguarded())) {
       if (arms_) {
         keep_to_budget();
         arms_->tick();
@@ -127,7 +127,7 @@ class Runner {
       ::poll(&wait, 1, kTurnMs);
     }
     finish();
-    return 0;
+    return holds_ && holds_->is_unguarded() ? 1 : 0;
   }
 
  private:

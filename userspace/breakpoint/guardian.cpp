@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -28,6 +29,8 @@ constexpr char kStopping = 'S';  // PID, blank, start
 constexpr char kResumed = 'R';
 constexpr char kActing = 'C';  // GROUP
 constexpr char kActed = 'D';
+constexpr char kBeat = 'B';
+constexpr int kLooks = 10;  // in the time of silence
 constexpr useconds_t kPauseUs = 50'000;
 // A charge that was under way when the lines went may still catch its thread a moment later.
 constexpr int kLeastSweeps = 20;
@@ -82,11 +85,26 @@ void take(const std::string& message, Told& told) {
   }
 }
 
-// Until the parent says that all is well (false), or is gone (true).
-bool is_gone(int pipe, Told& told) {
+bool holds_any(const GuardedTable& table, const Told& told) {
+  return !told.stopped.empty() || !told.frozen.empty() || !table.caught().empty();
+}
+
+// Until the parent says that all is well (false), or is gone or silent (true). Time in which this process itself did not
+// run, or the machine slept, is not counted as silence.
+bool is_gone(int pipe, const GuardedTable& table, std::chrono::milliseconds silence, Told& told) {
   std::string open;
   std::array<char, 4096> buffer{};
+  int silent = 0;
   while (true) {
+    pollfd wait{pipe, POLLIN, 0};
+    if (::poll(&wait, 1, static_cast<int>(silence.count()) / kLooks) == 0) {
+      silent = holds_any(table, told) ? silent + 1 : 0;
+      if (silent >= kLooks) {
+        return true;
+      }
+      continue;
+    }
+    silent = 0;
     const ssize_t got = ::read(pipe, buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) {
       continue;
@@ -136,7 +154,7 @@ void clean_up(const GuardedTable& table, const Told& told) {
   }
 }
 
-[[noreturn]] void guard_main(int pipe, const GuardedTable& table) {
+[[noreturn]] void guard_main(int pipe, const GuardedTable& table, std::chrono::milliseconds silence) {
   ::prctl(PR_SET_NAME, "break-guard");  // 'pkill -9 memcrest' must not end both
   // Out of the terminal's and the shell's reach: whatever ends memcrest as a group must not end its guardian.
   ::setsid();
@@ -155,7 +173,7 @@ void clean_up(const GuardedTable& table, const Told& told) {
   // The rest too: programs of the parent stay attached as long as their links are open anywhere.
   close_all_but(table.descriptors);
   Told told;
-  if (is_gone(STDIN_FILENO, told)) {
+  if (is_gone(STDIN_FILENO, table, silence, told)) {
     clean_up(table, told);
   }
   ::_exit(0);
@@ -168,7 +186,7 @@ Result<void> say(int pipe, const std::string& message) {
 
 }  // namespace
 
-Result<BreakGuardian> BreakGuardian::start(const GuardedTable& table) {
+Result<BreakGuardian> BreakGuardian::start(const GuardedTable& table, std::chrono::milliseconds silence) {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return fail_errno("socketpair", "guardian");
@@ -181,7 +199,7 @@ Result<BreakGuardian> BreakGuardian::start(const GuardedTable& table) {
   }
   if (pid == 0) {
     ours.reset();
-    guard_main(theirs.get(), table);
+    guard_main(theirs.get(), table, silence);
   }
   return BreakGuardian(pid, std::move(ours));
 }
@@ -217,6 +235,8 @@ void BreakGuardian::acted(pid_t group) {
     ignore_result(say(pipe_.get(), kActed + std::to_string(group)));
   }
 }
+
+bool BreakGuardian::beat() { return static_cast<bool>(say(pipe_.get(), std::string(1, kBeat))); }
 
 void BreakGuardian::leave() {
   pipe_.reset();

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The process that lets go of whom a breakpoint holds when memcrest cannot: it outlives a kill -9 of its parent. It
 // disarms the lines first, then resumes every process that the kernel's table names, and thaws what was frozen. Whom a
-// line stops is in that table before it is stopped, so there is no moment at which nobody knows of it.
+// line stops is in that table before it is stopped, so there is no moment at which nobody knows of it. It does the same
+// where memcrest is there and does not answer: a file of a container that never gives its bytes, a Ctrl-Z.
 #pragma once
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -25,8 +27,11 @@ struct GuardedTable {
 
 class BreakGuardian {
  public:
+  static constexpr std::chrono::seconds kSilence{10};
+
   // Forks the guardian: before threads are started, and before the first line is armed.
-  [[nodiscard]] static Result<BreakGuardian> start(const GuardedTable& table);
+  [[nodiscard]] static Result<BreakGuardian> start(const GuardedTable& table,
+                                                   std::chrono::milliseconds silence = kSilence);
 
   BreakGuardian(const BreakGuardian&) = delete;
   BreakGuardian& operator=(const BreakGuardian&) = delete;
@@ -43,6 +48,9 @@ class BreakGuardian {
   // A command of this process group, which is ended before anybody is resumed: a debugger among it holds on to them.
   void acting(pid_t group);
   void acted(pid_t group);
+  // To be said every second: while somebody is held, silence of kSilence is a death. False: it has taken over already,
+  // which is to say that all lines are gone, and all that were held are let go.
+  [[nodiscard]] bool beat();
   // Nobody is held any more, and no line is armed.
   void dismiss();
   // The same, but a charge that was under way may still catch somebody: it looks after them for a second, alone.

@@ -57,10 +57,10 @@ BreakpointTable BreakpointTable::of(Fd lines, Fd hits, Fd slots, unsigned page_s
 
 Result<void> BreakpointTable::arm(const BreakpointLine& line) {
   const memcrest_line raw{.pages = std::max<std::uint64_t>(line.bytes >> page_shift_, 1),
-                          .signal = line.signal,
-                          .flags = line.each ? static_cast<__u32>(MEMCREST_LINE_EACH) : 0U,
+                          .cgroup_id = line.cgroup_id,
                           .settled = 0,
-                          .pad = 0};
+                          .signal = line.signal,
+                          .flags = line.each ? static_cast<__u32>(MEMCREST_LINE_EACH) : 0U};
   if (bpf_map_update_elem(lines_.get(), &line.cgroup_id, &raw, BPF_ANY) != 0) {
     return fail_errno("set a breakpoint on cgroup", std::to_string(line.cgroup_id));
   }
@@ -72,7 +72,7 @@ Result<void> BreakpointTable::arm(const BreakpointLine& line) {
 // between the two could be reached once more, a moment of two system calls.
 Result<bool> BreakpointTable::move(std::uint64_t cgroup_id, std::uint64_t bytes) {
   memcrest_line raw{};
-  if (bpf_map_lookup_elem(lines_.get(), &cgroup_id, &raw) != 0 || raw.settled != 0) {
+  if (bpf_map_lookup_elem(lines_.get(), &cgroup_id, &raw) != 0 || raw.settled == cgroup_id) {
     return false;
   }
   const std::uint64_t before = raw.pages;

@@ -57,11 +57,11 @@ enum {
 
 /* A memory breakpoint, by the cgroup's id. Written by userspace, which removes it to disarm. */
 struct memcrest_line {
-	__u64 pages;   /* usage at or above: a hit */
-	__u32 signal;  /* for the process of the thread that charged; 0: none */
-	__u32 flags;   /* MEMCREST_LINE_* */
-	__u32 settled; /* set by the kernel side: nobody else is to be hit */
-	__u32 pad;
+	__u64 pages;     /* usage at or above: a hit */
+	__u64 cgroup_id; /* the key again: the kernel gives an entry that was replaced to another key at once */
+	__u64 settled;   /* the key once more, set by the kernel side: nobody else is to be hit */
+	__u32 signal;    /* for the process of the thread that charged; 0: none */
+	__u32 flags;     /* MEMCREST_LINE_* */
 };
 
 /* Who was hit, written before the signal is sent: whoever cleans up finds all that may have been stopped. */

@@ -63,6 +63,27 @@ TEST(Guardian, ResumesWhomItWasToldOf) {
   EXPECT_EQ(state_of(resumed.key()), RunState::kStopped);
 }
 
+TEST(Guardian, ResumesWhenItsParentIsSilent) {
+  const TestChild stopped;
+  stop(stopped);
+  auto guardian = BreakGuardian::start(table_with({stopped.key()}), std::chrono::milliseconds(300));
+  ASSERT_TRUE(guardian) << guardian.error().message();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(guardian->beat());
+    EXPECT_EQ(state_of(stopped.key()), RunState::kStopped) << "it was told that somebody is there";
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_TRUE(comes_true([&] { return state_of(stopped.key()) == RunState::kRuns; }));
+  EXPECT_TRUE(comes_true([&] { return !guardian->beat(); })) << "and its parent learns that it did";
+}
+
+TEST(Guardian, SilenceIsNoDeathWhileNobodyIsHeld) {
+  auto guardian = BreakGuardian::start(table_with({}), std::chrono::milliseconds(50));
+  ASSERT_TRUE(guardian) << guardian.error().message();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_TRUE(guardian->beat());
+}
+
 TEST(Guardian, EndsCommandsThatStillRun) {
   const TestChild runs;
   const TestChild over;
