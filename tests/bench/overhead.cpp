@@ -2,6 +2,7 @@
 // The worst case for the hot path: nothing but page faults (4K, or 2M with --thp) in a memory cgroup, with the hooks
 // attached and not, in interleaved rounds. A/A (not attached against not attached) shows the noise. Ratios mean
 // something, times little; under an emulator that executes one instruction per nanosecond the times are instructions.
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "app/run_cgroup.h"
 #include "bench/statistics.h"
 #include "memcrest/clock.h"
+#include "probe/breakpoint_table.h"
 #include "probe/ring_source.h"
 
 namespace memcrest {
@@ -28,7 +30,9 @@ constexpr std::size_t kHugePage = 2U << 20U;
 struct Options {
   int rounds = 21;
   bool thp = false;
-  bool copies = false;  // compared is not off with on, but on without copies of stacks with on with them
+  // Compared is not off with on, but on without them with on with them:
+  bool copies = false;  // of stacks
+  bool lines = false;   // breakpoints: one on the cgroup, that is never reached
   std::optional<std::string> charge_tier;
 };
 
@@ -66,12 +70,13 @@ double fault_storm(const RunCgroup& cgroup, bool thp) {
 
 constexpr std::size_t kStepBytes = 32U << 10U;  // with copies: they cost by the step
 
-std::unique_ptr<RingSource> attach(const Clock& clock, const Options& options, bool copies, std::string& tier) {
+std::unique_ptr<RingSource> attach(const RunCgroup& cgroup, const Clock& clock, const Options& options, bool with,
+                                   std::string& tier) {
   Features features = probe_features(SystemRoot{});
   LoadSettings settings;
   settings.tiers.charge = options.charge_tier;
   if (options.copies) {
-    settings.copy_stacks = copies;
+    settings.copy_stacks = with;
     settings.step_bytes = kStepBytes;
     settings.max_steps_per_window = 1'000'000;
     settings.bulk_ring_bytes = 128U << 20U;
@@ -80,6 +85,7 @@ std::unique_ptr<RingSource> attach(const Clock& clock, const Options& options, b
       std::exit(1);
     }
   }
+  settings.breakpoints = options.lines && with;
   auto probe = LoadedProbe::load(settings, features);
   if (!probe) {
     std::cerr << probe.error().message() << "\n";
@@ -92,12 +98,19 @@ std::unique_ptr<RingSource> attach(const Clock& clock, const Options& options, b
     std::exit(1);
   }
   tier = features.charge.name;
+  if (settings.breakpoints) {
+    auto table = BreakpointTable::of(loaded);
+    if (!table || !table->arm({.cgroup_id = cgroup.id(), .bytes = 1ULL << 40U, .signal = SIGSTOP, .each = true})) {
+      std::cerr << "no line could be set\n";
+      std::exit(1);
+    }
+  }
   return std::move(*source);
 }
 
-// A storm with the hooks as the other arm has them: off, or on without copies.
+// A storm with the hooks as the other arm has them: off, or on without copies or lines.
 double other_storm(const RunCgroup& cgroup, const Options& options, const Clock& clock, std::string& tier) {
-  const auto source = options.copies ? attach(clock, options, false, tier) : nullptr;
+  const auto source = options.copies || options.lines ? attach(cgroup, clock, options, false, tier) : nullptr;
   return fault_storm(cgroup, options.thp);
 }
 
@@ -127,7 +140,7 @@ int measure(const Options& options) {
     const double before = other_storm(*cgroup, options, clock, tier);
     double with = 0;
     {
-      auto source = attach(clock, options, true, tier);
+      auto source = attach(*cgroup, clock, options, true, tier);
       with = fault_storm(*cgroup, options.thp);
       events.clear();
       ignore_result(source->poll(std::chrono::milliseconds(0), events));
@@ -146,7 +159,9 @@ int measure(const Options& options) {
   }
   ignore_result(cgroup->remove());
   const double faults_per_step = static_cast<double>(kStepBytes) / static_cast<double>(options.thp ? kHugePage : kPage);
-  std::cout << nlohmann::ordered_json{{"benchmark", options.copies ? "stack_copies" : "overhead"},
+  std::cout << nlohmann::ordered_json{{"benchmark", options.copies  ? "stack_copies"
+                                                     : options.lines ? "lines"
+                                                                     : "overhead"},
                                       {"copied_bytes_per_step", steps > 0 ? copied / steps : 0},
                                       {"extra_ns_per_copied_step_p50",
                                        options.copies ? bench::percentile(extra, 0.5) * faults_per_step : 0},
@@ -172,7 +187,7 @@ int measure(const Options& options) {
 }  // namespace
 }  // namespace memcrest
 
-// [ROUNDS] [--thp] [--copies] [--charge-tier TIER]
+// [ROUNDS] [--thp] [--copies | --lines] [--charge-tier TIER]
 int main(int argc, char** argv) {
   memcrest::Options options;
   for (int i = 1; i < argc; ++i) {
@@ -181,6 +196,8 @@ int main(int argc, char** argv) {
       options.thp = true;
     } else if (argument == "--copies") {
       options.copies = true;
+    } else if (argument == "--lines") {
+      options.lines = true;
     } else if (argument == "--charge-tier" && i + 1 < argc) {
       options.charge_tier = argv[++i];
     } else {

@@ -39,7 +39,7 @@ Truth crossing(Stage& stage, const std::string& name, const std::string& words, 
   if (!watch.attached()) {
     throw std::runtime_error("break did not attach: " + watch.log());
   }
-  pause_for(300ms);  // until its line is set
+  pause_for(2s);  // until its line is set, on a busy machine too
   Hog hog(machine, cgroup, words);
   truth.stood_still = stops && comes_true([&] { return is_stopped(hog.pid()) || hog.ended(); }, 30s) && !hog.ended();
   if (!hog.ends_within(60s)) {
