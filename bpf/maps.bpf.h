@@ -98,6 +98,14 @@ struct {
 	__type(value, __u64);
 } last_asked SEC(".maps");
 
+/* Thread-group leader (its address) -> when a killer of user space asked it to end: its end is told, however it ends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u64);
+	__type(value, __u64);
+} asked_by_killer SEC(".maps");
+
 /* css.serial_nr -> memcrest_failure: refused charges. Read by userspace for what no record has told yet. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -35,8 +35,9 @@ void put_role(Layout& page, const Incident& incident, const ProcessEnd& end) {
   if (!end.main_process_known) {
     page.piece(", ", "main process or child: not known");
   } else if (is_container(incident.container.runtime)) {
-    page.piece(", ", end.main_process ? "main process: exit " + std::to_string(128 + end.signal)
-                                      : "a child: the container may live on");
+    // Who is asked may handle it, and end with whatever code it likes.
+    const std::string code = end.signal == SIGTERM ? "" : ": exit " + std::to_string(128 + end.signal);
+    page.piece(", ", end.main_process ? "main process" + code : "a child: the container may live on");
   }
 }
 
