@@ -279,6 +279,16 @@ std::string end_remedy(const Incident& incident, Cause cause) {
     case Cause::kAborted:
       return "Read its last lines on standard error; raising a memory limit helps only a runtime that sizes its heap "
              "by it.";
+    case Cause::kKilledFromHost:
+      return "Look at who that is: its user, its command line and the processes that it comes from. No memory limit "
+             "changes this.";
+    case Cause::kKilledWithin:
+      return incident.end->main_process
+                 ? "Look at why: no memory limit changes this."
+                 : "If that is a master of workers, its log says why: gunicorn (WORKER TIMEOUT) and the like kill a "
+                   "worker that does not answer, which only looks like an OOM.";
+    case Cause::kKilledByKernel:
+      return "Look at limits of CPU time (ulimit -t, LimitCPU=), and at the kernel's log (journalctl -k).";
     case Cause::kUnknown:
       return "docker events and the kernel's log (journalctl -k) may know more.";
     default:

@@ -93,8 +93,8 @@ TEST(LiveJson, PagesOfIncidents) {
   EXPECT_GE(page->unreadable, 1);
   EXPECT_EQ(page->next, 41);
   EXPECT_FALSE(incident_page_from_json(R"({"incidents":[],"next":null})")->next);
-  for (const char* wrong : {"no", "[]", "{}", R"({"incidents":{}})", R"({"incidents":[],"next":"x"})",
-                            R"({"incidents":[],"next":-1})"}) {
+  for (const char* wrong :
+       {"no", "[]", "{}", R"({"incidents":{}})", R"({"incidents":[],"next":"x"})", R"({"incidents":[],"next":-1})"}) {
     EXPECT_FALSE(incident_page_from_json(wrong)) << wrong;
   }
 }

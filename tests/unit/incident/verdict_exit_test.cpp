@@ -83,7 +83,7 @@ TEST(VerdictExit, AUnitWhoseStopTimeoutWasOver) {
   incident.end->asked = AskedToEnd{SIGTERM, 90'000, Sender{.pid = 8, .comm = "bash", .known = true}};
   EXPECT_THAT(verdict_of(incident).text, HasSubstr("without asking")) << "somebody else asked";
   incident.end->asked->sender = incident.end->sender;
-  EXPECT_THAT(verdict_of(incident).text, HasSubstr("90.0 s before, and SIGKILL when it had not ended by then"));
+  EXPECT_THAT(verdict_of(incident).text, HasSubstr("1 min 30 s before, and SIGKILL when it had not ended by then"));
 }
 
 // Debian's earlyoom and systemd-oomd are no root.
