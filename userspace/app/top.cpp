@@ -187,9 +187,9 @@ int Top::run() {
 
 int top(const TopOptions& options) {
   install_stop_signals();
-  auto source = !options.agent.url.empty()  ? open_agent_top(options)
-                : !options.path.empty() ? open_recorded_top(options)
-                                        : open_live_top(options);
+  auto source = !options.agent.url.empty() ? open_agent_top(options)
+                : !options.path.empty()    ? open_recorded_top(options)
+                                           : open_live_top(options);
   if (!source) {
     spdlog::error("{}", escape_terminal(source.error().error.message()));
     return source.error().exit_code;

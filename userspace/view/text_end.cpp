@@ -9,8 +9,8 @@
 namespace memcrest::view {
 namespace {
 
-void put_sender(Layout& page, const Sender& sender) {
-  page.piece("", escape_terminal(sender.cmdline.empty() ? sender.comm : sender.cmdline), Tone::kBold);
+void put_sender(Layout& page, std::string_view before, const Sender& sender) {
+  page.piece(before, escape_terminal(sender.cmdline.empty() ? sender.comm : sender.cmdline), Tone::kBold);
   page.piece("   ", process(sender.comm, sender.pid));
   page.piece(", ", "uid " + std::to_string(sender.uid));
   if (sender.same_container) {
@@ -64,14 +64,13 @@ void put_end(Layout& page, const Incident& incident) {
   }
   if (end.sender && !end.by_kernel) {
     page.row("sent by");
-    put_sender(page, *end.sender);
+    put_sender(page, "", *end.sender);
   }
   if (end.asked) {
     page.row("asked");
     page.piece("", signal_name(end.asked->signal) + ", " + milliseconds(end.asked->before_ms) + " before");
     if (end.asked->sender) {
-      page.piece(kDot, "");
-      put_sender(page, *end.asked->sender);
+      put_sender(page, kDot, *end.asked->sender);
     }
   }
   if (end.left_out > 0) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a person reads of each cause, kept in tests/golden: incidents that were seen (NAME.json), and how the terminal
-// (NAME.txt) and Markdown (NAME.md) tell them. NAME is the cause; those of a NAME-more have some fields of another's end. With MEMCREST_GOLDEN=write verdicts and texts are written anew, to be
-// read before they are kept.
+// (NAME.txt) and Markdown (NAME.md) tell them. NAME is the cause; those of a NAME-more have some fields of another's
+// end. With MEMCREST_GOLDEN=write verdicts and texts are written anew, to be read before they are kept.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -104,7 +104,8 @@ TEST(Golden, TheVerdictFollowsFromTheIncident) {
   }
 }
 
-// Each cause has its NAME.json, with what each of the three views says of it. The page is compared by tests/e2e/test_report.
+// Each cause has its NAME.json, with what each of the three views says of it. The page is compared by
+// tests/e2e/test_report.
 TEST(Golden, EachCauseHasItsOwn) {
   std::size_t causes = 0;
   for (; std::string_view(to_string(static_cast<Cause>(causes))) != "unknown" || causes == 0; ++causes) {
