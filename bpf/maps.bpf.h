@@ -98,6 +98,14 @@ struct {
 	__type(value, __u64);
 } last_asked SEC(".maps");
 
+/* Thread-group leader (its address) -> when a killer of user space asked it to end: its end is told, however it ends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u64);
+	__type(value, __u64);
+} asked_by_killer SEC(".maps");
+
 /* css.serial_nr -> memcrest_failure: refused charges. Read by userspace for what no record has told yet. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -136,20 +144,20 @@ struct {
 } hits SEC(".maps");
 
 /* Knobs, set before load. */
-const volatile __u64 step_pages = 0;            /* distance between levels; 0: max(1 MiB, limit / 128) */
-const volatile __u64 floor_pages = 256;         /* 1 MiB in pages: the smallest automatic quantum */
+const volatile __u64 step_pages = 0; /* distance between levels; 0: max(1 MiB, limit / 128) */
+const volatile __u64 floor_pages = 256; /* 1 MiB in pages: the smallest automatic quantum */
 const volatile __u32 page_shift = 12;
 const volatile __u32 max_steps_per_window = 2000; /* per memory cgroup and 100 ms */
 const volatile __u32 bulk_wake_bytes = 256 << 10;
-const volatile bool have_rdonly_cast = false;   /* bpf_rdonly_cast is there: typed loads through any pointer */
-const volatile bool have_preempt_off = false;   /* bpf_preempt_disable is there */
-const volatile bool typed_loads_only = false;   /* lockdown: no helper may read kernel memory */
-const volatile bool mark_victim_pid = false;    /* the tracepoint carries a pid, not a task */
+const volatile bool have_rdonly_cast = false; /* bpf_rdonly_cast is there: typed loads through any pointer */
+const volatile bool have_preempt_off = false; /* bpf_preempt_disable is there */
+const volatile bool typed_loads_only = false; /* lockdown: no helper may read kernel memory */
+const volatile bool mark_victim_pid = false; /* the tracepoint carries a pid, not a task */
 const volatile bool lru_owner_is_objcg = false; /* pages on LRU lists belong to object cgroups */
 const volatile bool capture_stacks = true;
-const volatile bool copy_stacks = false;        /* user stacks along with steps: costs KiB per record */
-const volatile bool use_lines = false;          /* memory breakpoints are wanted */
-const volatile bool count_charges = false;      /* tests and benchmarks only: costs an add per charge */
+const volatile bool copy_stacks = false; /* user stacks along with steps: costs KiB per record */
+const volatile bool use_lines = false; /* memory breakpoints are wanted */
+const volatile bool count_charges = false; /* tests and benchmarks only: costs an add per charge */
 
 /* Address of the kernel's memory controller, learnt once by on_init; 0: memory cgroups cannot be told apart. */
 __u64 memory_subsystem = 0;

@@ -99,12 +99,23 @@ int BPF_PROG(on_sched_process_exec_raw, __u64 task, int old_pid, __u64 binprm)
 	return program_started(task, binprm);
 }
 
+static __always_inline bool was_asked_by_killer(__u64 task)
+{
+	__u64 leader = (__u64)TASK(task, group_leader);
+
+	if (!bpf_map_lookup_elem(&asked_by_killer, &leader))
+		return false;
+	bpf_map_delete_elem(&asked_by_killer, &leader); /* its address is used again */
+	return true;
+}
+
 static __always_inline int process_ended(__u64 task)
 {
 	struct memcrest_exit *r;
 
-	/* The last thread of a process that a signal ended. */
-	if (LOAD_AT(struct signal_struct, (__u64)TASK(task, signal), live.counter) || !(TASK(task, exit_code) & 0x7f))
+	/* The last thread of a process that a signal ended, or that may have handled the wish of a killer of user space. */
+	if (LOAD_AT(struct signal_struct, (__u64)TASK(task, signal), live.counter) ||
+	    (!was_asked_by_killer(task) && !(TASK(task, exit_code) & 0x7f)))
 		return 0;
 	r = emit_reserve(&bulk, MEMCREST_REC_EXIT, sizeof(*r));
 	if (!r)

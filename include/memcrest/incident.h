@@ -250,7 +250,7 @@ struct ProcessEnd {
   bool main_process_known = true;
   bool by_kernel = false;        // the kernel itself sent it; `sender` is who ran then
   bool without_info = false;     // not by kill(2): cgroup.kill, a parent's death
-  std::optional<Sender> sender;  // of a SIGKILL; nullopt: it was not seen
+  std::optional<Sender> sender;  // of a SIGKILL, or a killer's SIGTERM; nullopt: it was not seen
   std::optional<AskedToEnd> asked;
   std::uint64_t left_out = 0;  // ends in this cgroup before it that the rate limit left out
 };

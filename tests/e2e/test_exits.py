@@ -42,6 +42,8 @@ class ExitsTest(harness.TestCase):
                 end = incident['end']
                 self.assertEqual((end['signal'], end['pid'], end['main_process']), ('SIGKILL', pid, True))
                 self.assertEqual(end['asked']['signal'], 'SIGTERM')
+                for sender in (end['sender'], end['asked']['sender']):
+                    self.assertEqual(sender['parents'][0]['comm'], 'containerd-shim', sender)
                 self.assertTrue(900 < end['asked']['before_ms'] < 5000, end)
                 self.assertIn('docker stop', incident['verdict']['text'])
                 self.assertTrue(incident['usage_bytes'] is not None and incident['usage_bytes'] < 64 << 20, incident)
@@ -70,6 +72,18 @@ class ExitsTest(harness.TestCase):
                 shutil.copy('/bin/bash', killer)
                 harness.run(killer, '-c', f'kill -9 {pid}; exit 0')
                 self.told(watch, container, 'early-oom-killer')
+            with self.subTest('a killer of user space that asks, and a main process that handles it'):
+                container, pid = self.running('sh', '-c', 'sleep 60 & wait; sleep 60')
+                child = int(harness.read(f'/proc/{pid}/task/{pid}/children').split()[0])
+                harness.run(killer, '-c', f'kill -TERM {child}; exit 0')
+                incident = self.told(watch, container, 'early-oom-killer')
+                self.assertEqual((incident['end']['signal'], incident['end']['pid'], incident['end']['main_process']), ('SIGTERM', child, False))
+                container, pid = self.running('sh', '-c', 'trap "exit 3" TERM; while :; do sleep 0.1; done')
+                harness.run(killer, '-c', f'kill -TERM {pid}; exit 0')
+                incident = self.told(watch, container, 'early-oom-killer')
+                self.assertEqual((incident['end']['signal'], incident['end']['pid'], incident['end']['main_process']), ('SIGTERM', pid, True))
+                again = watch.wait_for('kill', container, update='runtime_state')
+                self.assertEqual(again['container']['state']['exit_code'], 3)
             with self.subTest('a neighbour in the container'):
                 container, pid = self.running('sh', '-c', 'sleep 60 & sleep 1; kill -9 $!; sleep 60')
                 incident = self.told(watch, container, 'killed-within-container')

@@ -22,6 +22,8 @@ class WhyTest(harness.TestCase):
             self.assertTrue(wait_until(lambda: {i['container']['id'] for i in agent.incidents()} >= {container, other}))
             pid = next(i for i in agent.incidents() if i['container']['id'] == container)['victims'][0]['pid']
             from_agent = memcrest('why', name, '--from', kept)  # while the agent writes
+            asked = memcrest('why', name, '--agent', f'http://127.0.0.1:{agent.port}', '--json')
+            nobody_there = memcrest('why', 'nobody', '--agent', f'http://127.0.0.1:{agent.port}')
             self.assertEqual(agent.stop(), 0, agent.err.text())
             self.assertEqual(recorder.stop(), 0, recorder.out.text())
         recording, = (os.path.join(recordings, one) for one in os.listdir(recordings))
@@ -45,6 +47,10 @@ class WhyTest(harness.TestCase):
                 nobody = memcrest('why', 'nobody', '--from', source)
                 self.assertEqual((nobody.returncode, nobody.stdout), (1, ''))
                 self.assertIn('To catch the next one', nobody.stderr)
+        self.assertEqual((asked.returncode, json.loads(asked.stdout)['container']['id']), (0, container), asked.stderr)
+        self.assertTrue(json.loads(asked.stdout)['verdict']['causes'])
+        self.assertEqual((nobody_there.returncode, nobody_there.stdout), (1, ''))
+        self.assertIn('no incident of nobody in what the agent keeps', nobody_there.stderr)
         self.assertEqual(from_agent.returncode, 0, from_agent.stderr)
         self.assertIn(name, from_agent.stdout)
 
@@ -70,6 +76,13 @@ class WhyTest(harness.TestCase):
             self.assertIn(words, done.stdout)
         for wrong in ('256', '-1', 'x', ''):
             self.assertNotEqual(memcrest('why', '--exit-code', wrong).returncode, 0)
+
+    def test_an_agent_that_is_none(self):
+        for address, code in (('http://127.0.0.1:1', 1), ('unix:/nonexistent', 1), ('http://192.0.2.1:9464', 2), ('x y', 2)):
+            done = memcrest('why', 'web', '--agent', address)
+            self.assertEqual((done.returncode, done.stdout), (code, ''), done.stderr)
+            self.assertIn('memcrest: ', done.stderr)
+        self.assertEqual(memcrest('why', '--agent', '/a', '--from', '/b').returncode, 2)
 
     def test_what_holds_no_incident(self):
         for source in ('/nonexistent', '/dev/null', self.scratch(), harness.MEMCREST):

@@ -87,9 +87,11 @@ CLI::App* add_why(CLI::App& app, WhyOptions& options) {
   CLI::App* verb = app.add_subcommand("why", "Tell why a container was killed, from what was recorded");
   verb->add_option("target", options.target,
                    "Container (name or id), pod, process id, systemd unit or cgroup (default: whichever was last)");
-  verb->add_option("--from", options.from,
-                   "A recording, a flight recorder's directory or the agent's (default: /var/lib/memcrest)")
-      ->type_name("FILE|DIR");
+  CLI::Option* from =
+      verb->add_option("--from", options.from,
+                       "A recording, a flight recorder's directory or the agent's (default: /var/lib/memcrest)")
+          ->type_name("FILE|DIR");
+  add_agent_address(*verb, options.agent)->excludes(from);
   verb->add_option("--exit-code", options.exit_code, "Only say what this exit code means, and what does not follow")
       ->check(CLI::Range(0, 255))
       ->type_name("N");
@@ -101,6 +103,7 @@ CLI::App* add_why(CLI::App& app, WhyOptions& options) {
       "Examples:\n"
       "  memcrest why web\n"
       "  memcrest why shop/cart --from /var/lib/memcrest\n"
+      "  memcrest why web --agent http://127.0.0.1:9464\n"
       "  memcrest why --exit-code 137");
   return verb;
 }

@@ -99,11 +99,16 @@ struct PsOptions {
   std::chrono::nanoseconds wait{2'000'000'000};  // for the runtimes' answers
 };
 
+// Where an agent answers.
+struct AgentAddress {
+  std::string url;  // http://, https:// or its unix socket; empty: none is asked
+  std::string token_file;
+  std::string ca_file;
+};
+
 struct TopOptions {
-  std::string path;   // of a recording; empty: this machine, or the agent
-  std::string agent;  // its URL or socket
-  std::string agent_token;
-  std::string agent_ca;
+  std::string path;  // of a recording; empty: this machine, or the agent
+  AgentAddress agent;
   std::chrono::nanoseconds interval{1'000'000'000};
   TopOrder order = TopOrder::kPercent;
   bool once = false;
@@ -145,6 +150,7 @@ struct SymbolizeOptions {
 struct WhyOptions {
   std::string target;                      // a container, pod, process, unit or cgroup; empty: whichever was last
   std::string from = "/var/lib/memcrest";  // a recording, or a directory of them
+  AgentAddress agent;                      // instead, where it has a URL
   std::optional<int> exit_code;            // only what it means in general
   IdentityOptions identity;                // whom to ask for the end of a container that no incident tells of
   bool json = false;

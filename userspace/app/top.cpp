@@ -77,7 +77,7 @@ int Top::once() {
   look();
   while (!source_.travel() && !stop_requested() && steady_clock::now() < end) {
     source_.tend(std::chrono::ceil<milliseconds>(std::min<steady_clock::duration>(end - steady_clock::now(), kNotice)));
-    if (!options_.agent.empty()) {  // nothing to be tended here
+    if (!options_.agent.url.empty()) {  // nothing to be tended here
       std::this_thread::sleep_for(std::min<steady_clock::duration>(end - steady_clock::now(), kNotice));
     }
   }
@@ -144,7 +144,7 @@ int Top::run() {
     return kExitUsage;
   }
   spdlog::set_level(spdlog::level::off);  // nothing else may write on the screen
-  const bool works = source_.travel() == std::nullopt && options_.agent.empty();
+  const bool works = source_.travel() == std::nullopt && options_.agent.url.empty();
   auto next = steady_clock::now();
   while (!quit_ && !stop_requested()) {
     const auto now = steady_clock::now();
@@ -187,9 +187,9 @@ int Top::run() {
 
 int top(const TopOptions& options) {
   install_stop_signals();
-  auto source = !options.agent.empty()  ? open_agent_top(options)
-                : !options.path.empty() ? open_recorded_top(options)
-                                        : open_live_top(options);
+  auto source = !options.agent.url.empty() ? open_agent_top(options)
+                : !options.path.empty()    ? open_recorded_top(options)
+                                           : open_live_top(options);
   if (!source) {
     spdlog::error("{}", escape_terminal(source.error().error.message()));
     return source.error().exit_code;

@@ -9,18 +9,21 @@
 
 namespace memcrest {
 
+CLI::Option* add_agent_address(CLI::App& verb, AgentAddress& address) {
+  verb.add_option("--agent-token", address.token_file, "File with the agent's bearer token")->type_name("FILE");
+  verb.add_option("--agent-ca", address.ca_file, "Certificates to trust for https, PEM")->type_name("FILE");
+  return verb
+      .add_option("--agent", address.url, "Ask an agent: http://127.0.0.1:9464, https://HOST:PORT or its unix socket")
+      ->type_name("URL|SOCKET");
+}
+
 CLI::App* add_top(CLI::App& app, TopOptions& options) {
   using namespace std::chrono_literals;
   CLI::App* verb =
       app.add_subcommand("top", "Watch containers on a screen: use, exact peaks, the last minute, incidents");
   CLI::Option* file =
       verb->add_option("file", options.path, "A recording: look at any moment of it (default: this machine)");
-  verb->add_option("--agent", options.agent,
-                   "Ask an agent: http://127.0.0.1:9464, https://HOST:PORT or its unix socket")
-      ->type_name("URL|SOCKET")
-      ->excludes(file);
-  verb->add_option("--agent-token", options.agent_token, "File with the agent's bearer token")->type_name("FILE");
-  verb->add_option("--agent-ca", options.agent_ca, "Certificates to trust for https, PEM")->type_name("FILE");
+  add_agent_address(*verb, options.agent)->excludes(file);
   add_duration(*verb, "--interval", options.interval, 100ms, 1min, "Time between two refreshes (default: 1s)");
   verb->add_option_function<std::string>(
           "--sort",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `memcrest why`: the newest incident of a container, pod or process from what was recorded, in full; or what an exit
-// code means in general.
+// `memcrest why`: the newest incident of a container, pod or process from what was recorded or from a running agent, in
+// full; or what an exit code means in general.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -9,11 +9,13 @@
 #include <optional>
 #include <tuple>
 
+#include "app/agent_client.h"
 #include "app/exit_codes.h"
 #include "app/terminal.h"
 #include "app/verbs.h"
 #include "export/incident_reader.h"
 #include "export/json.h"
+#include "export/live_json.h"
 #include "identity/container_filter.h"
 #include "identity/named_container.h"
 #include "store/incident_search.h"
@@ -123,6 +125,84 @@ void tell_of_runtime(const WhyOptions& options) {
   std::cout << runtime_end_text(**found) << "\n" << std::flush;
 }
 
+struct Newest {
+  std::optional<Incident> best;
+  std::size_t unreadable = 0;
+};
+
+std::string nothing_found(const std::string& target) {
+  return "no incident" + (target.empty() ? "" : " of " + escape_terminal(target));
+}
+
+// What was looked through, where nothing was found.
+Result<std::string> look_at_files(const WhyOptions& options, Newest& out) {
+  const auto found = search_incidents(options.from, [&](const std::string& json) {
+    auto incident = incident_from_json(json);
+    if (!incident) {
+      ++out.unreadable;
+    } else if (is_meant(*incident, options.target) && tells_more(*incident, out.best)) {
+      out.best = std::move(*incident);
+    }
+    return true;
+  });
+  if (!found) {
+    return std::unexpected(found.error());
+  }
+  if (found->unreadable > 0) {
+    spdlog::warn("{} files could not be read: {}", found->unreadable, escape_terminal(found->last_error));
+  }
+  if (found->files_left_out + found->files_cut + found->too_long > 0) {
+    spdlog::warn(
+        "not all was read: {} of the oldest files left out, the oldest incidents of {} files, {} of more than 4 MiB",
+        found->files_left_out, found->files_cut, found->too_long);
+  }
+  return options.from + " (" + std::to_string(found->files) + " files read)";
+}
+
+// A page of many can be more than what is read of a stranger's JSON; one incident is not.
+Result<IncidentPage> page_of(const AgentClient& client, std::optional<std::uint64_t> before) {
+  const std::string rest = before ? "&before=" + std::to_string(*before) : "";
+  Result<IncidentPage> page = fail("ask", "the agent", EBADMSG);
+  for (const char* many : {"20", "1"}) {
+    const auto body = client.get("/api/v1/incidents?limit=" + std::string(many) + rest);
+    if (!body) {
+      return std::unexpected(body.error());
+    }
+    page = incident_page_from_json(*body);
+    if (page) {
+      break;
+    }
+  }
+  return page;
+}
+
+// Newest first: a kill that is meant ends the search.
+Result<std::string> look_at_agent(const WhyOptions& options, const AgentClient& client, Newest& out) {
+  constexpr std::size_t kMostPages = 500;
+  std::optional<std::uint64_t> before;
+  std::size_t read = 0;
+  for (std::size_t pages = 0; pages < kMostPages; ++pages) {
+    auto page = page_of(client, before);
+    if (!page) {
+      return std::unexpected(page.error());
+    }
+    out.unreadable += page->unreadable;
+    read += page->incidents.size();
+    for (Incident& one : page->incidents) {
+      if (is_meant(one, options.target) && tells_more(one, out.best)) {
+        out.best = std::move(one);
+      }
+    }
+    const bool killed = out.best && out.best->kind != IncidentKind::kBurst && !is_no_alarm(*out.best);
+    if (killed || !page->next || (before && *page->next >= *before)) {
+      return "what the agent keeps (" + std::to_string(read) + " incidents read)";
+    }
+    before = page->next;
+  }
+  spdlog::warn("not all was read: the agent keeps more than {} incidents", read);
+  return "what the agent keeps (" + std::to_string(read) + " incidents read)";
+}
+
 }  // namespace
 
 int why(const WhyOptions& options) {
@@ -130,37 +210,31 @@ int why(const WhyOptions& options) {
     std::cout << exit_code_text(*options.exit_code) << std::flush;
     return std::cout ? kExitOk : kExitOutput;
   }
-  std::optional<Incident> best;
-  std::size_t unreadable = 0;
-  const auto found = search_incidents(options.from, [&](const std::string& json) {
-    auto incident = incident_from_json(json);
-    if (!incident) {
-      ++unreadable;
-    } else if (is_meant(*incident, options.target) && tells_more(*incident, best)) {
-      best = std::move(*incident);
-    }
-    return true;
-  });
-  if (unreadable > 0) {
-    spdlog::warn("{} incidents could not be read", unreadable);
-  }
-  if (found && found->unreadable > 0) {
-    spdlog::warn("{} files could not be read: {}", found->unreadable, escape_terminal(found->last_error));
-  }
-  if (found && found->files_left_out + found->files_cut + found->too_long > 0) {
-    spdlog::warn(
-        "not all was read: {} of the oldest files left out, the oldest incidents of {} files, {} of more than 4 MiB",
-        found->files_left_out, found->files_cut, found->too_long);
-  }
-  if (best) {
-    return tell(*best, options.json);
-  }
-  if (!found) {
-    spdlog::error("{}", escape_terminal(found.error().message()));
+  Newest newest;
+  Result<std::string> looked;
+  if (options.agent.url.empty()) {
+    looked = look_at_files(options, newest);
   } else {
-    spdlog::error("no incident{} in {} ({} files read)",
-                  options.target.empty() ? "" : " of " + escape_terminal(options.target), escape_terminal(options.from),
-                  found->files);
+    const auto client = AgentClient::make(options.agent);
+    if (!client) {
+      spdlog::error("{}", escape_terminal(client.error().message()));
+      return kExitUsage;
+    }
+    looked = look_at_agent(options, *client, newest);
+  }
+  if (newest.unreadable > 0) {
+    spdlog::warn("{} incidents could not be read", newest.unreadable);
+  }
+  if (newest.best) {
+    if (!looked) {
+      spdlog::warn("not all was read: {}", escape_terminal(looked.error().message()));
+    }
+    return tell(*newest.best, options.json);
+  }
+  if (looked) {
+    spdlog::error("{} in {}", nothing_found(options.target), escape_terminal(*looked));
+  } else {
+    spdlog::error("{}", escape_terminal(looked.error().message()));
   }
   if (!options.json && !options.target.empty()) {
     tell_of_runtime(options);

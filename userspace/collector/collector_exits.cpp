@@ -10,10 +10,7 @@ namespace memcrest {
 
 namespace {
 
-// Killers of user space run as root. Anybody can take their names.
-bool is_early_killer_of_the_host(const Sender& sender) {
-  return sender.known && sender.container_id.empty() && sender.uid == 0 && is_early_killer(sender.comm);
-}
+bool is_by_early_killer(const ProcessEnd& end) { return end.sender && is_early_killer(*end.sender); }
 
 }  // namespace
 
@@ -56,8 +53,11 @@ void Collector::tell_exit(const ExitFinding& finding) {
   }
   Incident incident = begin(IncidentKind::kKill, finding.time_ns, task.cgroup_id);
   // A host has thousands of ends that nobody asks about: those that are in no container for certain are left early.
-  if (incident.container.id.empty() && !around_.find(task.cgroup_id).pending &&
-      !(end.sender && is_early_killer_of_the_host(*end.sender))) {
+  // Anybody can take the name of a killer of user space, and ask.
+  const bool by_early_killer = is_by_early_killer(end) || (end.sender && around_.find(end.sender->cgroup_id).pending &&
+                                                           is_early_killer(end.sender->comm));
+  if (!by_early_killer &&
+      (finding.signal == SIGTERM || (incident.container.id.empty() && !around_.find(task.cgroup_id).pending))) {
     return;
   }
   // Of somebody elsewhere: a container that kills its own children does so as often as it likes.
@@ -78,6 +78,9 @@ void Collector::tell_exit(const ExitFinding& finding) {
     end.asked =
         AskedToEnd{finding.asked->signal, static_cast<double>(until - std::min(until, finding.asked->time_ns)) / 1e6,
                    sender_of(finding.asked->sender)};
+    if (finding.asked->sender.cgroup_id != task.cgroup_id) {
+      end.asked->sender->parents = around_.parents(finding.asked->sender.process).parents;
+    }
   }
   if (end.signal == SIGKILL && !end.sender) {
     incident.evidence.gaps.emplace_back("who sent the SIGKILL was not seen");
@@ -113,8 +116,8 @@ bool Collector::is_worth_telling(Incident& incident) {
   }
   judge_role(end, container);
   const bool perhaps_main = end.main_process || !end.main_process_known;
-  if (!(end.sender && is_early_killer_of_the_host(*end.sender)) &&
-      (container.id.empty() || (end.signal != SIGKILL && !perhaps_main))) {
+  if (!is_by_early_killer(end) &&
+      (container.id.empty() || end.signal == SIGTERM || (end.signal != SIGKILL && !perhaps_main))) {
     return false;
   }
   // A container can end as many children as it likes; there is one main process.

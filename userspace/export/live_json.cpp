@@ -226,11 +226,28 @@ Result<LiveDetail> live_detail_from_json(std::string_view text) {
 }
 
 Result<std::vector<Incident>> incidents_from_json(std::string_view text) {
+  auto page = incident_page_from_json(text);
+  return page ? Result<std::vector<Incident>>(std::move(page->incidents)) : std::unexpected(page.error());
+}
+
+Result<IncidentPage> incident_page_from_json(std::string_view text) {
   const auto json = parse_untrusted(text);
   if (!json) {
     return std::unexpected(json.error());
   }
-  return incidents_in(*json);
+  IncidentPage out;
+  const auto found = json->is_object() ? json->find("incidents") : json->end();
+  if (found == json->end() || !found->is_array()) {
+    return fail("read", "a page of incidents", EBADMSG, "incidents");
+  }
+  std::string bad;
+  JsonReader(*json, bad).number("next", out.next);
+  if (!bad.empty()) {
+    return fail("read", "a page of incidents", EBADMSG, bad);
+  }
+  out.incidents = incidents_in(*json);
+  out.unreadable = found->size() - out.incidents.size();
+  return out;
 }
 
 Result<LiveSnapshot> live_head_from_json(std::string_view line) {

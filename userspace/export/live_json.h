@@ -3,8 +3,11 @@
 // `live`. Pure, thread-safe.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "memcrest/live.h"
 #include "util/result.h"
@@ -25,5 +28,11 @@ namespace memcrest {
 [[nodiscard]] Result<LiveSnapshot> live_head_from_json(std::string_view line);
 // What /api/v1/incidents answers, without those that cannot be read.
 [[nodiscard]] Result<std::vector<Incident>> incidents_from_json(std::string_view json);
+struct IncidentPage {
+  std::vector<Incident> incidents;
+  std::uint64_t unreadable = 0;
+  std::optional<std::uint64_t> next;  // of the page that follows, with older ones
+};
+[[nodiscard]] Result<IncidentPage> incident_page_from_json(std::string_view json);
 
 }  // namespace memcrest

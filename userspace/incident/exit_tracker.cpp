@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "incident/saturating.h"
+#include "incident/verdict_exit.h"
 #include "util/units.h"
 
 namespace memcrest {
@@ -40,6 +41,7 @@ void make_room(Map& map, std::uint64_t now_ns, std::uint64_t longest_ns, Time ti
 constexpr std::uint64_t kMinute = 60 * kSecond;
 constexpr std::size_t kMaxPending = 64;  // of one cgroup, within one turn
 constexpr auto kOfEvent = [](const auto& one) { return one.event.time_ns; };
+std::uint32_t signal_of(const ExitEvent& event) { return static_cast<std::uint32_t>(event.exit_code & 0x7f); }
 constexpr auto kItself = [](std::uint64_t time_ns) { return time_ns; };
 
 template <typename Map>
@@ -81,7 +83,7 @@ void ExitTracker::feed(const VictimEvent& event) {
 }
 
 // The others ask (SIGTERM, SIGINT, SIGHUP) or are a program's own business (SIGPIPE, SIGUSR1): whoever ends by them was
-// not killed.
+// not killed, unless it was a killer of user space that asked.
 bool ExitTracker::is_fatal(std::uint32_t signal) {
   switch (signal) {
     case SIGKILL:
@@ -99,8 +101,16 @@ bool ExitTracker::is_fatal(std::uint32_t signal) {
   }
 }
 
+// Shortly before. Whether the sender is what its name says is for others.
+bool ExitTracker::was_asked_by_killer(const ExitEvent& event) const {
+  const auto asked = asked_.find(event.task.process);
+  return asked != asked_.end() && asked->second.event.signal == SIGTERM &&
+         is_early_killer(asked->second.event.sender.comm) &&
+         saturating_add(asked->second.event.time_ns, kKillNs) >= event.time_ns;
+}
+
 void ExitTracker::feed(const ExitEvent& event, std::optional<std::uint64_t> usage) {
-  if (!is_fatal(static_cast<std::uint32_t>(event.exit_code & 0x7f))) {
+  if (!is_fatal(signal_of(event)) && !was_asked_by_killer(event)) {
     asked_.erase(event.task.process);
     return;
   }
@@ -169,7 +179,7 @@ std::vector<ExitFinding> ExitTracker::take(std::uint64_t now_ns) {
     }
     ExitFinding finding{.time_ns = event.time_ns,
                         .task = event.task,
-                        .signal = static_cast<std::uint32_t>(event.exit_code & 0x7f),
+                        .signal = is_fatal(signal_of(event)) ? signal_of(event) : std::uint32_t{SIGTERM},
                         .core_dumped = (event.exit_code & 0x80) != 0};
     finding.usage_bytes = end.usage;
     const auto kill = take_from(kills_, event.task.process, event.time_ns, kKillNs);
@@ -178,7 +188,12 @@ std::vector<ExitFinding> ExitTracker::take(std::uint64_t now_ns) {
       finding.usage_bytes = kill->usage ? kill->usage : end.usage;
     }
     if (const auto asked = take_from(asked_, event.task.process, event.time_ns, kAskedNs)) {
-      finding.asked = asked->event;
+      if (finding.signal == SIGTERM) {
+        finding.kill = asked->event;
+        finding.usage_bytes = asked->usage ? asked->usage : end.usage;
+      } else {
+        finding.asked = asked->event;
+      }
     }
     // The kernel ends a pid namespace with its first process.
     const bool went_along = finding.kill && finding.kill->from_kernel && finding.kill->sender.ns_tgid == 1 &&

@@ -16,9 +16,9 @@ namespace memcrest {
 struct ExitFinding {
   std::uint64_t time_ns = 0;  // of the end
   TaskInfo task;
-  std::uint32_t signal = 0;
+  std::uint32_t signal = 0;  // SIGTERM: a killer of user space asked, and it ended, by the signal or by itself
   bool core_dumped = false;
-  std::optional<KillEvent> kill;             // of a SIGKILL: the first that reached it
+  std::optional<KillEvent> kill;             // of a SIGKILL: the first that reached it; of a SIGTERM: that one
   std::optional<KillEvent> asked;            // what had asked it to end before, within an hour
   std::optional<std::uint64_t> usage_bytes;  // of its cgroup, when the signal came
 };
@@ -69,6 +69,7 @@ class ExitTracker {
   };
   [[nodiscard]] Told& told_of(std::uint64_t cgroup_id);
   [[nodiscard]] bool by_oom_killer(const ExitFinding& finding) const;
+  [[nodiscard]] bool was_asked_by_killer(const ExitEvent& event) const;
 
   Settings settings_;
   std::map<ProcessKey, Kill> kills_;

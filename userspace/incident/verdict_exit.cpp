@@ -23,6 +23,12 @@ bool is_one_of(const Names& names, const Sender& sender) {
   return sender.known && sender.container_id.empty() && std::ranges::find(names, sender.comm) != names.end();
 }
 
+bool is_runtime(const Sender& sender) { return is_one_of(kRuntimes, sender); }
+
+bool is_service_manager(const Sender& sender) {
+  return sender.known && sender.pid == 1 && sender.comm == "systemd" && sender.container_id.empty();
+}
+
 std::string who(const Sender& sender) {
   std::string out = sender.comm + "[" + std::to_string(sender.pid) + "]";
   if (!sender.container_id.empty() && !sender.same_container) {
@@ -32,6 +38,12 @@ std::string who(const Sender& sender) {
     out += " of " + sender.unit;
   }
   return out + ", uid " + std::to_string(sender.uid);
+}
+
+// As Kubernetes allows it: it stands in a line for the shell.
+bool is_name(const std::string& text) {
+  return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string::npos &&
+         text.front() != '-';
 }
 
 bool is_pod(const Incident& incident) {
@@ -62,8 +74,10 @@ void weigh_memory(const Incident& incident, JudgedCause& out) {
   }
 }
 
+// By SIGKILL, or by the SIGTERM of a killer of user space.
 JudgedCause judge_kill(const Incident& incident) {
   const ProcessEnd& end = *incident.end;
+  const std::string came = signal_name(end.signal) + " came from ";
   if (incident.evidence.lost_critical > 0 && (end.by_kernel || !end.sender)) {
     return {Cause::kUnknown, 0.2, {}, {"records were lost: the OOM killer may have sent it"}};
   }
@@ -78,42 +92,87 @@ JudgedCause judge_kill(const Incident& incident) {
             {"why is not told: a CPU time limit (RLIMIT_CPU), the end of a pid namespace, a failed execve"}};
   }
   if (!sender.known) {
-    return {
-        Cause::kUnknown, 0.3, {"SIGKILL came from " + who(sender)}, {"whether that is in a container is not known"}};
+    return {Cause::kUnknown, 0.3, {came + who(sender)}, {"whether that is in a container is not known"}};
   }
   if (sender.same_container) {
-    return {Cause::kKilledWithin, 0.9, {"SIGKILL came from " + who(sender) + ", in the same container"}, {}};
+    return {Cause::kKilledWithin, 0.9, {came + who(sender) + ", in the same container"}, {}};
   }
-  if (is_one_of(kEarlyKillers, sender)) {
-    return {Cause::kEarlyOomKiller, 0.9, {"SIGKILL came from " + who(sender)}, {}};
+  if (is_early_killer(sender)) {
+    return {Cause::kEarlyOomKiller, 0.9, {came + who(sender)}, {}};
   }
   if (is_one_of(kRuntimes, sender)) {
-    return {Cause::kStoppedByRuntime, 0.9, {"SIGKILL came from " + who(sender)}, {}};
+    return {Cause::kStoppedByRuntime, 0.9, {came + who(sender)}, {}};
   }
-  if (sender.pid == 1 && sender.comm == "systemd" && sender.container_id.empty()) {
-    return {Cause::kStoppedByServiceManager, 0.9, {"SIGKILL came from systemd"}, {}};
+  if (is_service_manager(sender)) {
+    return {Cause::kStoppedByServiceManager, 0.9, {came + "systemd"}, {}};
   }
-  return {Cause::kKilledFromHost, 0.9, {"SIGKILL came from " + who(sender)}, {}};
+  return {Cause::kKilledFromHost, 0.9, {came + who(sender)}, {}};
 }
 
 std::string asked_words(const AskedToEnd& asked) {
   return signal_name(asked.signal) + " came " + span_words(asked.before_ms) + " before";
 }
 
+bool asked_by(const ProcessEnd& end, bool (*is_it)(const Sender&)) {
+  return end.asked && end.asked->sender && is_it(*end.asked->sender);
+}
+
 std::string runtime_sentence(const Incident& incident) {
   const ProcessEnd& end = *incident.end;
   const std::string by = end.sender ? " (" + end.sender->comm + ")" : "";
   // A thread dump by SIGQUIT, an hour before, asked for nothing.
-  if (end.asked && end.asked->sender && is_one_of(kRuntimes, *end.asked->sender)) {
-    return "The container runtime" + by + " stopped it: " + asked_words(*end.asked) +
-           ", and SIGKILL when it had not ended by then, " +
-           (is_pod(incident) ? "its terminationGracePeriodSeconds being over: it was deleted or evicted, or its "
-                               "liveness probe failed."
-                             : "as docker stop does after its grace period.");
+  if (asked_by(end, is_runtime)) {
+    const std::string asked = asked_words(*end.asked) + ", and SIGKILL when it had not ended by then";
+    return is_pod(incident)
+               ? "The container runtime" + by + " stopped it, as kubelet asks for when a pod has to go: " + asked +
+                     ", its grace period (terminationGracePeriodSeconds) being over. Whether the pod was deleted or "
+                     "evicted, or its liveness probe failed, is written in the pod's events alone."
+               : "The container runtime" + by + " stopped it: " + asked +
+                     ", as docker stop does after its grace "
+                     "period.";
   }
-  return "The container runtime" + by + " killed it without asking first" +
-         (is_pod(incident) ? ": its pod was deleted by force or evicted, or a probe failed and its grace period was 0."
-                           : ", as docker kill and docker rm -f do.");
+  return is_pod(incident)
+             ? "The container runtime" + by +
+                   " killed it without asking first, with no grace period: its pod was deleted "
+                   "by force or evicted, a probe failed and its grace period was 0, or somebody used crictl or ctr."
+             : "The container runtime" + by + " killed it without asking first, as docker kill and docker rm -f do.";
+}
+
+std::string service_manager_sentence(const ProcessEnd& end) {
+  return asked_by(end, is_service_manager)
+             ? "systemd stopped its unit: " + asked_words(*end.asked) +
+                   ", and SIGKILL when it had not ended by then, its stop timeout (TimeoutStopSec=) being over."
+             : "systemd killed it without asking it first.";
+}
+
+std::string early_killer_sentence(const ProcessEnd& end, const std::string& sender) {
+  const std::string what =
+      " A killer of user space acts before the kernel's OOM killer, by the memory or the pressure "
+      "of the machine or of a slice: no limit of its own was hit.";
+  if (end.signal == SIGTERM) {
+    return sender + " asked it to end (SIGTERM), and it ended." + what;
+  }
+  return sender + " killed it" +
+         (end.asked && end.asked->sender && end.sender && end.asked->sender->pid == end.sender->pid
+              ? ": " + asked_words(*end.asked) + ", and SIGKILL when it was still there."
+              : ".") +
+         what;
+}
+
+std::string runtime_remedy(const Incident& incident) {
+  const std::string longer =
+      "If it should end by itself: handle the signal in the main process (a shell as PID 1 passes none on), or give it "
+      "longer (";
+  if (is_pod(incident)) {
+    const Pod& pod = *incident.container.pod;
+    const std::string name =
+        is_name(pod.name) && is_name(pod.name_space) ? pod.name + " -n " + pod.name_space : "POD -n NAMESPACE";
+    return "kubectl describe pod " + name +
+           " shows its events for about an hour: \"Liveness probe failed\", \"Evicted\" with what the node was low on, "
+           "\"Killing\"." +
+           (asked_by(*incident.end, is_runtime) ? " " + longer + "terminationGracePeriodSeconds)." : "");
+  }
+  return incident.end->asked ? longer + "docker stop -t, stop_grace_period)." : "";
 }
 
 std::string fault_words(std::uint32_t signal) {
@@ -141,10 +200,16 @@ std::string fault_words(std::uint32_t signal) {
 
 bool is_early_killer(const std::string& comm) { return std::ranges::find(kEarlyKillers, comm) != kEarlyKillers.end(); }
 
+// systemd-oomd and Debian's earlyoom are no root: they have a user of their own, and CAP_KILL.
+bool is_early_killer(const Sender& sender) {
+  return is_one_of(kEarlyKillers, sender) && (sender.uid == 0 || (sender.unit == sender.comm + ".service" &&
+                                                                  sender.cgroup_path.starts_with("/system.slice/")));
+}
+
 JudgedCause judge_end(const Incident& incident) {
   const ProcessEnd& end = *incident.end;
   JudgedCause out =
-      end.signal == SIGKILL ? judge_kill(incident)
+      end.signal == SIGKILL || end.signal == SIGTERM ? judge_kill(incident)
       : end.signal == SIGABRT
           ? JudgedCause{Cause::kAborted, 0.9, {"it ended by SIGABRT, which a program sends itself"}, {}}
           : JudgedCause{Cause::kCrashed, 0.9, {signal_name(end.signal) + ": " + fault_words(end.signal)}, {}};
@@ -174,12 +239,9 @@ std::string end_sentence(const Incident& incident, Cause cause) {
     case Cause::kStoppedByRuntime:
       return runtime_sentence(incident) + " No OOM.";
     case Cause::kStoppedByServiceManager:
-      return "systemd killed it" +
-             (end.asked ? ": " + asked_words(*end.asked) + ", and its stop timeout was over" : "") + ". No OOM.";
+      return service_manager_sentence(end) + " No OOM.";
     case Cause::kEarlyOomKiller:
-      return sender +
-             " killed it: a killer of user space, which acts before the kernel's OOM killer. No limit of a cgroup "
-             "was hit.";
+      return early_killer_sentence(end, sender);
     case Cause::kKilledFromHost:
       return sender + ", killed it from outside of the container. No OOM.";
     case Cause::kKilledWithin:
@@ -202,16 +264,14 @@ std::string end_sentence(const Incident& incident, Cause cause) {
 std::string end_remedy(const Incident& incident, Cause cause) {
   switch (cause) {
     case Cause::kStoppedByRuntime:
-      return incident.end->asked && !is_pod(incident)
-                 ? "If it should end by itself: handle the signal in the main process (a shell as PID 1 passes "
-                   "none on), or give it longer (docker stop -t, stop_grace_period, terminationGracePeriodSeconds)."
-                 : "";
+      return runtime_remedy(incident);
     case Cause::kStoppedByServiceManager:
       return "systemctl status and journalctl -u tell why it was stopped; TimeoutStopSec= is how long it may take.";
     case Cause::kEarlyOomKiller:
-      return "Its log says why it chose this one (journalctl -u systemd-oomd, earlyoom): pressure or free memory of "
-             "the "
-             "machine, not this container's limit.";
+      return "Its log says why it chose this one (journalctl -u " +
+             (incident.end->sender ? incident.end->sender->comm : "earlyoom") +
+             "). Give the others on this machine limits, so that they cannot use it up; a higher limit for this one "
+             "helps nothing.";
     case Cause::kCrashed:
       return incident.end->signal == SIGBUS
                  ? "Look whether a tmpfs or /dev/shm was full (docker run --shm-size), then for a core file."
@@ -219,6 +279,16 @@ std::string end_remedy(const Incident& incident, Cause cause) {
     case Cause::kAborted:
       return "Read its last lines on standard error; raising a memory limit helps only a runtime that sizes its heap "
              "by it.";
+    case Cause::kKilledFromHost:
+      return "Look at who that is: its user, its command line and the processes that it comes from. No memory limit "
+             "changes this.";
+    case Cause::kKilledWithin:
+      return incident.end->main_process
+                 ? "Look at why: no memory limit changes this."
+                 : "If that is a master of workers, its log says why: gunicorn (WORKER TIMEOUT) and the like kill a "
+                   "worker that does not answer, which only looks like an OOM.";
+    case Cause::kKilledByKernel:
+      return "Look at limits of CPU time (ulimit -t, LimitCPU=), and at the kernel's log (journalctl -k).";
     case Cause::kUnknown:
       return "docker events and the kernel's log (journalctl -k) may know more.";
     default:

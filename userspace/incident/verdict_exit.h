@@ -8,9 +8,10 @@
 
 namespace memcrest {
 
-// Whether a process of this name kills for want of memory, before the kernel does. Anybody can take such a name: it
-// counts outside of containers alone.
+// Whether a process of this name kills for want of memory, before the kernel does. Anybody can take such a name.
 [[nodiscard]] bool is_early_killer(const std::string& comm);
+// The same where it is one for certain: of the host, and root's or a service of the system of that name.
+[[nodiscard]] bool is_early_killer(const Sender& sender);
 // For an incident that has an `end`.
 [[nodiscard]] JudgedCause judge_end(const Incident& incident);
 // Of such a cause, two sentences with their figures; what to do, empty: nothing.

@@ -35,7 +35,7 @@ const char* heading_word(const Incident& incident) {
     case IncidentKind::kBurst:
       return "BURST";
     case IncidentKind::kKill:
-      return incident.end && incident.end->signal != SIGKILL ? "CRASH" : "KILL";
+      return incident.end && incident.end->signal != SIGKILL && incident.end->signal != SIGTERM ? "CRASH" : "KILL";
     case IncidentKind::kChargeFailure:
       return "MEMORY REFUSED";
     case IncidentKind::kBreakpoint:

@@ -9,8 +9,8 @@
 namespace memcrest::view {
 namespace {
 
-void put_sender(Layout& page, const Sender& sender) {
-  page.piece("", escape_terminal(sender.cmdline.empty() ? sender.comm : sender.cmdline), Tone::kBold);
+void put_sender(Layout& page, std::string_view before, const Sender& sender) {
+  page.piece(before, escape_terminal(sender.cmdline.empty() ? sender.comm : sender.cmdline), Tone::kBold);
   page.piece("   ", process(sender.comm, sender.pid));
   page.piece(", ", "uid " + std::to_string(sender.uid));
   if (sender.same_container) {
@@ -35,8 +35,9 @@ void put_role(Layout& page, const Incident& incident, const ProcessEnd& end) {
   if (!end.main_process_known) {
     page.piece(", ", "main process or child: not known");
   } else if (is_container(incident.container.runtime)) {
-    page.piece(", ", end.main_process ? "main process: exit " + std::to_string(128 + end.signal)
-                                      : "a child: the container may live on");
+    // Who is asked may handle it, and end with whatever code it likes.
+    const std::string code = end.signal == SIGTERM ? "" : ": exit " + std::to_string(128 + end.signal);
+    page.piece(", ", end.main_process ? "main process" + code : "a child: the container may live on");
   }
 }
 
@@ -63,14 +64,13 @@ void put_end(Layout& page, const Incident& incident) {
   }
   if (end.sender && !end.by_kernel) {
     page.row("sent by");
-    put_sender(page, *end.sender);
+    put_sender(page, "", *end.sender);
   }
   if (end.asked) {
     page.row("asked");
     page.piece("", signal_name(end.asked->signal) + ", " + milliseconds(end.asked->before_ms) + " before");
     if (end.asked->sender) {
-      page.piece(kDot, "");
-      put_sender(page, *end.asked->sender);
+      put_sender(page, kDot, *end.asked->sender);
     }
   }
   if (end.left_out > 0) {

@@ -112,13 +112,18 @@ function evidence({ evidence: one }) {
 
 const sentBy = (one) => join([one.cmdline ?? one.comm, process(one.comm, one.pid), `uid ${one.uid}`, one.same_container ? 'in the same container' : one.container_id ? `container ${one.container_name ?? one.container_id.slice(0, 12)}` : one.unit]);
 
+const childOf = (one) => (one?.parents?.length ? el('p', { class: 'more' }, 'child of ', code(one.parents.map((parent) => process(parent.comm, parent.pid)).join(' → '))) : null);
+
 function ended({ end: one }) {
   if (!one) return null;
-  const role = one.main_process ? `main process: exit ${128 + one.signal_number}` : one.main_process_known ? 'a child' : 'main process or child: not known';
+  // Who is asked may handle it, and end with whatever code it likes.
+  const code_of = one.signal === 'SIGTERM' ? '' : `: exit ${128 + one.signal_number}`;
+  const role = one.main_process ? `main process${code_of}` : one.main_process_known ? 'a child' : 'main process or child: not known';
   return [el('p', null, code(one.cmdline ?? one.comm), ` pid ${one.pid}, ${role}`),
     el('p', null, el('strong', null, one.signal), one.by_kernel ? ' by the kernel' : one.sender ? [' from ', sentBy(one.sender)] : '', one.core_dumped ? ', core dumped' : ''),
-    one.sender?.parents?.length ? el('p', { class: 'more' }, 'child of ', code(one.sender.parents.map((parent) => process(parent.comm, parent.pid)).join(' → '))) : null,
+    childOf(one.sender),
     one.asked ? el('p', { class: 'more' }, `${one.asked.signal} ${ms(one.asked.before_ms)} before`, one.asked.sender ? [', from ', sentBy(one.asked.sender)] : '') : null,
+    childOf(one.asked?.sender),
     one.left_out > 0 ? el('p', { class: 'notice' }, `${one.left_out} ends of this cgroup before it were left out by the rate limit`) : null];
 }
 

@@ -86,5 +86,18 @@ TEST(LiveJson, RefusesWhatItCannotBe) {
   EXPECT_TRUE(incidents_from_json(R"({"incidents":[7,{}]})"));
 }
 
+TEST(LiveJson, PagesOfIncidents) {
+  const auto page = incident_page_from_json(R"({"incidents":[7,{}],"next":41,"more":1})");
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->incidents.size() + page->unreadable, 2);
+  EXPECT_GE(page->unreadable, 1);
+  EXPECT_EQ(page->next, 41);
+  EXPECT_FALSE(incident_page_from_json(R"({"incidents":[],"next":null})")->next);
+  for (const char* wrong :
+       {"no", "[]", "{}", R"({"incidents":{}})", R"({"incidents":[],"next":"x"})", R"({"incidents":[],"next":-1})"}) {
+    EXPECT_FALSE(incident_page_from_json(wrong)) << wrong;
+  }
+}
+
 }  // namespace
 }  // namespace memcrest

@@ -98,6 +98,44 @@ TEST(ExitTracker, CrashesHaveNoSenderAndWhatAsksIsNoKill) {
   EXPECT_FALSE(found[0].kill);
 }
 
+// earlyoom asks first. Whoever handles that ends by itself, with whatever code it likes.
+TEST(ExitTracker, WhoEndsSinceAKillerOfUserSpaceAskedIsTold) {
+  for (const std::int32_t status : {SIGTERM, 0, 143 << 8U}) {
+    ExitTracker tracker;
+    KillEvent asked = kill_of(1000_ms, task(10), SIGTERM);
+    asked.sender.comm = "earlyoom";
+    tracker.feed(asked, 90_MiB);
+    tracker.feed(exit_of(1500_ms, task(10), status), 1_MiB);
+    const auto found = tracker.take(2000_ms);
+    ASSERT_EQ(found.size(), 1) << status;
+    EXPECT_EQ(found[0].signal, SIGTERM);
+    ASSERT_TRUE(found[0].kill);
+    EXPECT_EQ(found[0].kill->sender.comm, "earlyoom");
+    EXPECT_FALSE(found[0].asked);
+    EXPECT_EQ(found[0].usage_bytes, 90_MiB);
+    tracker.feed(asked);
+    tracker.feed(exit_of(90'000_ms, task(11), status));
+    tracker.feed(exit_of(90'000_ms, task(10, "again"), status));
+    EXPECT_TRUE(tracker.take(~0ULL).empty()) << "another's end, or long after";
+  }
+}
+
+TEST(ExitTracker, AKillerOfUserSpaceThatAskedAndThenKilled) {
+  ExitTracker tracker;
+  KillEvent one = kill_of(1000_ms, task(10), SIGTERM);
+  one.sender.comm = "earlyoom";
+  tracker.feed(one);
+  one.signal = SIGKILL;
+  one.time_ns = 3000_ms;
+  tracker.feed(one);
+  tracker.feed(exit_of(3001_ms, task(10)));
+  const auto found = tracker.take(4000_ms);
+  ASSERT_EQ(found.size(), 1);
+  EXPECT_EQ(found[0].signal, SIGKILL);
+  ASSERT_TRUE(found[0].kill && found[0].asked);
+  EXPECT_EQ(found[0].asked->time_ns, 1000_ms);
+}
+
 TEST(ExitTracker, AStormInOneCgroupIsCountedAndHidesNoOther) {
   ExitTracker tracker;
   for (std::uint32_t pid = 1; pid <= 10'000; ++pid) {

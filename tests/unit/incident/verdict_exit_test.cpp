@@ -60,9 +60,59 @@ TEST(VerdictExit, OrWithoutAsking) {
   EXPECT_THAT(verdict_of(pod).text, HasSubstr("its pod was deleted by force or evicted"));
 }
 
+// Who asks the runtime for it, and why, only the pod's events tell.
+TEST(VerdictExit, APodWhoseGracePeriodWasOver) {
+  Incident pod = ended(SIGKILL, "runc");
+  pod.container.pod = Pod{.name = "cart-0", .name_space = "shop"};
+  pod.end->asked = AskedToEnd{SIGTERM, 30'010, pod.end->sender};
+  conclude(pod);
+  ASSERT_TRUE(pod.verdict && pod.advice);
+  EXPECT_THAT(pod.verdict->text, HasSubstr("SIGTERM came 30.0 s before"));
+  EXPECT_THAT(pod.verdict->text, HasSubstr("its grace period (terminationGracePeriodSeconds) being over"));
+  EXPECT_THAT(pod.advice->text, HasSubstr("kubectl describe pod cart-0 -n shop shows"));
+  EXPECT_THAT(pod.advice->text, HasSubstr("\"Liveness probe failed\""));
+  pod.container.pod->name = "x; reboot";
+  conclude(pod);
+  EXPECT_THAT(pod.advice->text, HasSubstr("kubectl describe pod POD -n NAMESPACE shows"));
+}
+
+TEST(VerdictExit, AUnitWhoseStopTimeoutWasOver) {
+  Incident incident = ended(SIGKILL, "systemd");
+  incident.end->sender->pid = 1;
+  EXPECT_THAT(verdict_of(incident).text, HasSubstr("systemd killed it without asking it first"));
+  incident.end->asked = AskedToEnd{SIGTERM, 90'000, Sender{.pid = 8, .comm = "bash", .known = true}};
+  EXPECT_THAT(verdict_of(incident).text, HasSubstr("without asking")) << "somebody else asked";
+  incident.end->asked->sender = incident.end->sender;
+  EXPECT_THAT(verdict_of(incident).text, HasSubstr("1 min 30 s before, and SIGKILL when it had not ended by then"));
+}
+
+// Debian's earlyoom and systemd-oomd are no root.
+TEST(VerdictExit, AKillerOfUserSpaceIsRootOrAServiceOfTheSystem) {
+  Incident incident = ended(SIGKILL, "earlyoom");
+  EXPECT_EQ(cause_of(incident), Cause::kKilledFromHost) << "somebody's";
+  incident.end->sender->unit = "earlyoom.service";
+  incident.end->sender->cgroup_path = "/user.slice/user-1000.slice/user@1000.service/app.slice/earlyoom.service";
+  EXPECT_EQ(cause_of(incident), Cause::kKilledFromHost) << "anybody can have a unit of that name";
+  incident.end->sender->cgroup_path = "/system.slice/earlyoom.service";
+  EXPECT_EQ(cause_of(incident), Cause::kEarlyOomKiller);
+}
+
+TEST(VerdictExit, AKillerOfUserSpaceAsksFirst) {
+  Incident incident = ended(SIGTERM, "earlyoom");
+  incident.end->sender->uid = 0;
+  EXPECT_EQ(cause_of(incident), Cause::kEarlyOomKiller);
+  EXPECT_THAT(verdict_of(incident).text, HasSubstr("earlyoom[7], uid 0 asked it to end (SIGTERM), and it ended."));
+  incident.end->signal = SIGKILL;
+  incident.end->asked = AskedToEnd{SIGTERM, 2500, incident.end->sender};
+  EXPECT_THAT(verdict_of(incident).text, HasSubstr("SIGTERM came 2.50 s before, and SIGKILL when it was still there"));
+}
+
 TEST(VerdictExit, WhoElseSendsSigkill) {
-  EXPECT_EQ(cause_of(ended(SIGKILL, "systemd-oomd")), Cause::kEarlyOomKiller);
-  EXPECT_EQ(cause_of(ended(SIGKILL, "earlyoom")), Cause::kEarlyOomKiller);
+  for (const char* name : {"systemd-oomd", "earlyoom", "oomd", "nohang"}) {
+    Incident incident = ended(SIGKILL, name);
+    incident.end->sender->uid = 0;
+    EXPECT_EQ(cause_of(incident), Cause::kEarlyOomKiller) << name;
+  }
   EXPECT_EQ(cause_of(ended(SIGKILL, "bash")), Cause::kKilledFromHost);
   EXPECT_EQ(cause_of(ended(SIGKILL, "systemd")), Cause::kKilledFromHost) << "not pid 1: a user's";
   Incident incident = ended(SIGKILL, "systemd");
