@@ -639,6 +639,12 @@ class PolicyTest(harness.TestCase):
             self.assertTrue(wait_until(lambda: not is_stopped(pid), timeout=10))
             self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(container)) >= 100 * MIB))
 
+    def test_without_the_capability_to_resume_the_agent_does_not_start(self):
+        done = harness.run('setpriv', '--bounding-set=-kill', MEMCREST, 'agent', '--directory', self.directory, '--listen',
+                           '127.0.0.1:0', '--break-at', '90%', '--break-allow', 'smaps', check=False, timeout=30)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn('--break-at: CAP_KILL is missing: whoever is stopped could not be resumed', done.stderr)
+
     def test_the_configuration_is_checked(self):
         for options, text in ((('--break-allow', 'smaps'), '--break-at'), (('--break-at', '90%'), '--break-allow'),
                               (('--break-at', '90%', '--break-allow', 'rm'), "'rm'"),

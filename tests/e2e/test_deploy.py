@@ -224,6 +224,45 @@ class ComposeTest(harness.TestCase):
         self.assertIn('compose_project="memcrest"', info)
 
 
+class BreakpointsTest(harness.TestCase):
+    """What gives the agent CAP_KILL says the same everywhere, and the agent takes it."""
+
+    def variables(self):
+        path = os.path.join(DEPLOY, 'kubernetes', 'components', 'breakpoints', 'env.yaml')
+        container = yaml.safe_load(read(path))['spec']['template']['spec']['containers'][0]
+        return {one['name']: one['value'] for one in container['env']}
+
+    def test_the_agent_takes_them(self):
+        done = harness.memcrest('agent', '--check-config', env={**os.environ, **self.variables()})
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_compose_adds_them(self):
+        files = [word for name in ('compose', 'breakpoints') for word in ('-f', os.path.join(DEPLOY, 'compose', f'{name}.yml'))]
+        told = json.loads(run(peer('docker-compose'), *files, 'config', '--format', 'json').stdout)['services']['memcrest']
+        self.assertEqual(told['environment'], self.variables())
+        self.assertIn('KILL', told['cap_add'])
+        self.assertIn('SYS_PTRACE', told['cap_add'])
+
+    def test_the_drop_in_adds_them(self):
+        root = self.scratch()
+        units = os.path.join(root, 'etc', 'systemd', 'system')
+        os.makedirs(os.path.join(units, 'memcrest.service.d'))
+        run('cp', os.path.join(DEPLOY, 'systemd', 'memcrest.service'), units)
+
+        def may_kill():
+            told = run('systemd-analyze', 'security', '--offline=true', f'--root={root}', '--json=short', 'memcrest.service',
+                       check=False).stdout
+            found = [one for one in json.loads(told) if one['json_field'] == 'CapabilityBoundingSet_CAP_KILL']
+            self.assertEqual(len(found), 1, told)
+            return not found[0]['set']
+        self.assertFalse(may_kill())
+        drop_in = os.path.join(DEPLOY, 'systemd', 'breakpoints.conf')
+        run('cp', drop_in, os.path.join(units, 'memcrest.service.d'))
+        self.assertTrue(may_kill())
+        said = dict(re.findall(r'^Environment=(\w+)=(.*)$', read(drop_in), re.M))
+        self.assertEqual({name: value.replace('%%', '%') for name, value in said.items()}, self.variables())
+
+
 class ChartTest(harness.TestCase):
     """The chart, with values that say the same, is what kustomize makes of the manifests."""
 
@@ -268,6 +307,7 @@ class ChartTest(harness.TestCase):
     def test_chart_and_manifests_are_the_same(self):
         kubernetes = os.path.join(DEPLOY, 'kubernetes')
         for overlay, values in (('base', {}), ('overlays/privileged', {'privileged': True}),
+                                ('overlays/breakpoints', {'breakpoints': {'enabled': True}}),
                                 ('overlays/podmonitor', {'network': {'enabled': True}, 'podMonitor': {'enabled': True}})):
             with self.subTest(overlay):
                 self.assertEqual(self.plain(self.helm(**values)), self.plain(self.kustomize(f'{kubernetes}/{overlay}')))
@@ -287,6 +327,18 @@ class ChartTest(harness.TestCase):
         self.assertEqual(rendered['ClusterRoleBinding']['subjects'][0]['namespace'], 'other')
         refused = self.helm(check=False, podMonitor={'enabled': True})
         self.assertIn('needs network.enabled', refused.stderr)
+
+    def test_breakpoints_are_a_capability_and_two_options(self):
+        plain = self.plain(self.helm())['DaemonSet']['spec']['template']['spec']['containers'][0]
+        asked = self.plain(self.helm(breakpoints={'enabled': True, 'at': '1Gi', 'allow': ['smaps', 'signal:USR2']}))
+        asked = asked['DaemonSet']['spec']['template']['spec']['containers'][0]
+
+        def caps(container):
+            return container['securityContext']['capabilities']['add']
+        self.assertEqual(caps(asked), [*caps(plain), 'KILL'])
+        self.assertEqual([one for one in asked['env'] if one not in plain['env']],
+                         [{'name': 'MEMCREST_BREAK_ALLOW', 'value': 'smaps,signal:USR2'},
+                          {'name': 'MEMCREST_BREAK_AT', 'value': '1Gi'}])
 
     def test_the_configuration_is_right(self):
         path = os.path.join(DEPLOY, 'kubernetes', 'base', 'agent.toml')

@@ -18,6 +18,7 @@
 #include "app/agent_options.h"
 #include "app/break_policy.h"
 #include "app/exit_codes.h"
+#include "app/own_memory.h"
 #include "app/privileges.h"
 #include "app/recorded_cgroups.h"
 #include "app/session.h"
@@ -47,10 +48,11 @@ constexpr auto kSampleEvery = std::chrono::seconds(10);  // while nobody asks
 constexpr auto kFresh = milliseconds(500);
 constexpr auto kTick = milliseconds(400);  // of the stream of usage
 constexpr auto kListEvery = std::chrono::seconds(10);
-constexpr auto kListLeast = std::chrono::seconds(1);  // although a cgroup came
-constexpr std::size_t kLeastOthers = 20;              // quiet containers that a look at usage reads too
-constexpr std::size_t kRounds = 25;                   // within which it has read all of them
-constexpr auto kPatience = milliseconds(30);          // of a request for a sample: a scrape is to take 50 at most
+constexpr auto kListLeast = std::chrono::seconds(1);   // although a cgroup came
+constexpr std::size_t kLeastOthers = 20;               // quiet containers that a look at usage reads too
+constexpr std::size_t kRounds = 25;                    // within which it has read all of them
+constexpr auto kPatience = milliseconds(30);           // of a request for a sample: a scrape is to take 50 at most
+constexpr auto kTrimEvery = std::chrono::seconds(30);  // free memory that lies between what is used
 constexpr std::size_t kMaxTrace = 64U << 20U;
 
 // sd_notify(3) is one datagram.
@@ -148,6 +150,15 @@ Result<std::string> trace_of(const std::string& path) {
   return sink.take();
 }
 
+MeasuredStalls measured_stalls(const Features& features) {
+  const auto sees = [&](std::string_view role) {
+    return std::ranges::any_of(features.hooks,
+                               [&](const Hook& hook) { return hook.role == role && features.runs(hook.program); });
+  };
+  return {.reclaim = sees("reclaim_begin") && sees("reclaim_end"),
+          .throttle = sees("throttle_begin") && sees("throttle_end")};
+}
+
 Result<std::unique_ptr<Receiver>> make_pod_events(const IdentityOptions& identity, const Clock& clock) {
   auto settings = resolver_settings(identity);
   if (!settings) {
@@ -223,9 +234,11 @@ class Agent {
   Host host_;
   bool stopping_ = false;
   std::condition_variable sample_taken_;
-  bool asked_ = false;
+  bool asked_ = false;   // somebody waits for a sample
+  bool wanted_ = false;  // nobody does: with the next tick
   std::uint64_t samples_ = 0;
   steady_clock::time_point sampled_;  // when the last one began
+  steady_clock::duration sample_took_{};
   std::thread sampler_;
   steady_clock::time_point loss_read_;
   std::string told_trouble_;
@@ -347,10 +360,15 @@ void Agent::sample() {
   });
 }
 
-// With a thousand containers a sample takes longer than a scrape may: then the last one is shown.
+// With a thousand containers a sample takes longer than a scrape may: then the last one is shown, and the next one is
+// taken when the scrape is over.
 void Agent::refresh() {
   std::unique_lock lock(mutex_);
   if (live_ == nullptr || steady_clock::now() - sampled_ < kFresh) {
+    return;
+  }
+  if (sample_took_ > kPatience) {
+    wanted_ = true;
     return;
   }
   asked_ = true;
@@ -362,15 +380,17 @@ void Agent::sample_on() {
   std::unique_lock lock(mutex_);
   auto next_sample = steady_clock::now();
   auto next_tick = next_sample;
+  auto next_trim = next_sample;
   while (!stopping_) {
     const auto begin = steady_clock::now();
-    if (asked_ || begin >= next_sample) {
-      asked_ = false;
+    if (asked_ || wanted_ || begin >= next_sample) {
+      asked_ = wanted_ = false;
       next_sample = begin + kSampleEvery;
       lock.unlock();
       sample();
       lock.lock();
       sampled_ = begin;
+      sample_took_ = steady_clock::now() - begin;
       ++samples_;
       sample_taken_.notify_all();
     }
@@ -378,6 +398,12 @@ void Agent::sample_on() {
       next_tick = begin + kTick;
       lock.unlock();
       server_->publish_usage(feed_->tick());
+      lock.lock();
+    }
+    if (begin >= next_trim) {
+      next_trim = begin + kTrimEvery;
+      lock.unlock();
+      return_free_memory();
       lock.lock();
     }
     wake_.wait_for(lock, kTick, [this] { return stopping_ || asked_; });
@@ -618,6 +644,7 @@ void Agent::follow() {
 }
 
 int Agent::run() {
+  tame_allocator();
   raise_descriptors();
   auto tree = CgroupTree::open(SystemRoot{});
   if (!tree) {
@@ -677,6 +704,9 @@ int Agent::run() {
     status_.kernel = features.kernel;
     live_ = session_.get();
   }
+  book_.set(measured_stalls(features));
+  return_free_memory();
+  forget_startup_pages();
   sampler_ = std::thread([this] { sample_on(); });
   spdlog::info("agent · {} · cgroup v{} · HTTP on {}{}", describe_tiers(features), tree_->version(),
                escape_terminal(options_.http.listen),

@@ -7,6 +7,8 @@ namespace {
 // A container may create cgroups of its own, with names of 255 bytes in any depth: bound what they cost us in memory.
 constexpr std::size_t kMaxPathBytes = 16U << 20U;
 constexpr std::size_t kMaxPathLength = 4096;
+// Of containers that come and go by the dozen each second the last minute is enough: a tombstone takes 2 KiB.
+constexpr std::size_t kMaxTombstones = 2048;
 
 void put_in_doubt(KnownContainer& container, const std::string& other_path) {
   container.doubt = container.container.unknown_reason = "another cgroup carries the same container id: " + other_path;
@@ -33,7 +35,7 @@ KnownCgroups::Added KnownCgroups::add(std::uint64_t id, const std::string& path,
   Entry entry{.path = path, .generation = generation_};
   if (path.empty()) {
     entry.removed_ns = now_ns;
-    tombstones_.push_back({now_ns, id});
+    bury(id, now_ns);
   } else {
     CgroupPath parsed = parse_cgroup_path(path);
     if (parsed.container_id.empty()) {
@@ -61,9 +63,16 @@ void KnownCgroups::remove(std::uint64_t id, std::uint64_t now_ns) {
     return;
   }
   entry->removed_ns = now_ns;
-  tombstones_.push_back({now_ns, id});
   if (entry->container) {
     --entry->container->live;
+  }
+  bury(id, now_ns);
+}
+
+void KnownCgroups::bury(std::uint64_t id, std::uint64_t now_ns) {
+  tombstones_.push_back({now_ns, id});
+  while (tombstones_.size() > kMaxTombstones) {
+    drop_oldest_tombstone();
   }
 }
 
@@ -128,10 +137,14 @@ void KnownCgroups::prune(std::uint64_t now_ns) {
 
 void KnownCgroups::keep_only(const std::unordered_set<std::uint64_t>& existing, std::uint64_t generation,
                              std::uint64_t now_ns) {
+  std::vector<std::uint64_t> gone;  // what is removed may push others out
   for (const auto& [id, entry] : entries_) {
     if (!entry.removed_ns && entry.generation < generation && !existing.contains(id)) {
-      remove(id, now_ns);
+      gone.push_back(id);
     }
+  }
+  for (const std::uint64_t id : gone) {
+    remove(id, now_ns);
   }
 }
 

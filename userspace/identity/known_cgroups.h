@@ -91,6 +91,7 @@ class KnownCgroups {
   bool make_room(std::size_t path_bytes);
   void erase(std::unordered_map<std::uint64_t, Entry>::iterator it);
   void drop_oldest_tombstone();
+  void bury(std::uint64_t id, std::uint64_t now_ns);
   void join(Entry& entry, CgroupPath path);
 
   std::size_t max_entries_;

@@ -27,16 +27,16 @@ void StallHistory::note(std::uint64_t cgroup_id, std::uint64_t time_ns, std::uin
       cgroups_.erase(std::ranges::min_element(
           cgroups_, {}, [](const auto& one) { return one.second.empty() ? 0 : one.second.back().time_ns; }));
     }
-    found = cgroups_.emplace(cgroup_id, std::deque<Point>{}).first;
+    found = cgroups_.emplace(cgroup_id, std::vector<Point>{}).first;
   }
-  std::deque<Point>& points = found->second;
+  std::vector<Point>& points = found->second;
   if (!points.empty() && points.back().reclaim_ns == reclaim_ns && points.back().throttle_ns == throttle_ns) {
     points.back().until_ns = std::max(points.back().until_ns, time_ns);
     return;
   }
   points.push_back({time_ns, time_ns, reclaim_ns, throttle_ns});
   while (points.size() > 1 && (points.size() > kMaxPoints || points[1].time_ns + window_ns_ < time_ns)) {
-    points.pop_front();
+    points.erase(points.begin());
   }
 }
 

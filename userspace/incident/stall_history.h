@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
+#include <vector>
 
 #include "memcrest/incident.h"
 
@@ -32,7 +32,8 @@ class StallHistory {
   };
   std::uint64_t window_ns_;
   std::size_t max_cgroups_;
-  std::map<std::uint64_t, std::deque<Point>> cgroups_;  // the first point is the last one before the window
+  std::map<std::uint64_t, std::vector<Point>>
+      cgroups_;  // few, of most; the first point is the last one before the window
 };
 
 }  // namespace memcrest

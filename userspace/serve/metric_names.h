@@ -26,7 +26,7 @@ inline constexpr MetricInfo kLastOom{"memcrest_last_oom_timestamp_seconds", Metr
 inline constexpr MetricInfo kBursts{"memcrest_bursts", MetricType::kCounter, "", "container", "Bursts of memory that were told as incidents."};
 inline constexpr MetricInfo kChargeFailures{"memcrest_charge_failures", MetricType::kCounter, "", "container", "Requests for memory that the kernel refused without a kill."};
 inline constexpr MetricInfo kSteps{"memcrest_steps", MetricType::kCounter, "", "container", "Levels of usage that were crossed: how much moved."};
-inline constexpr MetricInfo kStall{"memcrest_reclaim_stall_seconds", MetricType::kCounter, "seconds", "container, kind", "Time for which tasks were held up, summed over tasks: kind direct (reclaim at a limit) or throttle (memory.high)."};
+inline constexpr MetricInfo kStall{"memcrest_reclaim_stall_seconds", MetricType::kCounter, "seconds", "container, kind", "Time for which tasks were held up, summed over tasks: kind direct (reclaim at a limit) or throttle (memory.high), where this kernel's hooks tell of it (memcrest check)."};
 inline constexpr MetricInfo kUsage{"memcrest_container_memory_usage_bytes", MetricType::kGauge, "bytes", "container", "All that is charged, page cache included: what a limit is compared with."};
 inline constexpr MetricInfo kWorkingSet{"memcrest_container_memory_working_set_bytes", MetricType::kGauge, "bytes", "container", "Usage without files that were not read lately: what docker stats and kubectl top show."};
 inline constexpr MetricInfo kLimit{"memcrest_container_memory_limit_bytes", MetricType::kGauge, "bytes", "container", "The container's own limit; missing where it has none."};

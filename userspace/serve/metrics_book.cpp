@@ -13,7 +13,8 @@ namespace {
 constexpr double kMiB = 1048576;
 constexpr double kGrowthBounds[] = {16 * kMiB, 64 * kMiB, 256 * kMiB, 1024 * kMiB, 4096 * kMiB, 16384 * kMiB};
 constexpr double kDurationBounds[] = {0.001, 0.01, 0.1, 0.5, 1, 5, 15, 60};
-constexpr const char* kScopeWords[] = {"memcg", "ancestor", "host", "cpuset", "mempolicy"};
+constexpr const char* kScopeLabels[] = {"scope=\"memcg\"", "scope=\"ancestor\"", "scope=\"host\"", "scope=\"cpuset\"",
+                                        "scope=\"mempolicy\""};
 
 std::string label_of(const Container& container, const char* name) {
   const auto found = container.labels.find(name);
@@ -36,6 +37,14 @@ std::string info_of(const Container& container, const CgroupRef& cgroup) {
   return out.text();
 }
 
+// All that labels are made of.
+bool says_the_same(const ContainerMemory& before, const Container& container, const CgroupRef& cgroup) {
+  const Container& one = before.container;
+  return before.cgroup.path == cgroup.path && one.name == container.name && one.unit == container.unit &&
+         one.image == container.image && one.runtime == container.runtime && one.labels == container.labels &&
+         pod_namespace(one) == pod_namespace(container) && pod_name(one) == pod_name(container);
+}
+
 }  // namespace
 
 MetricsBook::MetricsBook(const MetricsSettings& settings)
@@ -44,6 +53,11 @@ MetricsBook::MetricsBook(const MetricsSettings& settings)
 void MetricsBook::set(const MetricsSettings& settings) {
   const std::lock_guard lock(mutex_);
   settings_ = settings;
+}
+
+void MetricsBook::set(const MeasuredStalls& measured) {
+  const std::lock_guard lock(mutex_);
+  measured_ = measured;
 }
 
 void MetricsBook::note(std::span<const Event> events) {
@@ -115,7 +129,8 @@ MetricsBook::Row* MetricsBook::row_of(const Container& container, const CgroupRe
   }
   Row& row = found->second;
   // Names come later than the first incident, and may change.
-  if (row.labels.empty() || !container.name.empty()) {
+  if (row.labels.empty() ||
+      (!container.name.empty() && !(row.memory && says_the_same(*row.memory, container, cgroup)))) {
     row.labels = labels_of(container, cgroup);
     row.info = info_of(container, cgroup);
   }
@@ -205,7 +220,7 @@ void MetricsBook::note(const std::vector<ContainerMemory>& running, std::uint64_
   totals_.running = running.size();
   totals_.unlimited = 0;
   for (auto& [key, row] : rows_) {
-    row.memory.reset();
+    row.seen = false;
   }
   for (const ContainerMemory& one : running) {
     totals_.unlimited += one.figures.limit_known && one.figures.effective_known && !one.figures.effective ? 1 : 0;
@@ -214,10 +229,16 @@ void MetricsBook::note(const std::vector<ContainerMemory>& running, std::uint64_
       ++totals_.refused;
       continue;
     }
-    row->memory = std::make_shared<ContainerMemory>(one);
+    row->memory = std::make_unique<const ContainerMemory>(one);
+    row->seen = true;
     row->gone_boot_ns = 0;
     row->cgroup_id = one.cgroup.id;
     row->peak = std::max(row->peak, one.figures.peak_bytes.value_or(0));
+  }
+  for (auto& [key, row] : rows_) {
+    if (!row.seen) {
+      row.memory.reset();
+    }
   }
   // Names are asked for without the lock: a scrape does not wait for the resolver.
   const std::vector<std::uint64_t> removed = std::exchange(removed_, {});
@@ -306,10 +327,13 @@ std::size_t MetricsBook::slot_of(const std::string& scraper) {
   return slot;
 }
 
-// The mark rose: that is the peak, to the page. It did not: steps tell it, and what stood at either end.
-std::uint64_t MetricsBook::take_peak(Row& row, std::size_t slot) {
+MetricsBook::Cell& MetricsBook::cell_of(Row& row) {
   const auto live = cells_.find(row.cgroup_id);
-  Cell& cell = live == cells_.end() ? row.cell : live->second;
+  return live == cells_.end() ? row.cell : live->second;
+}
+
+// The mark rose: that is the peak, to the page. It did not: steps tell it, and what stood at either end.
+std::uint64_t MetricsBook::take_peak(Row& row, Cell& cell, std::size_t slot) {
   const std::uint64_t usage = row.memory ? row.memory->figures.usage_bytes.value_or(0) : 0;
   const std::uint64_t peak = std::max(row.peak, cell.watermark);
   std::uint64_t out = std::max({cell.highest[slot], row.usage_before[slot], usage});
@@ -323,79 +347,84 @@ std::uint64_t MetricsBook::take_peak(Row& row, std::size_t slot) {
 }
 
 void MetricsBook::write(MetricsText& out, const std::string& scraper) {
-  // Copied under the lock, written without it: the collector's thread waits for nobody's formatting.
-  std::vector<std::pair<Row, std::uint64_t>> rows;
-  std::unique_lock lock(mutex_);
+  // Written under the lock, of which the collector's thread knows nothing: rows are not copied to be read.
+  const std::lock_guard lock(mutex_);
   take_inbox();
   const std::size_t slot = slot_of(scraper);
+  std::vector<Shown> rows;
   rows.reserve(rows_.size());
   for (auto& [key, row] : rows_) {
-    const std::uint64_t peak = take_peak(row, slot);
-    rows.emplace_back(row, peak);
-    if (const auto live = cells_.find(row.cgroup_id); live != cells_.end()) {
-      rows.back().first.cell = live->second;
-    }
+    Cell& cell = cell_of(row);
+    rows.push_back({row, cell, take_peak(row, cell, slot)});
   }
-  const Totals totals = totals_;
-  const Histogram growth = growth_;
-  const Histogram duration = duration_;
-  lock.unlock();
+  out.expect(written_bytes_ + written_bytes_ / 16);
+  write_counts(out, rows);
+  write_figures(out, rows);
+  write_totals(out);
+  written_bytes_ = out.size();
+}
 
+void MetricsBook::write_counts(MetricsText& out, const std::vector<Shown>& rows) const {
   const auto each = [&](const MetricInfo& info, const auto& write_one) {
     out.family(info);
-    for (const auto& [row, peak] : rows) {
-      write_one(row, peak);
+    for (const Shown& one : rows) {
+      write_one(one.row, one.cell);
     }
   };
   const auto by_scope = [&](const MetricInfo& info, const auto member) {
-    each(info, [&](const Row& row, std::uint64_t) {
+    each(info, [&](const Row& row, const Cell&) {
       for (std::size_t i = 0; i < kScopes; ++i) {
         if ((row.*member)[i] > 0 || row.ooms[i] > 0) {
-          out.sample(join_labels(row.labels, std::string("scope=\"") + kScopeWords[i] + "\""), (row.*member)[i],
-                     row.exemplars[i]);
+          out.sample(row.labels, kScopeLabels[i], (row.*member)[i], row.exemplars[i]);
         }
-      }
-    });
-  };
-  const auto figure = [&](const MetricInfo& info, const auto& read) {
-    each(info, [&](const Row& row, std::uint64_t) {
-      const std::optional<std::uint64_t> value = row.memory ? read(row.memory->figures) : std::nullopt;
-      if (value) {
-        out.sample(row.labels, *value);
       }
     });
   };
   by_scope(metric::kOomKills, &Row::kills);
   by_scope(metric::kOoms, &Row::ooms);
-  each(metric::kLastOom, [&](const Row& row, std::uint64_t) {
+  each(metric::kLastOom, [&](const Row& row, const Cell&) {
     if (row.last_oom_unix_ns > 0) {
       out.sample(row.labels, static_cast<double>(row.last_oom_unix_ns / 1'000'000) / 1000);
     }
   });
   // A 0 is there so that its first rise is seen: of what is gone none comes.
   const auto counts = [](const Row& row, std::uint64_t value) { return value > 0 || row.gone_boot_ns == 0; };
-  const auto counter = [&](const MetricInfo& info, const auto& read) {
-    each(info, [&](const Row& row, std::uint64_t) {
-      if (const std::uint64_t value = read(row); counts(row, value)) {
-        out.sample(row.labels, value);
-      }
-    });
-  };
-  each(metric::kBursts, [&](const Row& row, std::uint64_t) {
+  each(metric::kBursts, [&](const Row& row, const Cell&) {
     if (counts(row, row.bursts)) {
       out.sample(row.labels, row.bursts, row.burst_exemplar);
     }
   });
-  counter(metric::kChargeFailures, [](const Row& row) { return row.failures; });
-  counter(metric::kSteps, [](const Row& row) { return row.cell.steps; });
-  each(metric::kStall, [&](const Row& row, std::uint64_t) {
-    for (const auto& [label, ns] :
-         {std::pair("kind=\"direct\"", row.cell.reclaim_ns), std::pair("kind=\"throttle\"", row.cell.throttle_ns)}) {
-      if (counts(row, ns)) {
-        out.sample(join_labels(row.labels, label), static_cast<double>(ns) / 1e9);
-      }
+  each(metric::kChargeFailures, [&](const Row& row, const Cell&) {
+    if (counts(row, row.failures)) {
+      out.sample(row.labels, row.failures);
     }
   });
+  each(metric::kSteps, [&](const Row& row, const Cell& cell) {
+    if (counts(row, cell.steps)) {
+      out.sample(row.labels, cell.steps);
+    }
+  });
+  each(metric::kStall, [&](const Row& row, const Cell& cell) {
+    const auto stall = [&](bool measured, const char* label, std::uint64_t ns) {
+      if (measured && counts(row, ns)) {
+        out.sample(row.labels, label, static_cast<double>(ns) / 1e9);
+      }
+    };
+    stall(measured_.reclaim, "kind=\"direct\"", cell.reclaim_ns);
+    stall(measured_.throttle, "kind=\"throttle\"", cell.throttle_ns);
+  });
+}
+
+void MetricsBook::write_figures(MetricsText& out, const std::vector<Shown>& rows) const {
+  const auto figure = [&](const MetricInfo& info, const auto& read) {
+    out.family(info);
+    for (const Shown& one : rows) {
+      const std::optional<std::uint64_t> value = one.row.memory ? read(one.row.memory->figures) : std::nullopt;
+      if (value) {
+        out.sample(one.row.labels, *value);
+      }
+    }
+  };
   figure(metric::kUsage, [](const MemoryFigures& one) { return one.usage_bytes; });
   figure(metric::kWorkingSet, [](const MemoryFigures& one) { return one.working_set_bytes(); });
   figure(metric::kLimit, [](const MemoryFigures& one) { return one.limit_bytes; });
@@ -407,35 +436,42 @@ void MetricsBook::write(MetricsText& out, const std::string& scraper) {
     }
     return one.effective->bytes - std::min(one.effective->bytes, *one.effective->usage_bytes);
   });
-  each(metric::kPeak, [&](const Row& row, std::uint64_t) {
-    if (const std::uint64_t peak = std::max(row.peak, row.cell.watermark); peak > 0) {
-      out.sample(row.labels, peak);
+  out.family(metric::kPeak);
+  for (const Shown& one : rows) {
+    if (const std::uint64_t peak = std::max(one.row.peak, one.cell.watermark); peak > 0) {
+      out.sample(one.row.labels, peak);
     }
-  });
-  each(metric::kPeakSinceScrape, [&](const Row& row, std::uint64_t peak) {
-    if (row.memory || peak > 0) {
-      out.sample(row.labels, peak);
+  }
+  out.family(metric::kPeakSinceScrape);
+  for (const Shown& one : rows) {
+    if (one.row.memory || one.peak > 0) {
+      out.sample(one.row.labels, one.peak);
     }
-  });
-  each(metric::kContainerInfo,
-       [&](const Row& row, std::uint64_t) { out.sample(join_labels(row.labels, row.info), std::uint64_t{1}); });
+  }
+  out.family(metric::kContainerInfo);
+  for (const Shown& one : rows) {
+    out.sample(one.row.labels, one.row.info, std::uint64_t{1});
+  }
+}
+
+void MetricsBook::write_totals(MetricsText& out) const {
   out.family(metric::kContainers);
-  out.sample({}, totals.running);
+  out.sample({}, totals_.running);
   out.family(metric::kUnlimited);
-  out.sample({}, totals.unlimited);
+  out.sample({}, totals_.unlimited);
   out.family(metric::kSeriesRefused);
-  out.sample({}, totals.refused);
+  out.sample({}, totals_.refused);
   out.family(metric::kBurstGrowth);
-  out.histogram(growth);
+  out.histogram(growth_);
   out.family(metric::kBurstDuration);
-  out.histogram(duration);
+  out.histogram(duration_);
   out.family(metric::kIncidents);
   for (const IncidentKind kind : {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill,
                                   IncidentKind::kChargeFailure, IncidentKind::kBreakpoint}) {
-    out.sample(std::string("kind=\"") + to_string(kind) + "\"", totals.incidents[static_cast<std::size_t>(kind)]);
+    out.sample(std::string("kind=\"") + to_string(kind) + "\"", totals_.incidents[static_cast<std::size_t>(kind)]);
   }
   out.family(metric::kIncomplete);
-  out.sample({}, totals.incomplete);
+  out.sample({}, totals_.incomplete);
 }
 
 std::array<std::uint64_t, 5> MetricsBook::incidents() {

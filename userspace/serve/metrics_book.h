@@ -30,11 +30,18 @@ struct MetricsSettings {
   std::chrono::nanoseconds keep{std::chrono::hours(1)};  // the counts of what is gone
 };
 
+// What the hooks of this kernel tell of: of what nobody measures there are no samples.
+struct MeasuredStalls {
+  bool reclaim = true;
+  bool throttle = true;
+};
+
 class MetricsBook {
  public:
   explicit MetricsBook(const MetricsSettings& settings);
 
   void set(const MetricsSettings& settings);
+  void set(const MeasuredStalls& measured);
   // Steps and removals; the others are left aside.
   void note(std::span<const Event> events);
   void note(const Incident& incident, std::uint64_t now_boot_ns);
@@ -103,7 +110,8 @@ class MetricsBook {
   struct Row {
     std::string labels;
     std::string info;                               // those of memcrest_container_info
-    std::shared_ptr<const ContainerMemory> memory;  // null: gone, or never looked at
+    std::unique_ptr<const ContainerMemory> memory;  // null: gone, or never looked at
+    bool seen = false;                              // in the last sample
     std::uint64_t gone_boot_ns = 0;                 // 0: it runs
     std::uint64_t cgroup_id = 0;
     Cell cell;
@@ -135,12 +143,24 @@ class MetricsBook {
   void join_removed(std::uint64_t now_boot_ns, const std::vector<std::uint64_t>& removed, const Names& names);
   void prune(std::uint64_t now_boot_ns);
   [[nodiscard]] std::size_t slot_of(const std::string& scraper);
-  [[nodiscard]] std::uint64_t take_peak(Row& row, std::size_t slot);
+  [[nodiscard]] Cell& cell_of(Row& row);
+  [[nodiscard]] static std::uint64_t take_peak(Row& row, Cell& cell, std::size_t slot);
+  // A row as one scrape shows it.
+  struct Shown {
+    const Row& row;
+    const Cell& cell;
+    std::uint64_t peak;  // since the last one
+  };
+  void write_counts(MetricsText& out, const std::vector<Shown>& rows) const;
+  void write_figures(MetricsText& out, const std::vector<Shown>& rows) const;
+  void write_totals(MetricsText& out) const;
 
   std::mutex inbox_mutex_;  // of inbox_; held to add to it or to swap it, after mutex_ where both are
   Inbox inbox_;
   mutable std::mutex mutex_;  // of what follows; the collector's thread never takes it
   MetricsSettings settings_;
+  MeasuredStalls measured_;
+  std::size_t written_bytes_ = 0;    // the last scrape
   std::map<std::string, Row> rows_;  // by container id, else by cgroup path
   std::unordered_map<std::uint64_t, Cell> cells_;
   std::vector<std::uint64_t> removed_;

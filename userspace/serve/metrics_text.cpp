@@ -47,17 +47,33 @@ std::string escape_label(std::string_view value) {
   return out;
 }
 
-std::string number_text(double value) {
-  if (std::isnan(value)) {
-    return "NaN";
+// A number as text, without a string of its own: there are tens of thousands in one answer.
+class NumberText {
+ public:
+  explicit NumberText(std::uint64_t value) { convert(value); }
+  explicit NumberText(double value) {
+    if (std::isnan(value)) {
+      text_ = "NaN";
+    } else if (std::isinf(value)) {
+      text_ = value > 0 ? "+Inf" : "-Inf";
+    } else {
+      convert(value);
+    }
   }
-  if (std::isinf(value)) {
-    return value > 0 ? "+Inf" : "-Inf";
+  NumberText(const NumberText&) = delete;
+  NumberText& operator=(const NumberText&) = delete;
+  [[nodiscard]] std::string_view text() const { return text_; }
+
+ private:
+  void convert(auto value) {
+    const auto end = std::to_chars(buffer_, buffer_ + sizeof(buffer_), value).ptr;
+    text_ = {buffer_, static_cast<std::size_t>(end - buffer_)};
   }
-  char text[64];
-  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
-  return {text, end};
-}
+  char buffer_[64];
+  std::string_view text_;
+};
+
+std::string number_text(double value) { return std::string(NumberText(value).text()); }
 
 std::string seconds_text(std::int64_t unix_ns) {
   const std::int64_t ms = std::max<std::int64_t>(unix_ns, 0) / 1'000'000;
@@ -140,10 +156,6 @@ MetricLabels& MetricLabels::add(std::string_view name, std::string_view value) {
   return *this;
 }
 
-std::string join_labels(std::string_view a, std::string_view b) {
-  return std::string(a) + (a.empty() || b.empty() ? "" : ",") + std::string(b);
-}
-
 void Histogram::add(double value, Exemplar exemplar) {
   const auto bound = std::ranges::lower_bound(bounds_, value);
   Bucket& bucket = counts_[static_cast<std::size_t>(bound - bounds_.begin())];
@@ -157,30 +169,47 @@ void MetricsText::family(const MetricInfo& info) {
   begun_ = false;
 }
 
-void MetricsText::line(std::string_view suffix, std::string_view labels, const std::string& value,
-                       const std::optional<Exemplar>& exemplar) {
+void MetricsText::head(std::string_view suffix) {
   const bool open = format_ == MetricsFormat::kOpenMetrics;
+  const std::string name = std::string(info_->name) + std::string(open ? "" : suffix);
+  out_ += "# HELP " + name + " " + info_->help + "\n# TYPE " + name + " " + type_text(info_->type, format_) + "\n";
+  if (open && *info_->unit != '\0') {
+    out_ += "# UNIT " + name + " " + info_->unit + "\n";
+  }
+}
+
+void MetricsText::line(std::string_view suffix, std::string_view labels, std::string_view more, std::string_view value,
+                       const std::optional<Exemplar>& exemplar) {
   if (!begun_) {
     begun_ = true;
-    const std::string name = std::string(info_->name) + (open ? "" : suffix_of(info_->type));
-    out_ += "# HELP " + name + " " + info_->help + "\n# TYPE " + name + " " + type_text(info_->type, format_) + "\n";
-    if (open && *info_->unit != '\0') {
-      out_ += "# UNIT " + name + " " + info_->unit + "\n";
-    }
+    head(suffix_of(info_->type));
   }
   out_.append(info_->name).append(suffix);
-  if (!labels.empty()) {
-    out_.append("{").append(labels).append("}");
+  if (!labels.empty() || !more.empty()) {
+    out_.append("{").append(labels).append(labels.empty() || more.empty() ? "" : ",").append(more).append("}");
   }
-  out_ += " " + value + (open && exemplar ? exemplar_text(*exemplar) : "") + "\n";
+  out_.append(" ").append(value);
+  if (format_ == MetricsFormat::kOpenMetrics && exemplar) {
+    out_ += exemplar_text(*exemplar);
+  }
+  out_ += '\n';
 }
 
 void MetricsText::sample(std::string_view labels, double value, const std::optional<Exemplar>& exemplar) {
-  line(suffix_of(info_->type), labels, number_text(value), exemplar);
+  line(suffix_of(info_->type), labels, {}, NumberText(value).text(), exemplar);
 }
 
 void MetricsText::sample(std::string_view labels, std::uint64_t value, const std::optional<Exemplar>& exemplar) {
-  line(suffix_of(info_->type), labels, std::to_string(value), exemplar);
+  line(suffix_of(info_->type), labels, {}, NumberText(value).text(), exemplar);
+}
+
+void MetricsText::sample(std::string_view labels, std::string_view more, double value) {
+  line(suffix_of(info_->type), labels, more, NumberText(value).text(), std::nullopt);
+}
+
+void MetricsText::sample(std::string_view labels, std::string_view more, std::uint64_t value,
+                         const std::optional<Exemplar>& exemplar) {
+  line(suffix_of(info_->type), labels, more, NumberText(value).text(), exemplar);
 }
 
 void MetricsText::histogram(const Histogram& histogram) {
@@ -192,10 +221,10 @@ void MetricsText::histogram(const Histogram& histogram) {
     if (bound.find_first_of(".eI") == std::string::npos) {
       bound += ".0";  // OpenMetrics: bounds are floats in one spelling
     }
-    line("_bucket", "le=\"" + bound + "\"", std::to_string(count), bucket.exemplar);
+    line("_bucket", "le=\"" + bound + "\"", {}, NumberText(count).text(), bucket.exemplar);
   }
-  line("_sum", {}, number_text(histogram.sum_), std::nullopt);
-  line("_count", {}, std::to_string(count), std::nullopt);
+  line("_sum", {}, {}, NumberText(histogram.sum_).text(), std::nullopt);
+  line("_count", {}, {}, NumberText(count).text(), std::nullopt);
 }
 
 std::string MetricsText::take() {

@@ -63,21 +63,25 @@ class MetricsText {
   // `labels` as MetricLabels::text gives them, empty: none. `more` likewise, behind them.
   void sample(std::string_view labels, double value, const std::optional<Exemplar>& exemplar = {});
   void sample(std::string_view labels, std::uint64_t value, const std::optional<Exemplar>& exemplar = {});
+  void sample(std::string_view labels, std::string_view more, double value);
+  void sample(std::string_view labels, std::string_view more, std::uint64_t value,
+              const std::optional<Exemplar>& exemplar = {});
   void histogram(const Histogram& histogram);
+  // So much is to come, about: a text of megabytes is not moved again and again as it grows.
+  void expect(std::size_t bytes) { out_.reserve(bytes); }
+  [[nodiscard]] std::size_t size() const { return out_.size(); }
   // All of it; call once, last.
   [[nodiscard]] std::string take();
 
  private:
-  void line(std::string_view suffix, std::string_view labels, const std::string& value,
+  void line(std::string_view suffix, std::string_view labels, std::string_view more, std::string_view value,
             const std::optional<Exemplar>& exemplar);
+  void head(std::string_view suffix);
 
   MetricsFormat format_;
   const MetricInfo* info_ = nullptr;
   bool begun_ = false;  // the family's head is written
   std::string out_;
 };
-
-// "a,b" of two label texts, either of which may be empty.
-[[nodiscard]] std::string join_labels(std::string_view a, std::string_view b);
 
 }  // namespace memcrest

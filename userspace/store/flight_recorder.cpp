@@ -13,6 +13,7 @@ constexpr std::uint64_t kSweepNs = 1'000'000'000;  // and a moment is kept so of
 constexpr std::uint64_t kTidyNs = 3'600'000'000'000;
 constexpr std::uint64_t kMaxAfters = 10;  // incidents without end must not make a file without end
 constexpr std::size_t kMaxNames = 65536;
+constexpr std::uint64_t kLateNamesNs = 60'000'000'000;  // after a cgroup's end nobody tells its name for the first time
 constexpr std::size_t kMaxRings = 65536;
 constexpr std::size_t kMaxCodeNames = 2048;
 constexpr std::size_t kMaxWaiting = 64;
@@ -73,9 +74,14 @@ void FlightRecorder::add(std::span<const Event> events) {
       writer_->add(std::span(&event, 1));
       written_[cgroup].order = order_ + 1;
     }
-    if (const auto* gone = std::get_if<CgroupEvent>(&event); gone != nullptr && !gone->created) {
+    if (const auto* gone = std::get_if<CgroupEvent>(&event); gone != nullptr && gone->created) {
+      gone_.erase(cgroup);
+    } else if (gone != nullptr) {
       if (const auto name = names_.find(cgroup); name != names_.end()) {
         name->second.removed_ns = gone->time_ns;
+      }
+      if (gone_.size() < kMaxNames) {
+        gone_.insert_or_assign(cgroup, gone->time_ns);
       }
     }
     if (const auto* step = std::get_if<StepEvent>(&event)) {
@@ -146,6 +152,7 @@ void FlightRecorder::drop_what_is_old() {
     ring = ring->second.kept.empty() && ring->second.cut_until_ns < from ? rings_.erase(ring) : std::next(ring);
   }
   std::erase_if(names_, [&](const auto& one) { return one.second.removed_ns != 0 && one.second.removed_ns < from; });
+  std::erase_if(gone_, [&](const auto& one) { return one.second + kLateNamesNs < from; });
   while (moments_.size() > 1 && moments_[1].boot_ns < from) {
     moments_.pop_front();
   }
@@ -181,7 +188,8 @@ bool FlightRecorder::add(const CgroupRef& cgroup, const Container& container) {
   if (names_.size() >= kMaxNames) {
     names_.clear();
   }
-  names_.insert_or_assign(cgroup.id, Name{cgroup, container});
+  const auto gone = gone_.find(cgroup.id);
+  names_.insert_or_assign(cgroup.id, Name{cgroup, container, gone == gone_.end() ? 0 : gone->second});
   return writer_ == nullptr || !written_.contains(cgroup.id) || writer_->add(cgroup, container);
 }
 

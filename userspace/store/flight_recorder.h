@@ -49,6 +49,7 @@ class FlightRecorder final : public RecordingSink {
 
   // Of memory, as it is counted for max_bytes.
   [[nodiscard]] std::uint64_t kept_bytes() const { return kept_bytes_; }
+  [[nodiscard]] std::size_t kept_names() const { return names_.size(); }
 
  private:
   struct Kept {
@@ -101,6 +102,7 @@ class FlightRecorder final : public RecordingSink {
   std::uint64_t order_ = 0;
   std::uint64_t unkept_ns_ = 0;  // when a cgroup found no room at all
   std::unordered_map<std::uint64_t, Name> names_;
+  std::unordered_map<std::uint64_t, std::uint64_t> gone_;  // cgroup, when: names may be told after its end
   std::deque<Moment> moments_;
   std::deque<CodeName> code_names_;  // of the last incidents, which come after them; bounded
   Moment now_;

@@ -18,6 +18,8 @@
 namespace memcrest {
 namespace {
 
+// Its pages are read once or written once: a cache of megabytes holds nothing that is asked for again.
+constexpr const char* kPragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -256";
 constexpr std::int64_t kApplicationId = 0x4d435350;  // "MCSP"
 constexpr std::int64_t kVersion = 1;
 constexpr std::size_t kMaxWaiting = 1000;
@@ -92,8 +94,7 @@ Result<Found> check(Database& database) {
 Result<void> lay_out(Database& database) {
   const std::string marks = "PRAGMA application_id = " + std::to_string(kApplicationId) +
                             "; PRAGMA user_version = " + std::to_string(kVersion);
-  for (const char* sql :
-       {"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", "BEGIN", kSchema, marks.c_str(), "COMMIT"}) {
+  for (const char* sql : {kPragmas, "BEGIN", kSchema, marks.c_str(), "COMMIT"}) {
     if (auto done = database.run(sql); !done) {
       return done;
     }
@@ -121,8 +122,7 @@ Result<Database> reopen(const std::string& path) {
   if (!found) {
     return std::unexpected(found.error());
   }
-  auto done = *found == Found::kUnfinished ? lay_out(*database)
-                                           : database->run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  auto done = *found == Found::kUnfinished ? lay_out(*database) : database->run(kPragmas);
   if (!done) {
     return std::unexpected(done.error());
   }

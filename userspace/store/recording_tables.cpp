@@ -65,7 +65,8 @@ Result<void> RecordingWriter::Tables::begin_file(const std::map<std::string, std
   const std::string head =
       "PRAGMA page_size = 8192; PRAGMA application_id = " + std::to_string(kRecordingApplicationId) +
       "; PRAGMA user_version = " + std::to_string(kRecordingVersion) +
-      "; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 8388608; BEGIN;";
+      "; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 8388608; "
+      "PRAGMA cache_size = -512; BEGIN;";
   for (const char* sql : {head.c_str(), kRecordingSchema}) {
     if (auto done = database_.run(sql); !done) {
       return done;

@@ -72,6 +72,28 @@ TEST(KnownCgroups, BoundedOldestTombstonesFirst) {
   EXPECT_EQ(known.size(), 3U);
 }
 
+TEST(KnownCgroups, OfManyThatComeAndGoTheLastAreKnown) {
+  KnownCgroups known(1'000'000, 10min);
+  for (std::uint64_t id = 1; id <= 3000; ++id) {
+    known.add(id, "/c" + std::to_string(id), id);
+    known.remove(id, id);
+  }
+  EXPECT_EQ(known.size(), 2048U);
+  EXPECT_EQ(known.find(952), nullptr);
+  EXPECT_NE(known.find(953), nullptr);
+  EXPECT_NE(known.find(3000), nullptr);
+}
+
+TEST(KnownCgroups, AllThatWentUnseenMayBeMoreThanAreKept) {
+  KnownCgroups known(1'000'000, 10min);
+  for (std::uint64_t id = 1; id <= 5000; ++id) {
+    known.add(id, "/c" + std::to_string(id), 0);
+  }
+  known.keep_only({1}, known.begin_generation(), 1);
+  EXPECT_EQ(known.size(), 2049U);
+  EXPECT_FALSE(known.find(1)->removed_ns);
+}
+
 TEST(KnownCgroups, BoundedInBytesOfPaths) {
   KnownCgroups known(1'000'000, 10min);
   EXPECT_EQ(known.add(1, "/" + std::string(5000, 'x'), 0).entry, nullptr);

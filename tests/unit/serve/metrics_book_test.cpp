@@ -115,6 +115,34 @@ TEST(MetricsBookTest, OfWhatIsGoneNoZeroIsKept) {
   EXPECT_EQ(value_of(text_of(book), kStall), "");
 }
 
+TEST(MetricsBookTest, OfWhatNobodyMeasuresThereIsNoZero) {
+  constexpr const char* kThrottle = "kind=\"throttle\"";
+  constexpr const char* kDirect = "kind=\"direct\"";
+  MetricsBook book({});
+  book.note({web(10_MiB, 90_MiB)}, 1, nullptr);
+  EXPECT_NE(text_of(book).find(kThrottle), std::string::npos);
+  book.set(MeasuredStalls{.reclaim = true, .throttle = false});
+  EXPECT_EQ(text_of(book).find(kThrottle), std::string::npos);
+  EXPECT_NE(text_of(book).find(kDirect), std::string::npos);
+  book.set(MeasuredStalls{.reclaim = false, .throttle = true});
+  EXPECT_EQ(text_of(book).find(kDirect), std::string::npos);
+}
+
+TEST(MetricsBookTest, ANewNameIsTold) {
+  MetricsBook book({});
+  ContainerMemory one = web(10_MiB, 90_MiB);
+  book.note({one}, 1, nullptr);
+  EXPECT_NE(text_of(book).find("container=\"web\""), std::string::npos);
+  one.container.name = "shop";
+  book.note({one}, 2, nullptr);
+  const std::string text = text_of(book);
+  EXPECT_EQ(text.find("container=\"web\""), std::string::npos);
+  EXPECT_NE(text.find("container=\"shop\""), std::string::npos);
+  one.container.labels["com.docker.compose.project"] = "plaza";
+  book.note({one}, 3, nullptr);
+  EXPECT_NE(text_of(book).find("compose_project=\"plaza\""), std::string::npos);
+}
+
 TEST(MetricsBookTest, AnIncidentToldAgainCountsOnce) {
   MetricsBook book({});
   Incident incident = oom("id-1", "abc", 1);

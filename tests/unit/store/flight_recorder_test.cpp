@@ -251,6 +251,28 @@ TEST_F(FlightRecorderTest, WhatIsOldIsForgotten) {
   EXPECT_LT(flight().kept_bytes(), 13 * (sizeof(StepEvent) + 200));
 }
 
+TEST_F(FlightRecorderTest, NamesOfWhatIsGoneAreForgottenAlsoIfTheyCameLate) {
+  const auto changed = [&](std::uint64_t cgroup, std::uint64_t second, bool created) {
+    at(second);
+    CgroupEvent change;
+    change.cgroup_id = cgroup;
+    change.created = created;
+    change.time_ns = kBoot + second * kSecond;
+    const Event event = change;
+    flight().add(std::span(&event, 1));
+  };
+  changed(7, 1, true);
+  name(7, "/docker/a");
+  changed(7, 2, false);
+  name(7, "/docker/a");  // its name is told once more
+  changed(8, 2, false);
+  name(8, "/docker/b");
+  name(9, "/docker/c");  // it is there
+  EXPECT_EQ(flight().kept_names(), 3U);
+  at(30);
+  EXPECT_EQ(flight().kept_names(), 1U);
+}
+
 TEST_F(FlightRecorderTest, LossIsInIt) {
   at(1);
   flight().add(LossCount{.bulk = 5});
