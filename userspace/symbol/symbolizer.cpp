@@ -258,33 +258,20 @@ class Symbolizer::Worker {
     stacks_.emplace(std::move(key), KnownStack{std::move(stack), now});
   }
 
+  // A return address may lie behind the end of its function.
+  std::vector<std::string> kernel_names(std::vector<std::uint64_t> addresses) {
+    std::ranges::for_each(addresses, [](std::uint64_t& one) { --one; });
+    return kernel_names_.at(addresses);
+  }
+
+  // So that an incident finds them known.
   void name_kernel(const std::vector<std::uint64_t>& wanted) {
-    std::vector<std::uint64_t> addresses;
-    std::ranges::copy_if(wanted, std::back_inserter(addresses),
-                         [&](std::uint64_t one) { return !kernel_names_.contains(one); });
-    if (!addresses.empty()) {
-      look_up_kernel(addresses);
-    }
+    static_cast<void>(kernel_names(wanted));
+    kernel_looked_ = Steady::now();
     const std::lock_guard lock(mutex_);
     for (const std::uint64_t one : wanted) {
       kernel_wanted_.erase(one);
     }
-  }
-
-  void look_up_kernel(const std::vector<std::uint64_t>& addresses) {
-    if (kernel_names_.size() + addresses.size() > kMaxKernelNames) {
-      kernel_names_.clear();
-    }
-    // A return address may lie behind the end of its function.
-    std::vector<std::uint64_t> calls;
-    for (const std::uint64_t address : addresses) {
-      calls.push_back(address - 1);
-    }
-    const auto names = kernel_function_names(root_.proc, calls);
-    for (std::size_t i = 0; i < addresses.size(); ++i) {
-      kernel_names_[addresses[i]] = names[i];
-    }
-    kernel_looked_ = Steady::now();
   }
 
   void finish(const std::string& id) {
@@ -309,22 +296,15 @@ class Symbolizer::Worker {
   StackNames names_of(const std::vector<StackGrowth>& stacks) {
     const auto until = Steady::now() + settings_.job_time;
     std::vector<std::shared_ptr<const ProcessStack>> placed;
-    std::set<std::uint64_t> kernel;
+    std::vector<std::uint64_t> kernel;  // of all at once: one pass at most
     for (const StackGrowth& one : stacks) {
-      {
-        const std::lock_guard lock(mutex_);
-        const auto found = stacks_.find({one.process, one.user_stack});
-        placed.push_back(found == stacks_.end() ? nullptr : found->second.stack);
-      }
-      for (const std::uint64_t address : one.kernel_stack) {
-        if (!kernel_names_.contains(address)) {
-          kernel.insert(address);
-        }
-      }
+      const std::lock_guard lock(mutex_);
+      const auto found = stacks_.find({one.process, one.user_stack});
+      placed.push_back(found == stacks_.end() ? nullptr : found->second.stack);
+      kernel.insert(kernel.end(), one.kernel_stack.begin(), one.kernel_stack.end());
     }
-    if (!kernel.empty()) {
-      look_up_kernel({kernel.begin(), kernel.end()});
-    }
+    const auto functions = kernel_names(std::move(kernel));
+    auto next = functions.begin();
     const bool whole = frames_.look_up(placed, until);
     StackNames out;
     std::set<std::string> hints;
@@ -332,11 +312,9 @@ class Symbolizer::Worker {
     std::size_t missing = 0;
     for (std::size_t i = 0; i < stacks.size(); ++i) {
       NamedStack named;
-      std::vector<std::string> functions;
-      for (const std::uint64_t address : stacks[i].kernel_stack) {
-        functions.push_back(kernel_names_[address]);
-      }
-      named.frames = telling_frames(functions);
+      const auto end = next + static_cast<std::ptrdiff_t>(stacks[i].kernel_stack.size());
+      named.frames = telling_frames({next, end});
+      next = end;
       if (placed[i] != nullptr) {
         const auto user = frames_.frames_of(*placed[i]);
         named.gap = gap_of(placed[i]->placed, user,
@@ -401,7 +379,7 @@ class Symbolizer::Worker {
   ProcessCodes codes_;  // of the placer
 
   // Of the namer.
-  std::unordered_map<std::uint64_t, std::string> kernel_names_;
+  KernelNames kernel_names_{root_.proc};
   Steady::time_point kernel_looked_{};
   FrameFinder frames_;
 
