@@ -36,8 +36,9 @@ constexpr std::size_t kMaxKernelNames = 16384;
 constexpr auto kSendAgain = 30s;
 constexpr std::size_t kMaxSent = 16384;
 constexpr auto kSweep = 5s;
-constexpr auto kUnclaimed = 10s;  // an answer that nobody asks for any more
-constexpr auto kKernelPause = 1s;
+constexpr auto kUnclaimed = 10s;                   // an answer that nobody asks for any more
+constexpr std::chrono::seconds kKernelPause = 1s;  // doubled by each pass, up to
+constexpr std::chrono::seconds kLongestKernelPause = 60s;
 constexpr std::size_t kDeepest = 32;  // what the kernel side takes of a user stack
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
@@ -218,7 +219,7 @@ class Symbolizer::Worker {
       lock.unlock();
       if (id) {
         finish(*id);
-      } else if (!wanted.empty() && Steady::now() - kernel_looked_ > kKernelPause) {
+      } else if (!wanted.empty() && Steady::now() - kernel_looked_ > kernel_pause_) {
         name_kernel(wanted);
       }
       lock.lock();
@@ -264,10 +265,15 @@ class Symbolizer::Worker {
     return kernel_names_.at(addresses);
   }
 
-  // So that an incident finds them known.
+  // So that an incident finds them known. On a busy machine something new is met for minutes, ever more seldom, and
+  // what an incident misses it looks up itself.
   void name_kernel(const std::vector<std::uint64_t>& wanted) {
+    const std::size_t passes = kernel_names_.passes();
     static_cast<void>(kernel_names(wanted));
     kernel_looked_ = Steady::now();
+    if (kernel_names_.passes() != passes) {
+      kernel_pause_ = std::min(2 * kernel_pause_, kLongestKernelPause);
+    }
     const std::lock_guard lock(mutex_);
     for (const std::uint64_t one : wanted) {
       kernel_wanted_.erase(one);
@@ -381,6 +387,7 @@ class Symbolizer::Worker {
   // Of the namer.
   KernelNames kernel_names_{root_.proc};
   Steady::time_point kernel_looked_{};
+  std::chrono::seconds kernel_pause_ = kKernelPause;
   FrameFinder frames_;
 
   std::jthread placer_;  // last: they use all of the above
