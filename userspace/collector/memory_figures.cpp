@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "collector/cgroup_files.h"
+#include "identity/cgroup_folder.h"
 
 namespace memcrest {
 namespace {
@@ -20,17 +21,22 @@ std::string failed(const char* file, const Error& error) {
 }  // namespace
 
 std::optional<MemoryFigures> MemoryReader::read(const std::string& path, const std::vector<std::string>& inner) {
-  const auto folder = tree_.dir_of(path);
-  const auto gone = [&] { return !folder || ::access(folder->c_str(), F_OK) != 0; };
+  const auto directory = tree_.dir_of(path);
+  const auto gone = [&] { return !directory || ::access(directory->c_str(), F_OK) != 0; };
   MemoryFigures out;
-  const auto usage = tree_.read_number(path, tree_.usage_file());
+  const auto folder = CgroupFolder::open(tree_, path);
+  if (!folder) {
+    out.gaps.push_back(failed(tree_.usage_file(), folder.error()));
+    return gone() ? std::nullopt : std::optional(std::move(out));
+  }
+  const auto usage = folder->read_number(tree_.usage_file());
   if (!usage && gone()) {
     return std::nullopt;
   }
   if (!usage && usage.error().code == ENOENT) {
     out.gaps.emplace_back(
         "the memory controller is not active in this cgroup: its memory counts for the one around it");
-    read_limits(path, out);
+    read_limits(path, *folder, out);
     return out;
   }
   if (usage) {
@@ -38,16 +44,16 @@ std::optional<MemoryFigures> MemoryReader::read(const std::string& path, const s
   } else {
     out.gaps.push_back(failed(tree_.usage_file(), usage.error()));
   }
-  read_usage(path, out);
-  read_limits(path, out);
-  read_swap(path, out);
-  read_kills(path, inner, out);
+  read_usage(*folder, out);
+  read_limits(path, *folder, out);
+  read_swap(*folder, out);
+  read_kills(*folder, inner, out);
   // A cgroup that went meanwhile is no cgroup with unreadable files.
   return !out.gaps.empty() && gone() ? std::nullopt : std::optional(std::move(out));
 }
 
-void MemoryReader::read_usage(const std::string& path, MemoryFigures& out) {
-  const auto stat = read_control(tree_, path, "memory.stat");
+void MemoryReader::read_usage(const CgroupFolder& folder, MemoryFigures& out) const {
+  const auto stat = folder.read("memory.stat");
   const char* const key = tree_.version() == 1 ? "total_inactive_file" : "inactive_file";
   out.inactive_file_bytes = stat ? value_of(*stat, key) : std::nullopt;
   if (!out.inactive_file_bytes) {
@@ -63,7 +69,7 @@ void MemoryReader::read_usage(const std::string& path, MemoryFigures& out) {
     }
   }
   // Last: a peak that was read before the usage could lie below it.
-  const auto peak = tree_.read_number(path, tree_.peak_file());
+  const auto peak = folder.read_number(tree_.peak_file());
   if (peak) {
     out.peak_bytes = *peak;
   } else if (peak.error().code == ENOENT && tree_.version() == 2) {
@@ -73,31 +79,34 @@ void MemoryReader::read_usage(const std::string& path, MemoryFigures& out) {
   }
 }
 
-const MemoryReader::Level& MemoryReader::level(const std::string& path) {
+const MemoryReader::Level& MemoryReader::level(const std::string& path, const CgroupFolder* folder) {
   const auto [slot, fresh] = levels_.try_emplace(path);
   Level& out = slot->second;
   if (!fresh) {
     return out;
   }
-  const auto limit = tree_.read_number(path, tree_.limit_file());
+  const auto number = [&](const char* file) {
+    return folder != nullptr ? folder->read_number(file) : tree_.read_number(path, file);
+  };
+  const auto limit = number(tree_.limit_file());
   // v2: the root has no such file, nor has a cgroup in which the controller is not active.
   const bool unlimited = !limit && limit.error().code == ENOENT && tree_.version() == 2 && tree_.dir_of(path);
   out.known = limit || unlimited;
   out.error = limit ? 0 : limit.error().code;
   out.limit_bytes = limit ? *limit : std::nullopt;
   if (out.limit_bytes) {
-    const auto usage = tree_.read_number(path, tree_.usage_file());
+    const auto usage = number(tree_.usage_file());
     out.usage_bytes = usage ? *usage : std::nullopt;
   }
   if (tree_.version() == 1) {
-    const auto hierarchy = tree_.read_number(path, "memory.use_hierarchy");
+    const auto hierarchy = number("memory.use_hierarchy");
     out.holds_below = !hierarchy || *hierarchy != 0;
   }
   return out;
 }
 
-void MemoryReader::read_limits(const std::string& path, MemoryFigures& out) {
-  const Level& own = level(path);
+void MemoryReader::read_limits(const std::string& path, const CgroupFolder& folder, MemoryFigures& out) {
+  const Level& own = level(path, &folder);
   out.limit_known = out.effective_known = own.known;
   out.limit_bytes = own.limit_bytes;
   if (own.limit_bytes) {
@@ -127,31 +136,28 @@ void MemoryReader::read_limits(const std::string& path, MemoryFigures& out) {
   }
 }
 
-void MemoryReader::read_swap(const std::string& path, MemoryFigures& out) const {
-  const auto limit = tree_.read_number(path, tree_.swap_limit_file());
+void MemoryReader::read_swap(const CgroupFolder& folder, MemoryFigures& out) const {
+  const auto limit = folder.read_number(tree_.swap_limit_file());
   if (!limit) {
     return;  // no such file: the kernel does not account swap
   }
   const char* const usage_file = tree_.version() == 1 ? "memory.memsw.usage_in_bytes" : "memory.swap.current";
-  const auto usage = tree_.read_number(path, usage_file);
+  const auto usage = folder.read_number(usage_file);
   out.swap = Swap{.usage_bytes = usage ? *usage : std::nullopt, .limit_bytes = *limit, .kind = tree_.swap_limit_file()};
 }
 
-void MemoryReader::read_kills(const std::string& path, const std::vector<std::string>& inner,
+void MemoryReader::read_kills(const CgroupFolder& folder, const std::vector<std::string>& inner,
                               MemoryFigures& out) const {
   const char* const file = tree_.version() == 1 ? "memory.oom_control" : "memory.events";
-  const auto kills_of = [&](const std::string& cgroup) {
-    const auto text = read_control(tree_, cgroup, file);
-    return text ? value_of(*text, "oom_kill") : std::nullopt;
-  };
-  out.oom_kills = kills_of(path);
+  const auto kills_in = [](const auto& text) { return text ? value_of(*text, "oom_kill") : std::nullopt; };
+  out.oom_kills = kills_in(folder.read(file));
   if (!out.oom_kills) {
     out.gaps.push_back(std::string(file) + ": no oom_kill");
     return;
   }
   if (tree_.version() == 1) {
     for (const std::string& cgroup : inner) {
-      *out.oom_kills += kills_of(cgroup).value_or(0);
+      *out.oom_kills += kills_in(read_control(tree_, cgroup, file)).value_or(0);
     }
   }
 }

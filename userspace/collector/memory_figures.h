@@ -13,6 +13,8 @@
 
 namespace memcrest {
 
+class CgroupFolder;
+
 // For one look at many cgroups: what it has read of those that lie around others it does not read again. One thread.
 class MemoryReader {
  public:
@@ -34,11 +36,12 @@ class MemoryReader {
     bool holds_below = true;                   // false: v1 without use_hierarchy, cgroups below are not charged to it
   };
 
-  const Level& level(const std::string& path);
-  void read_usage(const std::string& path, MemoryFigures& out);
-  void read_limits(const std::string& path, MemoryFigures& out);
-  void read_swap(const std::string& path, MemoryFigures& out) const;
-  void read_kills(const std::string& path, const std::vector<std::string>& inner, MemoryFigures& out) const;
+  // `folder`: its own, where that is open.
+  const Level& level(const std::string& path, const CgroupFolder* folder = nullptr);
+  void read_usage(const CgroupFolder& folder, MemoryFigures& out) const;
+  void read_limits(const std::string& path, const CgroupFolder& folder, MemoryFigures& out);
+  void read_swap(const CgroupFolder& folder, MemoryFigures& out) const;
+  void read_kills(const CgroupFolder& folder, const std::vector<std::string>& inner, MemoryFigures& out) const;
 
   const CgroupTree& tree_;
   bool whole_view_;

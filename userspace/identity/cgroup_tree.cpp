@@ -5,18 +5,16 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <string_view>
 
+#include "identity/cgroup_folder.h"
 #include "util/fd.h"
 
 namespace memcrest {
 namespace {
 
 constexpr std::size_t kMountinfoLimit = 8U << 20U;  // a busy container host has thousands of mounts
-// v1 writes "no limit" as LONG_MAX rounded down to pages; nothing real comes near half of it.
-constexpr std::uint64_t kNoLimit = std::uint64_t{1} << 62U;
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -108,12 +106,24 @@ bool has_memory(const std::string& directory) {
 
 bool has_parent_component(std::string_view path) { return has_part(path, '/', ".."); }
 
-std::optional<std::uint64_t> inode_of(const std::string& directory) {
+struct Node {
+  std::uint64_t inode = 0;
+  bool leaf = false;
+};
+
+std::optional<Node> node_of(const std::string& directory) {
   struct stat info{};
   if (::lstat(directory.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
     return std::nullopt;
   }
-  return info.st_ino;
+  // A directory has a link for each one in it, beside its own two: kernfs counts them so, and a file system that does
+  // not count says 1. Most cgroups hold none, and need not be opened.
+  return Node{.inode = info.st_ino, .leaf = info.st_nlink == 2};
+}
+
+std::optional<std::uint64_t> inode_of(const std::string& directory) {
+  const auto node = node_of(directory);
+  return node ? std::optional(node->inode) : std::nullopt;
 }
 
 // Names of the directories in `directory`; none when it has gone.
@@ -201,15 +211,20 @@ std::optional<std::string> CgroupTree::dir_of(const std::string& path) const {
 
 std::vector<CgroupTree::Entry> CgroupTree::scan(std::size_t limit) const {
   std::vector<Entry> found;
+  std::vector<bool> leaves;
   const auto add = [&](std::string path) {
     const auto directory = dir_of(path);
-    const auto inode = directory ? inode_of(*directory) : std::nullopt;
-    if (inode && found.size() < limit) {
-      found.push_back({*inode, std::move(path)});
+    const auto node = directory ? node_of(*directory) : std::nullopt;
+    if (node && found.size() < limit) {
+      found.push_back({node->inode, std::move(path)});
+      leaves.push_back(node->leaf);
     }
   };
   add(mount_root_);
   for (std::size_t next = 0; next < found.size() && found.size() < limit; ++next) {
+    if (leaves[next]) {
+      continue;
+    }
     const std::string parent = found[next].path;
     for (const std::string& name : child_names(dir_of(parent).value_or(""))) {
       add(join(parent, name));
@@ -260,19 +275,7 @@ Result<std::optional<std::uint64_t>> CgroupTree::read_number(const std::string& 
   }
   const std::string name = *directory + "/" + file;
   const auto text = read_file(name);
-  if (!text) {
-    return std::unexpected(text.error());
-  }
-  const std::string_view value = std::string_view(*text).substr(0, text->find('\n'));
-  if (value == "max") {
-    return std::nullopt;
-  }
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size()) {
-    return fail("read", name, EBADMSG, "not one number");
-  }
-  return number >= kNoLimit ? std::nullopt : std::optional(number);
+  return text ? control_number(*text, name) : std::unexpected(text.error());
 }
 
 }  // namespace memcrest

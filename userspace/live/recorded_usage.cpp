@@ -181,6 +181,11 @@ void RecordedUsage::take(const RecordingReader::Item& item, ExportedCgroups& cgr
 }
 
 void RecordedUsage::finish() {
+  for (const auto& [id, curve] : curves_) {
+    if (!curve.memory.cgroup.path.empty()) {
+      by_path_.emplace(curve.memory.cgroup.path, id);
+    }
+  }
   std::ranges::stable_sort(incidents_, {}, [](const auto& one) { return one->boot_ns; });
   for (const auto& one : incidents_) {
     const auto found = curves_.find(one->cgroup.id);
@@ -242,6 +247,38 @@ bool RecordedUsage::is_there(const Curve& curve, std::uint64_t boot_ns) {
   return curve.first_ns <= boot_ns && (curve.removed_ns == ~0ULL || boot_ns < curve.removed_ns + kShownGone);
 }
 
+std::optional<std::optional<std::uint64_t>> RecordedUsage::limit_at(const Curve& curve, std::uint64_t boot_ns) {
+  const auto limit =
+      std::ranges::find_if(curve.limits | std::views::reverse, [&](const auto& one) { return one.first <= boot_ns; });
+  return limit == curve.limits.rend() ? std::nullopt : std::optional(limit->second);
+}
+
+// The lowest limit of the cgroup and those around it, as far as they took steps of their own.
+std::optional<EffectiveLimit> RecordedUsage::effective_at(const Curve& curve, std::uint64_t boot_ns) const {
+  std::optional<EffectiveLimit> out;
+  const auto consider = [&](const Curve& one) {
+    const auto limit = limit_at(one, boot_ns);
+    if (limit && *limit && (!out || **limit < out->bytes)) {
+      const auto after = std::ranges::upper_bound(one.points, boot_ns, {}, &LivePoint::time_ns);
+      out = EffectiveLimit{
+          .bytes = **limit,
+          .cgroup_path = one.memory.cgroup.path,
+          .usage_bytes = after == one.points.begin() ? std::nullopt : std::optional(std::prev(after)->usage_bytes)};
+    }
+  };
+  consider(curve);
+  const std::string& path = curve.memory.cgroup.path;
+  for (std::size_t end = path.rfind('/'); end != std::string::npos && end > 0; end = path.rfind('/', end - 1)) {
+    const auto [first, last] = by_path_.equal_range(path.substr(0, end));
+    for (auto above = first; above != last; ++above) {
+      if (const Curve& one = curves_.at(above->second); boot_ns < one.removed_ns) {
+        consider(one);
+      }
+    }
+  }
+  return out;
+}
+
 LiveRow RecordedUsage::row_at(const Curve& curve, std::uint64_t boot_ns, std::uint64_t since_ns) const {
   // The minute before the moment, as the live board would have kept it.
   UsageTrack track;
@@ -264,15 +301,11 @@ LiveRow RecordedUsage::row_at(const Curve& curve, std::uint64_t boot_ns, std::ui
   MemoryFigures& figures = out.memory.figures;
   figures.usage_bytes = track.usage();
   figures.peak_bytes = highest;
-  const auto limit =
-      std::ranges::find_if(curve.limits | std::views::reverse, [&](const auto& one) { return one.first <= boot_ns; });
-  if (limit != curve.limits.rend()) {
+  if (const auto limit = limit_at(curve, boot_ns)) {
     figures.limit_known = true;
-    figures.limit_bytes = limit->second;
-    if (limit->second) {
-      figures.effective = EffectiveLimit{*limit->second, curve.memory.cgroup.path, figures.usage_bytes};
-    }
+    figures.limit_bytes = *limit;
   }
+  figures.effective = effective_at(curve, boot_ns);
   const auto until = [&](const std::vector<std::uint64_t>& times) {
     return static_cast<std::uint64_t>(std::ranges::upper_bound(times, boot_ns) - times.begin());
   };

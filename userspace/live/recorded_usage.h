@@ -71,10 +71,14 @@ class RecordedUsage {
   void add_incident(const RecordedIncident& recorded);
   [[nodiscard]] std::size_t task_of(const StepEvent& step);
   [[nodiscard]] LiveRow row_at(const Curve& curve, std::uint64_t boot_ns, std::uint64_t since_ns) const;
+  // Its own at that time; the outer nullopt: not known, the inner one: none.
+  [[nodiscard]] static std::optional<std::optional<std::uint64_t>> limit_at(const Curve& curve, std::uint64_t boot_ns);
+  [[nodiscard]] std::optional<EffectiveLimit> effective_at(const Curve& curve, std::uint64_t boot_ns) const;
   [[nodiscard]] static bool is_there(const Curve& curve, std::uint64_t boot_ns);
   void finish();
 
-  std::map<std::uint64_t, Curve> curves_;  // by cgroup id
+  std::map<std::uint64_t, Curve> curves_;                        // by cgroup id
+  std::unordered_multimap<std::string, std::uint64_t> by_path_;  // their ids; one path may have had several
   std::map<Task, std::size_t> task_index_;
   std::vector<Task> tasks_{{0, ""}};
   GrowthMeter growth_;

@@ -23,7 +23,6 @@ constexpr std::size_t kBatch = 65536;
 // is not.
 constexpr std::uint64_t kFailureTailNs = 1'000'000'000;
 constexpr std::uint64_t kFailureLookNs = 200'000'000;
-constexpr std::size_t kMaxNames = 4096;
 
 // A record that is only begun is waited for, and with it all behind it: what is read elsewhere meanwhile, as usage in a
 // cgroup's files, would be ahead of them. A writer that has lost its CPU for longer holds up nothing but its own ring.
@@ -54,7 +53,7 @@ struct RingSource::Impl {
   std::atomic<std::uint64_t> invalid{0};
   StackCopies copies;
   std::map<std::uint64_t, ChargeFailureEvent> failures;  // by serial: the last one told
-  std::map<std::uint64_t, std::string> names;            // of kernel functions, by address
+  KernelNames names{root.proc};
   std::uint64_t last_failure_look_ns = 0;
 
   [[nodiscard]] bool full() const { return out->size() - first >= kBatch; }
@@ -123,27 +122,7 @@ void RingSource::Impl::consume() {
 
 // The names are looked up here, not in the callback: it takes a file.
 void RingSource::Impl::name_function(ChargeFailureEvent& event) {
-  std::vector<std::uint64_t> unknown;
-  for (const std::uint64_t address : event.kernel_stack) {
-    if (!names.contains(address)) {
-      unknown.push_back(address);
-    }
-  }
-  if (!unknown.empty()) {
-    if (names.size() > kMaxNames) {
-      names.clear();
-      unknown = event.kernel_stack;
-    }
-    const auto found = kernel_function_names(root.proc, unknown);
-    for (std::size_t i = 0; i < unknown.size(); ++i) {
-      names[unknown[i]] = found[i];
-    }
-  }
-  std::vector<std::string> stack;
-  for (const std::uint64_t address : event.kernel_stack) {
-    stack.push_back(names[address]);
-  }
-  event.function = charging_function(stack);
+  event.function = charging_function(names.at(event.kernel_stack));
 }
 
 void RingSource::Impl::follow_failures() {

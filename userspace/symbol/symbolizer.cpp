@@ -36,8 +36,9 @@ constexpr std::size_t kMaxKernelNames = 16384;
 constexpr auto kSendAgain = 30s;
 constexpr std::size_t kMaxSent = 16384;
 constexpr auto kSweep = 5s;
-constexpr auto kUnclaimed = 10s;  // an answer that nobody asks for any more
-constexpr auto kKernelPause = 1s;
+constexpr auto kUnclaimed = 10s;                   // an answer that nobody asks for any more
+constexpr std::chrono::seconds kKernelPause = 1s;  // doubled by each pass, up to
+constexpr std::chrono::seconds kLongestKernelPause = 60s;
 constexpr std::size_t kDeepest = 32;  // what the kernel side takes of a user stack
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
@@ -218,7 +219,7 @@ class Symbolizer::Worker {
       lock.unlock();
       if (id) {
         finish(*id);
-      } else if (!wanted.empty() && Steady::now() - kernel_looked_ > kKernelPause) {
+      } else if (!wanted.empty() && Steady::now() - kernel_looked_ > kernel_pause_) {
         name_kernel(wanted);
       }
       lock.lock();
@@ -258,33 +259,25 @@ class Symbolizer::Worker {
     stacks_.emplace(std::move(key), KnownStack{std::move(stack), now});
   }
 
+  // A return address may lie behind the end of its function.
+  std::vector<std::string> kernel_names(std::vector<std::uint64_t> addresses) {
+    std::ranges::for_each(addresses, [](std::uint64_t& one) { --one; });
+    return kernel_names_.at(addresses);
+  }
+
+  // So that an incident finds them known. On a busy machine something new is met for minutes, ever more seldom, and
+  // what an incident misses it looks up itself.
   void name_kernel(const std::vector<std::uint64_t>& wanted) {
-    std::vector<std::uint64_t> addresses;
-    std::ranges::copy_if(wanted, std::back_inserter(addresses),
-                         [&](std::uint64_t one) { return !kernel_names_.contains(one); });
-    if (!addresses.empty()) {
-      look_up_kernel(addresses);
+    const std::size_t passes = kernel_names_.passes();
+    static_cast<void>(kernel_names(wanted));
+    kernel_looked_ = Steady::now();
+    if (kernel_names_.passes() != passes) {
+      kernel_pause_ = std::min(2 * kernel_pause_, kLongestKernelPause);
     }
     const std::lock_guard lock(mutex_);
     for (const std::uint64_t one : wanted) {
       kernel_wanted_.erase(one);
     }
-  }
-
-  void look_up_kernel(const std::vector<std::uint64_t>& addresses) {
-    if (kernel_names_.size() + addresses.size() > kMaxKernelNames) {
-      kernel_names_.clear();
-    }
-    // A return address may lie behind the end of its function.
-    std::vector<std::uint64_t> calls;
-    for (const std::uint64_t address : addresses) {
-      calls.push_back(address - 1);
-    }
-    const auto names = kernel_function_names(root_.proc, calls);
-    for (std::size_t i = 0; i < addresses.size(); ++i) {
-      kernel_names_[addresses[i]] = names[i];
-    }
-    kernel_looked_ = Steady::now();
   }
 
   void finish(const std::string& id) {
@@ -309,22 +302,15 @@ class Symbolizer::Worker {
   StackNames names_of(const std::vector<StackGrowth>& stacks) {
     const auto until = Steady::now() + settings_.job_time;
     std::vector<std::shared_ptr<const ProcessStack>> placed;
-    std::set<std::uint64_t> kernel;
+    std::vector<std::uint64_t> kernel;  // of all at once: one pass at most
     for (const StackGrowth& one : stacks) {
-      {
-        const std::lock_guard lock(mutex_);
-        const auto found = stacks_.find({one.process, one.user_stack});
-        placed.push_back(found == stacks_.end() ? nullptr : found->second.stack);
-      }
-      for (const std::uint64_t address : one.kernel_stack) {
-        if (!kernel_names_.contains(address)) {
-          kernel.insert(address);
-        }
-      }
+      const std::lock_guard lock(mutex_);
+      const auto found = stacks_.find({one.process, one.user_stack});
+      placed.push_back(found == stacks_.end() ? nullptr : found->second.stack);
+      kernel.insert(kernel.end(), one.kernel_stack.begin(), one.kernel_stack.end());
     }
-    if (!kernel.empty()) {
-      look_up_kernel({kernel.begin(), kernel.end()});
-    }
+    const auto functions = kernel_names(std::move(kernel));
+    auto next = functions.begin();
     const bool whole = frames_.look_up(placed, until);
     StackNames out;
     std::set<std::string> hints;
@@ -332,11 +318,9 @@ class Symbolizer::Worker {
     std::size_t missing = 0;
     for (std::size_t i = 0; i < stacks.size(); ++i) {
       NamedStack named;
-      std::vector<std::string> functions;
-      for (const std::uint64_t address : stacks[i].kernel_stack) {
-        functions.push_back(kernel_names_[address]);
-      }
-      named.frames = telling_frames(functions);
+      const auto end = next + static_cast<std::ptrdiff_t>(stacks[i].kernel_stack.size());
+      named.frames = telling_frames({next, end});
+      next = end;
       if (placed[i] != nullptr) {
         const auto user = frames_.frames_of(*placed[i]);
         named.gap = gap_of(placed[i]->placed, user,
@@ -401,8 +385,9 @@ class Symbolizer::Worker {
   ProcessCodes codes_;  // of the placer
 
   // Of the namer.
-  std::unordered_map<std::uint64_t, std::string> kernel_names_;
+  KernelNames kernel_names_{root_.proc};
   Steady::time_point kernel_looked_{};
+  std::chrono::seconds kernel_pause_ = kKernelPause;
   FrameFinder frames_;
 
   std::jthread placer_;  // last: they use all of the above

@@ -7,13 +7,15 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <numeric>
+#include <iterator>
 
 #include "util/fd.h"
 
 namespace memcrest {
 
 namespace {
+
+constexpr std::size_t kMaxFunctions = 16384;  // remembered
 
 // "ffffffff81234560 t name [module]"
 void take_line(std::string_view line, const std::function<void(const KernelSymbol&)>& take) {
@@ -51,36 +53,62 @@ void for_each_kernel_symbol(const std::string& proc_root, const std::function<vo
   }
 }
 
-std::vector<std::string> kernel_function_names(const std::string& proc_root,
-                                               const std::vector<std::uint64_t>& addresses) {
-  std::vector<std::string> out(addresses.size());
-  std::vector<std::size_t> by_address(addresses.size());
-  std::iota(by_address.begin(), by_address.end(), std::size_t{0});
-  std::ranges::sort(by_address, {}, [&](std::size_t i) { return addresses[i]; });
-  std::uint64_t text_begin = 0;
-  std::uint64_t text_end = 0;
+bool KernelNames::knows(std::uint64_t address) const {
+  if (passes_ == 0) {
+    return false;
+  }
+  // Modules and BPF programs lie outside of the core kernel's text, and the symbol before them is none of theirs.
+  if (address < text_begin_ || address >= text_end_) {
+    return true;
+  }
+  const auto after = functions_.upper_bound(address);
+  return after != functions_.begin() && address < std::prev(after)->second.end;
+}
+
+void KernelNames::read(std::vector<std::uint64_t> addresses) {
+  std::ranges::sort(addresses);
   std::uint64_t before = 0;
   std::string name_before;
-  for_each_kernel_symbol(proc_root, [&](const KernelSymbol& symbol) {
+  for_each_kernel_symbol(proc_root_, [&](const KernelSymbol& symbol) {
     if (symbol.in_module || symbol.address <= before) {  // of several names the first counts
       return;
     }
-    text_begin = symbol.name == "_stext" ? symbol.address : text_begin;
-    text_end = symbol.name == "_etext" ? symbol.address : text_end;
-    auto at = std::ranges::lower_bound(by_address, before, {}, [&](std::size_t i) { return addresses[i]; });
-    for (; at != by_address.end() && addresses[*at] < symbol.address; ++at) {
-      out[*at] = name_before;
+    text_begin_ = symbol.name == "_stext" ? symbol.address : text_begin_;
+    text_end_ = symbol.name == "_etext" ? symbol.address : text_end_;
+    const auto first = std::ranges::lower_bound(addresses, before);
+    if (first != addresses.end() && *first < symbol.address) {
+      functions_.insert_or_assign(before, Function{symbol.address, name_before});
     }
     before = symbol.address;
     name_before = symbol.name;
   });
-  // Modules and BPF programs lie outside of the core kernel's text, and the symbol before them is none of theirs.
-  for (std::size_t i = 0; i < addresses.size(); ++i) {
-    if (addresses[i] < text_begin || addresses[i] >= text_end) {
-      out[i].clear();
+  ++passes_;
+}
+
+std::vector<std::string> KernelNames::at(const std::vector<std::uint64_t>& addresses) {
+  std::vector<std::uint64_t> unknown;
+  std::ranges::copy_if(addresses, std::back_inserter(unknown), [this](std::uint64_t one) { return !knows(one); });
+  if (!unknown.empty()) {
+    if (functions_.size() + unknown.size() > kMaxFunctions) {
+      functions_.clear();
+      unknown = addresses;
     }
+    read(std::move(unknown));
+  }
+  std::vector<std::string> out;
+  out.reserve(addresses.size());
+  for (const std::uint64_t address : addresses) {
+    const auto after = functions_.upper_bound(address);
+    const bool inside = address >= text_begin_ && address < text_end_ && after != functions_.begin() &&
+                        address < std::prev(after)->second.end;
+    out.push_back(inside ? std::prev(after)->second.name : std::string());
   }
   return out;
+}
+
+std::vector<std::string> kernel_function_names(const std::string& proc_root,
+                                               const std::vector<std::uint64_t>& addresses) {
+  return KernelNames(proc_root).at(addresses);
 }
 
 }  // namespace memcrest
