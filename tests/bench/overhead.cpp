@@ -160,8 +160,8 @@ int measure(const Options& options) {
   ignore_result(cgroup->remove());
   const double faults_per_step = static_cast<double>(kStepBytes) / static_cast<double>(options.thp ? kHugePage : kPage);
   std::cout << nlohmann::ordered_json{{"benchmark", options.copies  ? "stack_copies"
-                                                     : options.lines ? "lines"
-                                                                     : "overhead"},
+                                                    : options.lines ? "lines"
+                                                                    : "overhead"},
                                       {"copied_bytes_per_step", steps > 0 ? copied / steps : 0},
                                       {"extra_ns_per_copied_step_p50",
                                        options.copies ? bench::percentile(extra, 0.5) * faults_per_step : 0},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory breakpoints: on each charge rung that runs in the allocating task's context whoever crosses a line stands still
-// there, and what is 5 % above is never reached. A `memcrest break` of its own, beside the watch of all scenarios.
+// Memory breakpoints: on each charge rung that runs in the allocating task's context whoever crosses a line stands
+// still there, and what is 5 % above is never reached. A `memcrest break` of its own, beside the watch of all
+// scenarios.
 #include <unistd.h>
 
 #include <stdexcept>
@@ -30,9 +31,9 @@ Truth crossing(Stage& stage, const std::string& name, const std::string& words, 
   Truth truth = truth_of_limit(stage, cgroup, kAbove);
   truth.line = kLine;
   truth.huge_pages = words.contains("--thp");
-  std::vector<std::string> argv{machine.memcrest,  "break", "--json",      "--charge-tier", stage.rung().charge,
-                                "--oom-tier",      stage.rung().oom,       "--at",          std::to_string(kLine),
-                                "--cgroup",        cgroup.path()};
+  std::vector<std::string> argv{machine.memcrest,      "break",      "--json",         "--charge-tier",
+                                stage.rung().charge,   "--oom-tier", stage.rung().oom, "--at",
+                                std::to_string(kLine), "--cgroup",   cgroup.path()};
   const bool stops = action.empty();
   argv.insert(argv.end(), {stops ? "--hold" : "--signal", stops ? "1s" : action});
   Watch watch(argv, "breaking at");

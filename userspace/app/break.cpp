@@ -224,7 +224,8 @@ bool Break::is_over() {
     }
     return ended;
   }
-  return stop_requested() || holds_->is_unguarded() || output_->error() != 0 || (options_.settings.once && holds_->ended() > 0 && !holds_->any());
+  return stop_requested() || holds_->is_unguarded() || output_->error() != 0 ||
+         (options_.settings.once && holds_->ended() > 0 && !holds_->any());
 }
 
 int Break::follow() {

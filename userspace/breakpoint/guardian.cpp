@@ -89,8 +89,8 @@ bool holds_any(const GuardedTable& table, const Told& told) {
   return !told.stopped.empty() || !told.frozen.empty() || !table.caught().empty();
 }
 
-// Until the parent says that all is well (false), or is gone or silent (true). Time in which this process itself did not
-// run, or the machine slept, is not counted as silence.
+// Until the parent says that all is well (false), or is gone or silent (true). Time in which this process itself did
+// not run, or the machine slept, is not counted as silence.
 bool is_gone(int pipe, const GuardedTable& table, std::chrono::milliseconds silence, Told& told) {
   std::string open;
   std::array<char, 4096> buffer{};
