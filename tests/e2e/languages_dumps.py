@@ -39,6 +39,17 @@ class PendingOrder { constructor(i) { this.lines = Array.from({length: 64}, (_, 
 globalThis.kept = [];
 setInterval(() => { for (let i = 0; i < 1000 && kept.length < 250000; ++i) kept.push(new PendingOrder(i)); }, 10);
 '''
+NUMPY = '''
+import time
+import numpy
+kept, names = [], ['one', 'two']
+def load_batch():
+    while True:
+        if len(kept) < 1000:
+            kept.append(numpy.ones(25_000))
+        time.sleep(0.001)
+load_batch()
+'''
 PYTHON = '''
 import faulthandler, signal, time
 faulthandler.register(signal.SIGUSR1)
@@ -152,11 +163,21 @@ class DumpTest(harness.TestCase):
             meanwhile=lambda one: self.assertTrue(wait_until(lambda: 'load_batch' in docker('logs', one).stderr)))
         self.assertIn('orders.py", line', docker('logs', container).stderr)
 
-    @unittest.skipIf(shutil.which('py-spy'), 'py-spy is there')
+    @unittest.skipIf(shutil.which('py-spy'), 'py-spy is there, and is asked instead')
+    def test_python_names_the_list_that_grew(self):
+        """By gdb. Most of what it holds is numpy's, where that is installed."""
+        _, output = self.outcome('70m', ('--dump', 'python'), ('/usr/bin/python3', '-u', '/orders.py'),
+                                 [self.write('orders.py', NUMPY)])
+        text = read(output + '/output.txt')
+        self.assertIn('load_batch', text)
+        largest = text.split('The largest of what these frames see')[1].splitlines()[1]
+        self.assertRegex(largest, r' list +kept$')
+
     def test_a_tool_that_is_missing_is_told_before_any_line(self):
-        done = harness.memcrest('break', '--at', '1m', '--all-containers', '--dump', 'python')
+        done = harness.memcrest('break', '--at', '1m', '--all-containers', '--dump', 'python',
+                                env={**os.environ, 'PATH': self.scratch()})
         self.assertEqual(done.returncode, 3)
-        self.assertIn('py-spy is not installed', done.stderr)
+        self.assertIn('py-spy, or gdb with python3-dbg, is not installed', done.stderr)
 
 
 if __name__ == '__main__':

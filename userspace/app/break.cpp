@@ -101,11 +101,6 @@ std::string lines_of(const BreakSettings& settings) {
   return out;
 }
 
-std::string missing_tool(const BreakSettings& settings) {
-  const std::string tool = settings.dump ? tool_of(*settings.dump) : std::string();
-  return tool.empty() || is_in_path(tool) ? std::string() : tool;
-}
-
 class Break {
  public:
   Break(const BreakOptions& options, RunSignals* signals)
@@ -271,8 +266,9 @@ int Break::run() {
     return failed({"break", "", EPERM, "CAP_KILL is missing: whoever is stopped could not be resumed"},
                   kExitUnsupported);
   }
-  if (const std::string tool = missing_tool(options_.settings); !tool.empty()) {
-    return failed({"--dump", to_string(*options_.settings.dump), 0, tool + " is not installed"}, kExitUnsupported);
+  const auto& kind = options_.settings.dump;
+  if (const std::string tool = kind ? missing_tool(*kind) : std::string(); !tool.empty()) {
+    return failed({"--dump", to_string(*kind), 0, tool + " is not installed"}, kExitUnsupported);
   }
   auto tree = CgroupTree::open(SystemRoot{});
   if (!tree) {

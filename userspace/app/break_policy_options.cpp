@@ -61,7 +61,7 @@ Result<void> check_policy(const BreakPolicyOptions& options) {
     if (!action) {
       return refuse("--break-allow", action.error().detail);
     }
-    if (const std::string tool = action->dump ? tool_of(*action->dump) : ""; !tool.empty() && !is_in_path(tool)) {
+    if (const std::string tool = action->dump ? missing_tool(*action->dump) : ""; !tool.empty()) {
       return refuse("--break-allow", word + ": " + tool + " is not installed");
     }
     if (word == "exec" && options.exec.empty()) {

@@ -10,6 +10,8 @@
 #include <array>
 #include <utility>
 
+#include "breakpoint/action_child.h"
+#include "breakpoint/dump_python.h"
 #include "identity/owned_file.h"
 #include "util/process_start.h"
 
@@ -20,6 +22,9 @@ constexpr std::array kKinds = {DumpKind::kSmaps, DumpKind::kCore, DumpKind::kPyt
                                DumpKind::kJvm,   DumpKind::kNode, DumpKind::kGo};
 constexpr std::size_t kMostOfOneFile = 64U << 20U;
 constexpr const char* kCommands = "commands";
+constexpr const char* kPythonScript = "gdb.py";  // by its name gdb knows the language
+
+bool has_py_spy() { return is_in_path("py-spy"); }
 
 std::string heap_name(std::uint32_t pid, std::uint64_t hit_ns) {
   return "memcrest-" + std::to_string(pid) + "-" + std::to_string(hit_ns) + ".hprof";
@@ -65,14 +70,15 @@ std::optional<DumpKind> parse_dump_kind(std::string_view word) {
   return found == kKinds.end() ? std::nullopt : std::optional(*found);
 }
 
-std::string tool_of(DumpKind kind) {
+std::string missing_tool(DumpKind kind) {
+  const auto unless = [](const char* name) { return is_in_path(name) ? std::string() : name; };
   switch (kind) {
     case DumpKind::kCore:
-      return "gcore";
+      return unless("gcore");
     case DumpKind::kPython:
-      return "py-spy";
+      return has_py_spy() || (is_in_path("gdb") && gdb_knows_python()) ? "" : "py-spy, or gdb with python3-dbg,";
     case DumpKind::kJvm:
-      return "jcmd";
+      return unless("jcmd");
     case DumpKind::kSmaps:
     case DumpKind::kNode:
     case DumpKind::kGo:
@@ -91,7 +97,12 @@ std::vector<std::string> dump_command(DumpKind kind, std::uint32_t pid, const st
     case DumpKind::kCore:
       return {"gcore", "-o", dir + "/core", number};
     case DumpKind::kPython:
-      return {"py-spy", "dump", "--pid", number};
+      if (has_py_spy()) {
+        return {"py-spy", "dump", "--pid", number};
+      }
+      // Nothing that lies in the container is run: its files are hostile.
+      return {"gdb", "-batch", "-nx", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off",
+              "-p",  number,   "-x",  dir + "/" + kPythonScript};
     case DumpKind::kJvm:
       return {"jcmd", number, "-f", dir + "/" + kCommands};
     case DumpKind::kSmaps:
@@ -105,6 +116,9 @@ std::vector<std::string> dump_command(DumpKind kind, std::uint32_t pid, const st
 // The virtual machine writes the heap itself, in its own file system. What takes the memory is known even where that
 // fails.
 Result<void> prepare_dump(DumpKind kind, std::uint32_t pid, std::uint64_t hit_ns, const std::string& dir) {
+  if (kind == DumpKind::kPython && !has_py_spy()) {
+    return write_new(dir + "/" + kPythonScript, gdb_python_script());
+  }
   return kind == DumpKind::kJvm ? write_new(dir + "/" + kCommands,
                                             "GC.class_histogram\nGC.heap_dump /tmp/" + heap_name(pid, hit_ns) + "\n")
                                 : Result<void>();

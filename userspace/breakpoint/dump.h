@@ -20,7 +20,7 @@ namespace memcrest {
 enum class DumpKind {
   kSmaps,   // maps, smaps and status of every process of the container
   kCore,    // a core file of the process, by gcore
-  kPython,  // stacks of its threads, by py-spy
+  kPython,  // stacks of its threads, by py-spy, or by gdb, which also tells the largest lists
   kJvm,     // its classes by size and its heap, by jcmd: the virtual machine answers by itself
   kNode,    // SIGUSR2: for programs started with --heapsnapshot-signal=SIGUSR2
   kGo,      // SIGQUIT: the runtime prints all goroutines, and ends the program
@@ -29,8 +29,8 @@ enum class DumpKind {
 [[nodiscard]] std::optional<DumpKind> parse_dump_kind(std::string_view word);
 [[nodiscard]] const char* to_string(DumpKind kind);
 
-// The program that it takes; empty: none.
-[[nodiscard]] std::string tool_of(DumpKind kind);
+// What it takes and is not installed, in words; empty: nothing is missing.
+[[nodiscard]] std::string missing_tool(DumpKind kind);
 // Whether the process itself has to answer, so that it is resumed for it.
 [[nodiscard]] bool wants_it_running(DumpKind kind);
 // 0: none.
