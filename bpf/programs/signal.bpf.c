@@ -68,7 +68,9 @@ static __always_inline bool is_asked(int sig, __u64 target, int result)
 	leader = (__u64)TASK(target, group_leader);
 	if (sig == SIGTERM && is_killer_of_user_space()) {
 		now = bpf_ktime_get_boot_ns();
-		bpf_map_update_elem(&asked_by_killer, &leader, &now, BPF_ANY);
+		/* One that ignores it is not ended by it. */
+		if (result == TRACE_SIGNAL_DELIVERED)
+			bpf_map_update_elem(&asked_by_killer, &leader, &now, BPF_ANY);
 		return is_asked_anew(leader);
 	}
 	return is_first_asked_from_outside(leader) && is_asked_anew(leader);

@@ -510,7 +510,7 @@ class BreakTest(harness.TestCase):
         """The limit lies 5 % above the line, and what is wanted far above both. MEMCREST_BREAK_ROUNDS: how often each."""
         line = 120 * MIB
         name = harness.unique('fast')
-        rounds = int(os.environ.get('MEMCREST_BREAK_ROUNDS', '10'))
+        rounds = int(os.environ.get('MEMCREST_BREAK_ROUNDS', '5'))
         beyond = {}
         with Break('--at', '120m', '--cgroup', f'/{name}-*', '--signal', 'KILL') as watch:
             for words in ('--no-thp', '--thp', '--no-thp --threads 8', '--thp --threads 2'):

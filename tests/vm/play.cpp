@@ -47,7 +47,7 @@ void finish(Hog& hog, const Cgroup& cgroup, Truth& truth) {
         truth.killed.merge(cgroup.members());
         return hog.ended();
       },
-      60s);
+      180s);  // emulated processors are slow
   if (!ended || !hog.was_killed()) {
     throw std::runtime_error(ended ? "hog ended by itself" : "hog was not killed");
   }

@@ -14,7 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kPatience{3000};
+constexpr milliseconds kAgentPatience{3000};
 constexpr HttpLimits kLimits{.body_bytes = std::size_t{64} << 20U};
 
 }  // namespace
@@ -50,7 +50,7 @@ Result<HttpAnswer> AgentClient::over_tcp(const std::string& target) const {
     request += "Authorization: Bearer " + *token + "\r\n";
   }
   request += "\r\n";
-  const auto deadline = steady_clock::now() + kPatience;
+  const auto deadline = steady_clock::now() + kAgentPatience;
   const StopEvent never{std::stop_token{}};
   auto connection = TlsConnection::open(endpoint_, deadline, never);
   if (!connection) {
@@ -76,7 +76,7 @@ Result<HttpAnswer> AgentClient::over_tcp(const std::string& target) const {
 }
 
 Result<std::string> AgentClient::get(const std::string& target) const {
-  auto answer = socket_.empty() ? over_tcp(target) : UnixHttp(socket_, kLimits).get(target, kPatience);
+  auto answer = socket_.empty() ? over_tcp(target) : UnixHttp(socket_, kLimits).get(target, kAgentPatience);
   if (!answer) {
     return std::unexpected(answer.error().within("ask the agent"));
   }

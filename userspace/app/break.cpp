@@ -38,6 +38,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kTurn{20};
 constexpr std::chrono::milliseconds kLeast{100};
+constexpr std::chrono::milliseconds kAlone{1500};
 constexpr std::chrono::milliseconds kSettle{3000};
 constexpr int kDrainMs = 2000;
 
@@ -232,23 +233,29 @@ int Break::follow() {
       g_resume = 0;
       holds_->release_all("resumed by 'memcrest break --resume'");
     }
-    arms_->tick();
-    holds_->tick();
+    holds_->tick();  // first, since it learns there whether lines may still be set
+    if (!holds_->is_unguarded()) {
+      arms_->tick();
+    }
   }
   return has_command() && child_->exit() ? child_->exit()->code() : holds_->is_unguarded() ? kExitFailure : kExitOk;
 }
 
 // Whoever is held goes on, no line is left, and what was seen is told. Only then the guardian may go.
 void Break::finish() {
-  const auto release = [this] {
+  const bool alone = holds_->is_unguarded();  // nobody sweeps after us
+  const auto release = [&] {
     holds_->release_all(has_command() ? "the command ended" : "resumed: memcrest ended");
     holds_->tick();
+    if (alone) {
+      holds_->resume_everybody();
+    }
   };
   arms_->disarm_all();
   release();
   // A charge that was under way may have caught its thread, and its record may still come.
   const auto begin = std::chrono::steady_clock::now();
-  for (auto now = begin; now < begin + kLeast || (holds_->any() && now < begin + kSettle);
+  for (auto now = begin; now < begin + (alone ? kAlone : kLeast) || (holds_->any() && now < begin + kSettle);
        now = std::chrono::steady_clock::now()) {
     ignore_result(session_->collector().turn(kTurn));
     release();

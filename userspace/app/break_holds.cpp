@@ -24,6 +24,7 @@ constexpr std::size_t kMostTold = 64;
 constexpr std::chrono::milliseconds kSweepTime{1000};
 constexpr std::chrono::milliseconds kLookTime{250};
 constexpr std::chrono::milliseconds kBeatTime{1000};
+constexpr const char* kUnguarded = "let go: memcrest's guardian was gone";
 constexpr std::chrono::seconds kIncidentTime{10};
 
 bool is_same(const ProcessKey& a, const ProcessKey& b) {
@@ -53,7 +54,8 @@ BreakHolds::BreakHolds(const BreakOptions& options, const CgroupTree& tree, cons
 
 BreakHolds::~BreakHolds() = default;
 
-bool BreakHolds::hit(const BreakpointEvent& event, const std::string& refused) {
+bool BreakHolds::hit(const BreakpointEvent& event, const std::string& reason) {
+  const std::string refused = unguarded_ ? kUnguarded : reason;
   const auto same = std::ranges::find_if(
       holds_, [&](const Hold& one) { return !one.swept && one.event.cgroup_id == event.cgroup_id; });
   if (same != holds_.end() && same->unknown) {
@@ -333,9 +335,9 @@ void BreakHolds::look_at_child(Hold& hold, bool time_is_over) {
   }
 }
 
-// A few at a time: the others go on meanwhile.
+// One at a time: the others go on meanwhile, and the guardian hears of us.
 void BreakHolds::write_some_smaps(Hold& hold) {
-  constexpr std::size_t kAtOnce = 4;
+  constexpr std::size_t kAtOnce = 1;
   const std::size_t count = std::min(kAtOnce, hold.processes.size() - hold.next_process);
   const std::span some = std::span(hold.processes).subspan(hold.next_process, count);
   const std::uint64_t room =
@@ -398,9 +400,9 @@ void BreakHolds::beat() {
   }
   unguarded_ = true;
   spdlog::error("the guardian is gone: it was killed, or memcrest did not answer for {} s; no lines are left",
-                BreakGuardian::kSilence.count());
+                GuardianSettings{}.silence.count() / 1000);
   arms_.disarm_all();
-  release_all("let go: memcrest's guardian was gone");
+  release_all(kUnguarded);
 }
 
 void BreakHolds::tick() {
@@ -516,6 +518,14 @@ void BreakHolds::sweep(Hold& hold) {
   for (const CaughtProcess& one : table_ != nullptr ? table_->caught() : std::vector<CaughtProcess>()) {
     if (one.cgroup_id == hold.event.cgroup_id) {
       table_->release(one);
+    }
+  }
+}
+
+void BreakHolds::resume_everybody() {
+  for (const CaughtProcess& one : table_ != nullptr ? table_->caught() : std::vector<CaughtProcess>()) {
+    if (one.signal == SIGSTOP && state_of(one.process) == RunState::kStopped) {
+      ignore_result(send_signal(one.process, SIGCONT));
     }
   }
 }

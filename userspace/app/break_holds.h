@@ -39,6 +39,8 @@ class BreakHolds {
   void tick();
   // What is known of the hit by now, into its incident. False: it is part of a hit that was told already.
   [[nodiscard]] bool complete(Incident& incident);
+  // Whoever the table names, of whatever hit: what the guardian would do.
+  void resume_everybody();
   // Everybody goes on. `why` becomes the outcome.
   void release_all(const std::string& why);
 

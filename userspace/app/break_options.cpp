@@ -52,7 +52,8 @@ void add_actions(CLI::App& verb, BreakSettings& settings) {
             }
             settings.action = BreakAction::kDump;
           },
-          "Stop it and write: smaps (of all processes), core (gcore), python (py-spy or gdb), jvm (jcmd), node (SIGUSR2), go "
+          "Stop it and write: smaps (of all processes), core (gcore), python (py-spy or gdb), jvm (jcmd), node "
+          "(SIGUSR2), go "
           "(SIGQUIT); the last three are resumed for it")
       ->type_name("KIND")
       ->group(kActions);

@@ -40,6 +40,7 @@ constexpr std::size_t kLongest = 1U << 20U;
 constexpr std::size_t kLongestSure = 128U << 10U;  // what a socket takes whose buffer nobody may enlarge
 constexpr int kTurnMs = 20;
 constexpr auto kSettle = std::chrono::seconds(5);
+constexpr auto kAlone = std::chrono::milliseconds(1500);
 constexpr std::uint64_t kHour = 3600 * kSecond;
 
 // Never waits: whoever holds processes must not be held up.
@@ -69,7 +70,10 @@ struct Message {
 
 // nullopt: none yet. An empty one: the other end is gone.
 std::optional<Message> receive(int socket) {
-  const ssize_t length = ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+  ssize_t length = ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+  if (length < 0 && errno == ECONNRESET) {  // it left what we said unread; what it said is there all the same
+    length = ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+  }
   if (length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
     return std::nullopt;
   }
@@ -120,8 +124,10 @@ class Runner {
     while (take_messages() && !(holds_ && holds_->is_unguarded())) {
       if (arms_) {
         keep_to_budget();
-        arms_->tick();
-        holds_->tick();
+        holds_->tick();  // first, since it learns there whether lines may still be set
+        if (!holds_->is_unguarded()) {
+          arms_->tick();
+        }
       }
       pollfd wait{socket_, POLLIN, 0};
       ::poll(&wait, 1, kTurnMs);
@@ -170,7 +176,7 @@ class Runner {
     guarded.descriptors = table_->descriptors();
     guarded.disarm = [this] { table_->disarm_all(); };
     guarded.caught = [this] { return table_->stopped(); };
-    auto guardian = BreakGuardian::start(guarded);
+    auto guardian = BreakGuardian::start(guarded, {.end_parent = true});
     if (!guardian) {
       spdlog::error("nothing is done at lines: {}", escape_terminal(guardian.error().message()));
       return;
@@ -244,12 +250,18 @@ class Runner {
       return;
     }
     arms_->disarm_all();
-    const auto until = std::chrono::steady_clock::now() + kSettle;
+    const bool alone = holds_->is_unguarded();  // nobody sweeps after us
+    const auto begin = std::chrono::steady_clock::now();
+    auto now = begin;
     do {
       holds_->release_all("resumed: memcrest ended");
       holds_->tick();
+      if (alone) {
+        holds_->resume_everybody();
+      }
       ::poll(nullptr, 0, kTurnMs);
-    } while (holds_->any() && std::chrono::steady_clock::now() < until);
+      now = std::chrono::steady_clock::now();
+    } while ((holds_->any() && now < begin + kSettle) || (alone && now < begin + kAlone));
     if (!holds_->any()) {
       guardian_->leave();
     }

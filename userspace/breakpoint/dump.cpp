@@ -101,8 +101,17 @@ std::vector<std::string> dump_command(DumpKind kind, std::uint32_t pid, const st
         return {"py-spy", "dump", "--pid", number};
       }
       // Nothing that lies in the container is run: its files are hostile.
-      return {"gdb", "-batch", "-nx", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off",
-              "-p",  number,   "-x",  dir + "/" + kPythonScript};
+      return {"gdb",
+              "-batch",
+              "-nx",
+              "-iex",
+              "set auto-load off",
+              "-iex",
+              "set debuginfod enabled off",
+              "-p",
+              number,
+              "-x",
+              dir + "/" + kPythonScript};
     case DumpKind::kJvm:
       return {"jcmd", number, "-f", dir + "/" + kCommands};
     case DumpKind::kSmaps:

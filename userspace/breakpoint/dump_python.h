@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What gdb is to do with a Python process that is held: stacks of its threads, and the largest of what their frames see.
+// What gdb is to do with a Python process that is held: stacks of its threads, and the largest of what their frames
+// see.
 #pragma once
 
 #include <string>

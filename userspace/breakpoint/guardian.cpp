@@ -154,7 +154,7 @@ void clean_up(const GuardedTable& table, const Told& told) {
   }
 }
 
-[[noreturn]] void guard_main(int pipe, const GuardedTable& table, std::chrono::milliseconds silence) {
+[[noreturn]] void guard_main(int pipe, pid_t parent, const GuardedTable& table, const GuardianSettings& settings) {
   ::prctl(PR_SET_NAME, "break-guard");  // 'pkill -9 memcrest' must not end both
   // Out of the terminal's and the shell's reach: whatever ends memcrest as a group must not end its guardian.
   ::setsid();
@@ -173,33 +173,38 @@ void clean_up(const GuardedTable& table, const Told& told) {
   // The rest too: programs of the parent stay attached as long as their links are open anywhere.
   close_all_but(table.descriptors);
   Told told;
-  if (is_gone(STDIN_FILENO, table, silence, told)) {
+  if (is_gone(STDIN_FILENO, table, settings.silence, told)) {
+    ::shutdown(STDIN_FILENO, SHUT_RDWR);  // nothing that is said from now on is heard
     clean_up(table, told);
+    if (settings.end_parent && ::getppid() == parent) {
+      ::kill(parent, SIGKILL);
+    }
   }
   ::_exit(0);
 }
 
 Result<void> say(int pipe, const std::string& message) {
-  const ssize_t put = ::send(pipe, message.c_str(), message.size() + 1, MSG_NOSIGNAL);
+  const ssize_t put = ::send(pipe, message.c_str(), message.size() + 1, MSG_NOSIGNAL | MSG_DONTWAIT);
   return put == static_cast<ssize_t>(message.size() + 1) ? Result<void>{} : fail_errno("tell the guardian", "");
 }
 
 }  // namespace
 
-Result<BreakGuardian> BreakGuardian::start(const GuardedTable& table, std::chrono::milliseconds silence) {
+Result<BreakGuardian> BreakGuardian::start(const GuardedTable& table, const GuardianSettings& settings) {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return fail_errno("socketpair", "guardian");
   }
   Fd theirs(ends[0]);
   Fd ours(ends[1]);
+  const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) {
     return fail_errno("fork", "guardian");
   }
   if (pid == 0) {
     ours.reset();
-    guard_main(theirs.get(), table, silence);
+    guard_main(theirs.get(), parent, table, settings);
   }
   return BreakGuardian(pid, std::move(ours));
 }

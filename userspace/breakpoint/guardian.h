@@ -25,13 +25,16 @@ struct GuardedTable {
   std::function<std::vector<ProcessKey>()> caught;  // whoever may be stopped
 };
 
+struct GuardianSettings {
+  std::chrono::milliseconds silence{10'000};
+  // A parent that is silent is ended when all were let go: for one whose own parent is to learn of it.
+  bool end_parent = false;
+};
+
 class BreakGuardian {
  public:
-  static constexpr std::chrono::seconds kSilence{10};
-
   // Forks the guardian: before threads are started, and before the first line is armed.
-  [[nodiscard]] static Result<BreakGuardian> start(const GuardedTable& table,
-                                                   std::chrono::milliseconds silence = kSilence);
+  [[nodiscard]] static Result<BreakGuardian> start(const GuardedTable& table, const GuardianSettings& settings = {});
 
   BreakGuardian(const BreakGuardian&) = delete;
   BreakGuardian& operator=(const BreakGuardian&) = delete;
@@ -48,7 +51,7 @@ class BreakGuardian {
   // A command of this process group, which is ended before anybody is resumed: a debugger among it holds on to them.
   void acting(pid_t group);
   void acted(pid_t group);
-  // To be said every second: while somebody is held, silence of kSilence is a death. False: it has taken over already,
+  // To be said every second: while somebody is held, so long a silence is a death. False: it has taken over already,
   // which is to say that all lines are gone, and all that were held are let go.
   [[nodiscard]] bool beat();
   // Nobody is held any more, and no line is armed.

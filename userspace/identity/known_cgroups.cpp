@@ -35,7 +35,7 @@ KnownCgroups::Added KnownCgroups::add(std::uint64_t id, const std::string& path,
   Entry entry{.path = path, .generation = generation_};
   if (path.empty()) {
     entry.removed_ns = now_ns;
-    bury(id, now_ns);
+    bury(vain_, id, now_ns);
   } else {
     CgroupPath parsed = parse_cgroup_path(path);
     if (parsed.container_id.empty()) {
@@ -66,13 +66,13 @@ void KnownCgroups::remove(std::uint64_t id, std::uint64_t now_ns) {
   if (entry->container) {
     --entry->container->live;
   }
-  bury(id, now_ns);
+  bury(tombstones_, id, now_ns);
 }
 
-void KnownCgroups::bury(std::uint64_t id, std::uint64_t now_ns) {
-  tombstones_.push_back({now_ns, id});
-  while (tombstones_.size() > kMaxTombstones) {
-    drop_oldest_tombstone();
+void KnownCgroups::bury(std::deque<Tombstone>& among, std::uint64_t id, std::uint64_t now_ns) {
+  among.push_back({now_ns, id});
+  while (among.size() > kMaxTombstones) {
+    drop_oldest(among);
   }
 }
 
@@ -125,13 +125,15 @@ std::vector<std::shared_ptr<KnownContainer>> KnownCgroups::living() const {
 }
 
 bool KnownCgroups::full() const {
-  return tombstones_.empty() && (entries_.size() >= max_entries_ || path_bytes_ >= kMaxPathBytes);
+  return tombstones_.empty() && vain_.empty() && (entries_.size() >= max_entries_ || path_bytes_ >= kMaxPathBytes);
 }
 
 void KnownCgroups::prune(std::uint64_t now_ns) {
-  while (!tombstones_.empty() && now_ns >= tombstones_.front().removed_ns &&
-         now_ns - tombstones_.front().removed_ns >= tombstone_age_ns_) {
-    drop_oldest_tombstone();
+  for (auto* const among : {&tombstones_, &vain_}) {
+    while (!among->empty() && now_ns >= among->front().removed_ns &&
+           now_ns - among->front().removed_ns >= tombstone_age_ns_) {
+      drop_oldest(*among);
+    }
   }
 }
 
@@ -153,8 +155,10 @@ bool KnownCgroups::make_room(std::size_t path_bytes) {
     return false;
   }
   const auto fits = [&] { return entries_.size() < max_entries_ && path_bytes_ + path_bytes <= kMaxPathBytes; };
-  while (!fits() && !tombstones_.empty()) {
-    drop_oldest_tombstone();
+  for (auto* const among : {&vain_, &tombstones_}) {
+    while (!fits() && !among->empty()) {
+      drop_oldest(*among);
+    }
   }
   return fits();
 }
@@ -177,9 +181,9 @@ void KnownCgroups::erase(std::unordered_map<std::uint64_t, Entry>::iterator it) 
   entries_.erase(it);
 }
 
-void KnownCgroups::drop_oldest_tombstone() {
-  const Tombstone oldest = tombstones_.front();
-  tombstones_.pop_front();
+void KnownCgroups::drop_oldest(std::deque<Tombstone>& among) {
+  const Tombstone oldest = among.front();
+  among.pop_front();
   const auto it = entries_.find(oldest.id);
   if (it != entries_.end() && it->second.removed_ns == oldest.removed_ns) {
     erase(it);

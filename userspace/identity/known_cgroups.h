@@ -90,8 +90,8 @@ class KnownCgroups {
 
   bool make_room(std::size_t path_bytes);
   void erase(std::unordered_map<std::uint64_t, Entry>::iterator it);
-  void drop_oldest_tombstone();
-  void bury(std::uint64_t id, std::uint64_t now_ns);
+  void drop_oldest(std::deque<Tombstone>& among);
+  void bury(std::deque<Tombstone>& among, std::uint64_t id, std::uint64_t now_ns);
   void join(Entry& entry, CgroupPath path);
 
   std::size_t max_entries_;
@@ -101,7 +101,9 @@ class KnownCgroups {
   std::unordered_map<std::uint64_t, Entry> entries_;
   std::unordered_map<std::string, std::weak_ptr<KnownContainer>> containers_;  // by the path of its own cgroup
   std::unordered_map<std::string, std::weak_ptr<KnownContainer>> by_id_;       // the first that lives
-  std::deque<Tombstone> tombstones_;  // oldest first; one whose entry lives again is void
+  // Oldest first; one whose entry lives again is void.
+  std::deque<Tombstone> tombstones_;
+  std::deque<Tombstone> vain_;  // looked for and not found: apart, since there may be many, and they push out no names
 };
 
 }  // namespace memcrest

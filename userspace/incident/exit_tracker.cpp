@@ -63,15 +63,16 @@ void ExitTracker::feed(const KillEvent& event, std::optional<std::uint64_t> usag
   const bool kills = event.signal == SIGKILL;
   auto& map = kills ? kills_ : asked_;
   make_room(map, event.time_ns, kills ? kKillNs : kAskedNs, kOfEvent);
-  const auto [entry, is_new] = map.try_emplace(event.target.process, Kill{event, usage});
+  const auto [entry, is_new] = map.try_emplace(event.target.process, Kill{event, usage, event.time_ns});
   if (is_new || kills) {
     return;
   }
   // A second of the same kind from the same program is the same wish; another one begins anew.
   const KillEvent& before = entry->second.event;
+  entry->second.last_ns = std::max(entry->second.last_ns, event.time_ns);
   if (before.signal != event.signal || before.sender.comm != event.sender.comm ||
       saturating_add(before.time_ns, kAskedNs) < event.time_ns) {
-    entry->second = {event, usage};
+    entry->second = {event, usage, event.time_ns};
   }
 }
 
@@ -101,12 +102,12 @@ bool ExitTracker::is_fatal(std::uint32_t signal) {
   }
 }
 
-// Shortly before. Whether the sender is what its name says is for others.
+// Shortly before, and it ended by that or by itself. Whether the sender is what its name says is for others.
 bool ExitTracker::was_asked_by_killer(const ExitEvent& event) const {
   const auto asked = asked_.find(event.task.process);
   return asked != asked_.end() && asked->second.event.signal == SIGTERM &&
-         is_early_killer(asked->second.event.sender.comm) &&
-         saturating_add(asked->second.event.time_ns, kKillNs) >= event.time_ns;
+         is_early_killer(asked->second.event.sender.comm) && (signal_of(event) == 0 || signal_of(event) == SIGTERM) &&
+         saturating_add(asked->second.last_ns, kKillNs) >= event.time_ns;
 }
 
 void ExitTracker::feed(const ExitEvent& event, std::optional<std::uint64_t> usage) {

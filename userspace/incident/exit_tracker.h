@@ -60,8 +60,9 @@ class ExitTracker {
     std::uint64_t left_out = 0;
   };
   struct Kill {
-    KillEvent event;
+    KillEvent event;  // the first
     std::optional<std::uint64_t> usage;
+    std::uint64_t last_ns = 0;
   };
   struct End {
     ExitEvent event;

@@ -202,8 +202,9 @@ bool is_early_killer(const std::string& comm) { return std::ranges::find(kEarlyK
 
 // systemd-oomd and Debian's earlyoom are no root: they have a user of their own, and CAP_KILL.
 bool is_early_killer(const Sender& sender) {
-  return is_one_of(kEarlyKillers, sender) && (sender.uid == 0 || (sender.unit == sender.comm + ".service" &&
-                                                                  sender.cgroup_path.starts_with("/system.slice/")));
+  const std::string unit = "/system.slice/" + sender.comm + ".service";  // not one that a service made below its own
+  return is_one_of(kEarlyKillers, sender) &&
+         (sender.uid == 0 || sender.cgroup_path == unit || sender.cgroup_path.starts_with(unit + "/"));
 }
 
 JudgedCause judge_end(const Incident& incident) {

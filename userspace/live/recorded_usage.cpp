@@ -269,11 +269,17 @@ std::optional<EffectiveLimit> RecordedUsage::effective_at(const Curve& curve, st
   consider(curve);
   const std::string& path = curve.memory.cgroup.path;
   for (std::size_t end = path.rfind('/'); end != std::string::npos && end > 0; end = path.rfind('/', end - 1)) {
+    // Of several of that name the newest: that an earlier one was removed may not be in the recording.
+    const Curve* newest = nullptr;
     const auto [first, last] = by_path_.equal_range(path.substr(0, end));
     for (auto above = first; above != last; ++above) {
-      if (const Curve& one = curves_.at(above->second); boot_ns < one.removed_ns) {
-        consider(one);
+      const Curve& one = curves_.at(above->second);
+      if (one.first_ns <= boot_ns && (newest == nullptr || newest->first_ns < one.first_ns)) {
+        newest = &one;
       }
+    }
+    if (newest != nullptr && boot_ns < newest->removed_ns) {
+      consider(*newest);
     }
   }
   return out;

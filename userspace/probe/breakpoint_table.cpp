@@ -56,8 +56,8 @@ BreakpointTable BreakpointTable::of(Fd lines, Fd hits, Fd slots, unsigned page_s
 }
 
 Result<void> BreakpointTable::arm(const BreakpointLine& line) {
-  const memcrest_line raw{.pages = std::max<std::uint64_t>(line.bytes >> page_shift_, 1),
-                          .cgroup_id = line.cgroup_id,
+  const memcrest_line raw{.cgroup_id = line.cgroup_id,
+                          .pages = std::max<std::uint64_t>(line.bytes >> page_shift_, 1),
                           .settled = 0,
                           .signal = line.signal,
                           .flags = line.each ? static_cast<__u32>(MEMCREST_LINE_EACH) : 0U};

@@ -118,7 +118,7 @@ void MetricsBook::take_inbox() {
   }
 }
 
-MetricsBook::Row* MetricsBook::row_of(const Container& container, const CgroupRef& cgroup) {
+MetricsBook::Row* MetricsBook::row_of(const Container& container, const CgroupRef& cgroup, bool sampled) {
   const std::string& key = container.id.empty() ? cgroup.path : container.id;
   auto found = rows_.find(key);
   if (found == rows_.end()) {
@@ -128,9 +128,10 @@ MetricsBook::Row* MetricsBook::row_of(const Container& container, const CgroupRe
     found = rows_.emplace(key, Row{}).first;
   }
   Row& row = found->second;
-  // Names come later than the first incident, and may change.
-  if (row.labels.empty() ||
-      (!container.name.empty() && !(row.memory && says_the_same(*row.memory, container, cgroup)))) {
+  // Names come later than the first incident, and may change. What a sample said holds: an incident may be of a cgroup
+  // further in.
+  const bool known = row.memory && (!sampled || says_the_same(*row.memory, container, cgroup));
+  if (row.labels.empty() || (!container.name.empty() && !known)) {
     row.labels = labels_of(container, cgroup);
     row.info = info_of(container, cgroup);
   }
@@ -182,7 +183,7 @@ void MetricsBook::take(const Told& told) {
   }
   const std::string& key = told.container.id.empty() ? told.cgroup.path : told.container.id;
   const bool is_new = !rows_.contains(key);
-  Row* row = row_of(told.container, told.cgroup);
+  Row* row = row_of(told.container, told.cgroup, false);
   if (row == nullptr) {
     ++totals_.refused;
     return;
@@ -224,7 +225,7 @@ void MetricsBook::note(const std::vector<ContainerMemory>& running, std::uint64_
   }
   for (const ContainerMemory& one : running) {
     totals_.unlimited += one.figures.limit_known && one.figures.effective_known && !one.figures.effective ? 1 : 0;
-    Row* row = row_of(one.container, one.cgroup);
+    Row* row = row_of(one.container, one.cgroup, true);
     if (row == nullptr) {
       ++totals_.refused;
       continue;
@@ -284,7 +285,7 @@ void MetricsBook::join_removed(std::uint64_t now_boot_ns, const std::vector<std:
     const auto found = by_cgroup.find(id);
     Row* row = found == by_cgroup.end() ? nullptr : found->second;
     if (const auto name = names.find(id); row == nullptr && name != names.end() && !rows_.contains(name->second.id)) {
-      row = row_of(name->second, {.id = id, .path = {}});
+      row = row_of(name->second, {.id = id, .path = {}}, false);
       if (row != nullptr) {
         row->cgroup_id = id;
         row->gone_boot_ns = now_boot_ns;

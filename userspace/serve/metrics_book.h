@@ -134,7 +134,7 @@ class MetricsBook {
     std::uint64_t unlimited = 0;
   };
 
-  Row* row_of(const Container& container, const CgroupRef& cgroup);
+  Row* row_of(const Container& container, const CgroupRef& cgroup, bool sampled);
   // Under mutex_, as all that follow.
   void take_inbox();
   void take(const Told& told);

@@ -215,11 +215,14 @@ class Symbolizer::Worker {
           placed_.wait_for(lock, settings_.job_time, [&] { return handled_ >= after || stop.stop_requested(); });
         }
       }
-      const std::vector<std::uint64_t> wanted(kernel_wanted_.begin(), kernel_wanted_.end());
+      std::vector<std::uint64_t> wanted;
+      if (!id && Steady::now() - kernel_looked_ > kernel_pause_) {
+        wanted.assign(kernel_wanted_.begin(), kernel_wanted_.end());
+      }
       lock.unlock();
       if (id) {
         finish(*id);
-      } else if (!wanted.empty() && Steady::now() - kernel_looked_ > kernel_pause_) {
+      } else if (!wanted.empty()) {
         name_kernel(wanted);
       }
       lock.lock();

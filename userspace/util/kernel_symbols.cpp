@@ -33,7 +33,7 @@ void take_line(std::string_view line, const std::function<void(const KernelSymbo
 
 }  // namespace
 
-void for_each_kernel_symbol(const std::string& proc_root, const std::function<void(const KernelSymbol&)>& take) {
+bool for_each_kernel_symbol(const std::string& proc_root, const std::function<void(const KernelSymbol&)>& take) {
   const auto file = open_file(proc_root + "/kallsyms", O_RDONLY);
   std::string piece(1U << 18U, '\0');
   std::size_t held = 0;  // an unfinished line at the front of the piece
@@ -41,7 +41,7 @@ void for_each_kernel_symbol(const std::string& proc_root, const std::function<vo
     const ssize_t got = ::read(file->get(), piece.data() + held, piece.size() - held);
     if (got <= 0) {
       take_line(std::string_view(piece).substr(0, held), take);
-      return;
+      return got == 0;
     }
     std::string_view rest = std::string_view(piece).substr(0, held + static_cast<std::size_t>(got));
     for (auto end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
@@ -51,10 +51,11 @@ void for_each_kernel_symbol(const std::string& proc_root, const std::function<vo
     held = rest.size() < piece.size() ? rest.size() : 0;  // no line is that long
     std::memmove(piece.data(), rest.data(), held);
   }
+  return false;
 }
 
 bool KernelNames::knows(std::uint64_t address) const {
-  if (passes_ == 0) {
+  if (!complete_) {
     return false;
   }
   // Modules and BPF programs lie outside of the core kernel's text, and the symbol before them is none of theirs.
@@ -69,7 +70,7 @@ void KernelNames::read(std::vector<std::uint64_t> addresses) {
   std::ranges::sort(addresses);
   std::uint64_t before = 0;
   std::string name_before;
-  for_each_kernel_symbol(proc_root_, [&](const KernelSymbol& symbol) {
+  const bool whole = for_each_kernel_symbol(proc_root_, [&](const KernelSymbol& symbol) {
     if (symbol.in_module || symbol.address <= before) {  // of several names the first counts
       return;
     }
@@ -83,6 +84,7 @@ void KernelNames::read(std::vector<std::uint64_t> addresses) {
     name_before = symbol.name;
   });
   ++passes_;
+  complete_ = complete_ || whole;
 }
 
 std::vector<std::string> KernelNames::at(const std::vector<std::uint64_t>& addresses) {

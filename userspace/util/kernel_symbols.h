@@ -19,8 +19,8 @@ struct KernelSymbol {
 };
 
 // In the file's order: symbols of the core kernel come by rising address. Those whose address is hidden from this
-// process (CAP_SYSLOG) are left out. It takes the kernel some 50 ms to write the file.
-void for_each_kernel_symbol(const std::string& proc_root, const std::function<void(const KernelSymbol&)>& take);
+// process (CAP_SYSLOG) are left out. It takes the kernel some 50 ms to write the file. False: not all of it was read.
+bool for_each_kernel_symbol(const std::string& proc_root, const std::function<void(const KernelSymbol&)>& take);
 
 // Names of the core kernel's functions. A function that was met is remembered with where it begins and ends, so another
 // address in it costs no pass; the stacks of a machine at work meet few that are new. One thread.
@@ -47,6 +47,7 @@ class KernelNames {
   std::uint64_t text_begin_ = 0;                 // both 0: the addresses are hidden
   std::uint64_t text_end_ = 0;
   std::size_t passes_ = 0;
+  bool complete_ = false;  // one pass came to the end of the file
 };
 
 // The same for once.

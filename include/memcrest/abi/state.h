@@ -57,17 +57,17 @@ enum {
 
 /* A memory breakpoint, by the cgroup's id. Written by userspace, which removes it to disarm. */
 struct memcrest_line {
-	__u64 pages;     /* usage at or above: a hit */
-	__u64 cgroup_id; /* the key again: the kernel gives an entry that was replaced to another key at once */
-	__u64 settled;   /* the key once more, set by the kernel side: nobody else is to be hit */
-	__u32 signal;    /* for the process of the thread that charged; 0: none */
-	__u32 flags;     /* MEMCREST_LINE_* */
+	__u64 cgroup_id; /* the key again, and first: the kernel gives an entry that was replaced to another at once */
+	__u64 pages; /* usage at or above: a hit */
+	__u64 settled; /* the key once more, set by the kernel side: nobody else is to be hit */
+	__u32 signal; /* for the process of the thread that charged; 0: none */
+	__u32 flags; /* MEMCREST_LINE_* */
 };
 
 /* Who was hit, written before the signal is sent: whoever cleans up finds all that may have been stopped. */
 struct memcrest_hit_key {
 	__u64 cgroup_id; /* of the line */
-	__u32 tgid;      /* 0: the first one alone */
+	__u32 tgid; /* 0: the first one alone */
 	__u32 pad;
 };
 
@@ -81,8 +81,8 @@ struct memcrest_hit_state {
 /* Refused charges of one memory cgroup, that of the task that asked. */
 struct memcrest_failure {
 	__u64 cgroup_id;
-	__u64 count;   /* since the hook was attached */
-	__u64 told;    /* count as of the last record */
+	__u64 count; /* since the hook was attached */
+	__u64 told; /* count as of the last record */
 	__u64 told_ns; /* time of it */
 };
 
@@ -90,17 +90,17 @@ struct memcrest_failure {
 struct memcrest_counters {
 	__u64 attempted;
 	__u64 submitted;
-	__u64 dropped_full;     /* the ring had no room */
+	__u64 dropped_full; /* the ring had no room */
 	__u64 dropped_throttle; /* more steps per window than allowed */
 };
 
 /* Per CPU, not tied to a record type. */
 struct memcrest_stats {
 	__u64 seq;
-	__u64 charges;     /* calls that reached the level compare; counted only when count_charges is set */
-	__u64 misses;      /* of these, calls that left the fast path */
-	__u64 table_full;  /* memory cgroups that could not be entered in the table: blind spots */
-	__u64 not_memcg;   /* hook arguments that were no memory cgroup after all */
+	__u64 charges; /* calls that reached the level compare; counted only when count_charges is set */
+	__u64 misses; /* of these, calls that left the fast path */
+	__u64 table_full; /* memory cgroups that could not be entered in the table: blind spots */
+	__u64 not_memcg; /* hook arguments that were no memory cgroup after all */
 };
 
 #endif

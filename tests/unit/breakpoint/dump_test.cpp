@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "breakpoint/action_child.h"
 #include "support/test_child.h"
 #include "util/fd.h"
 

@@ -66,7 +66,7 @@ TEST(Guardian, ResumesWhomItWasToldOf) {
 TEST(Guardian, ResumesWhenItsParentIsSilent) {
   const TestChild stopped;
   stop(stopped);
-  auto guardian = BreakGuardian::start(table_with({stopped.key()}), std::chrono::milliseconds(300));
+  auto guardian = BreakGuardian::start(table_with({stopped.key()}), {.silence = std::chrono::milliseconds(300)});
   ASSERT_TRUE(guardian) << guardian.error().message();
   for (int i = 0; i < 10; ++i) {
     EXPECT_TRUE(guardian->beat());
@@ -77,8 +77,26 @@ TEST(Guardian, ResumesWhenItsParentIsSilent) {
   EXPECT_TRUE(comes_true([&] { return !guardian->beat(); })) << "and its parent learns that it did";
 }
 
+TEST(Guardian, EndsAParentThatIsSilentWhereItIsToldTo) {
+  const TestChild stopped;
+  stop(stopped);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    auto guardian = BreakGuardian::start(table_with({stopped.key()}),
+                                         {.silence = std::chrono::milliseconds(300), .end_parent = true});
+    while (guardian) {
+      ::pause();
+    }
+    ::_exit(1);
+  }
+  int status = 0;
+  ::waitpid(parent, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT_EQ(state_of(stopped.key()), RunState::kRuns);
+}
+
 TEST(Guardian, SilenceIsNoDeathWhileNobodyIsHeld) {
-  auto guardian = BreakGuardian::start(table_with({}), std::chrono::milliseconds(50));
+  auto guardian = BreakGuardian::start(table_with({}), {.silence = std::chrono::milliseconds(50)});
   ASSERT_TRUE(guardian) << guardian.error().message();
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   EXPECT_TRUE(guardian->beat());

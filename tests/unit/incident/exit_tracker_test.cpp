@@ -120,6 +120,26 @@ TEST(ExitTracker, WhoEndsSinceAKillerOfUserSpaceAskedIsTold) {
   }
 }
 
+TEST(ExitTracker, WhoWasAskedAgainAndAgainIsTold) {
+  ExitTracker tracker;
+  KillEvent asked = kill_of(1000_ms, task(10), SIGTERM);
+  asked.sender.comm = "earlyoom";
+  tracker.feed(asked);
+  asked.time_ns = 70'000_ms;
+  tracker.feed(asked);
+  tracker.feed(exit_of(71'000_ms, task(10), 0));
+  EXPECT_EQ(tracker.take(72'000_ms).size(), 1);
+}
+
+TEST(ExitTracker, WhoIsEndedByAnotherSignalWasNotEndedByTheKiller) {
+  ExitTracker tracker;
+  KillEvent asked = kill_of(1000_ms, task(10), SIGTERM);
+  asked.sender.comm = "earlyoom";
+  tracker.feed(asked);
+  tracker.feed(exit_of(1500_ms, task(10), SIGINT));
+  EXPECT_TRUE(tracker.take(~0ULL).empty());
+}
+
 TEST(ExitTracker, AKillerOfUserSpaceThatAskedAndThenKilled) {
   ExitTracker tracker;
   KillEvent one = kill_of(1000_ms, task(10), SIGTERM);

@@ -93,6 +93,8 @@ TEST(VerdictExit, AKillerOfUserSpaceIsRootOrAServiceOfTheSystem) {
   incident.end->sender->unit = "earlyoom.service";
   incident.end->sender->cgroup_path = "/user.slice/user-1000.slice/user@1000.service/app.slice/earlyoom.service";
   EXPECT_EQ(cause_of(incident), Cause::kKilledFromHost) << "anybody can have a unit of that name";
+  incident.end->sender->cgroup_path = "/system.slice/foo.service/earlyoom.service";
+  EXPECT_EQ(cause_of(incident), Cause::kKilledFromHost) << "or make one below its service";
   incident.end->sender->cgroup_path = "/system.slice/earlyoom.service";
   EXPECT_EQ(cause_of(incident), Cause::kEarlyOomKiller);
 }

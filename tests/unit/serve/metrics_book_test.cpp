@@ -143,6 +143,17 @@ TEST(MetricsBookTest, ANewNameIsTold) {
   EXPECT_NE(text_of(book).find("compose_project=\"plaza\""), std::string::npos);
 }
 
+// As Podman lays it out: the container's processes are in a cgroup within its own.
+TEST(MetricsBookTest, AnIncidentFurtherInRenamesNothing) {
+  MetricsBook book({});
+  book.note({web(10_MiB, 90_MiB)}, 1, nullptr);
+  Incident inner = oom("1", "abc", 1);
+  inner.cgroup = {.id = 101, .path = "/docker/abc/inner"};
+  book.note(inner, 2);
+  book.note({web(10_MiB, 90_MiB)}, 3, nullptr);
+  EXPECT_EQ(text_of(book).find("/docker/abc/inner"), std::string::npos);
+}
+
 TEST(MetricsBookTest, AnIncidentToldAgainCountsOnce) {
   MetricsBook book({});
   Incident incident = oom("id-1", "abc", 1);
