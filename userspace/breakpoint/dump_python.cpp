@@ -39,16 +39,19 @@ def look(found):
     frame = Frame(gdb.newest_frame())
     while frame:
         code = frame.get_pyop() if frame.is_evalframe() else None
-        if code and not code.is_optimized_out():
+        while code and not code.is_optimized_out():
             frames += 1
             for names in (code.iter_locals(), code.iter_globals()):
                 for name, value in names:
                     try:
-                        count = count_of(value)
-                        if count is not None:
-                            found[value.as_address()] = (count, plain(value.safe_tp_name()), plain(name.proxyval(set())))
+                        count, word = count_of(value), plain(name.proxyval(set()))
+                        if count is not None and not word.startswith('__'):
+                            found.setdefault(value.as_address(), (count, plain(value.safe_tp_name()), word))
                     except (gdb.error, RuntimeError, AttributeError, ValueError):
                         pass
+            # Since 3.11 one frame of C runs several of Python.
+            is_last = getattr(code, 'is_entry', getattr(code, 'is_shim', None))
+            code = code.previous() if is_last and not is_last() else None
         frame = frame.older()
     return frames
 
