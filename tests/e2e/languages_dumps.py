@@ -171,7 +171,6 @@ class DumpTest(harness.TestCase):
         _, over = self.outcome('70m', ('--dump', 'python'), ('/usr/bin/python3', '-u', '/orders.py'),
                                [self.write('orders.py', NUMPY)])
         text = read(over['breakpoint']['output'] + '/output.txt')
-        print(text)
         self.assertIn('load_batch', text)
         largest = text.split('The largest of what these frames see')[1].splitlines()[1]
         self.assertRegex(largest, r' list +kept$')
