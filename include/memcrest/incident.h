@@ -42,7 +42,7 @@ struct Limit {
 
 struct Trigger {
   std::uint32_t pid = 0;
-  std::uint32_t tid = 0;
+  std::uint32_t tid = 0;  // 0: not known (a breakpoint whose record was lost)
   std::string comm;
   std::uint32_t container_pid = 0;
 };

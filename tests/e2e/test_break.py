@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`memcrest break`: processes are stopped at a line, dumped, and always let go again."""
 
+import contextlib
 import glob
 import json
 import os
@@ -84,6 +85,29 @@ class Break(harness.Watch):
 
     def told(self):
         return self.err.text()
+
+
+# Waits for go(), which no record of memcrest's has to be read for.
+WAITING = ('sh', '-c', 'while [ ! -e /go ]; do sleep 0.05; done; exec hog anon 100m --no-thp --hold 60000')
+
+
+@contextlib.contextmanager
+def deaf(process):
+    """memcrest reads nothing meanwhile, and its critical ring (64 KiB) is full."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(600):
+            path = cgroups.dir(f'/memcrest-full-{os.getpid()}')
+            os.mkdir(path)
+            os.rmdir(path)
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def go(container):
+    docker('exec', container, 'touch', '/go')
+    return wait_until(lambda: any(is_stopped(pid) for pid in pids_in(shared_cgroup(container))), timeout=5)
 
 
 class BreakTest(harness.TestCase):
@@ -453,6 +477,29 @@ class BreakTest(harness.TestCase):
         self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(container)) >= 100 * MIB))
         self.assert_all_run(shared_cgroup(container))
 
+    def test_one_whose_record_was_lost_is_told_as_far_as_it_can_be(self):
+        name = harness.unique()
+        with Break('--at', '50%', '--container', name, '--hold', '2s', '--critical-ring', '64k') as watch:
+            container, _ = self.run_container(*WAITING, name=name)
+            time.sleep(2)  # it is armed
+            with deaf(watch.process):
+                self.assertTrue(go(container))
+            incident = watch.hit(container)
+            self.assert_lost(incident)
+            self.assert_hit(incident, 64 * MIB)
+            self.assert_named(incident, container, name)
+            self.assertIn('resumed after', watch.hit(container, update='breakpoint')['breakpoint']['outcome'])
+            self.assert_all_run(shared_cgroup(container))
+            self.assertEqual(len(watch.incidents('breakpoint', container)), 1)
+
+    def assert_lost(self, incident):
+        self.assertGreater(incident['evidence']['lost_critical'], 0)
+        self.assertFalse(incident['evidence']['complete'])
+        self.assertTrue(any('the record of this hit was lost' in gap for gap in incident['evidence']['gaps']))
+        self.assertEqual((incident['trigger']['tid'], incident['trigger']['comm']), (0, 'hog'))
+        self.assertEqual(incident['trigger']['container_pid'], 1)
+        self.assertEqual(incident['breakpoint']['frames'], [])
+
     # Cgroups without a container
 
     def in_cgroup(self, path, *command):
@@ -638,6 +685,19 @@ class PolicyTest(harness.TestCase):
             agent.process.wait()
             self.assertTrue(wait_until(lambda: not is_stopped(pid), timeout=10))
             self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(container)) >= 100 * MIB))
+
+    def test_what_is_done_is_told_where_the_record_was_lost(self):
+        with self.agent('--break-allow', 'smaps', '--critical-ring', '64k') as agent:
+            container = self.run_container(*WAITING, label='smaps')
+            time.sleep(3)
+            with deaf(agent.process):
+                docker('exec', container, 'touch', '/go')
+                self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(container)) >= 100 * MIB), 'it goes on')
+            self.assertTrue(wait_until(lambda: [i for i in self.hits(agent, container) if i['breakpoint']['outcome']]))
+            incident, = self.hits(agent, container)
+            BreakTest.assert_lost(self, incident)
+            self.assertIn('smaps of 1 processes written', incident['breakpoint']['outcome'])
+            self.assertEqual(agent.sample('memcrest_breakpoint_actions_total', 'action="smaps"', 'result="done"'), 1)
 
     def test_without_the_capability_to_resume_the_agent_does_not_start(self):
         done = harness.run('setpriv', '--bounding-set=-kill', MEMCREST, 'agent', '--directory', self.directory, '--listen',

@@ -666,6 +666,9 @@ int Agent::run() {
       policy_->observe(events);
     }
   };
+  if (policy_) {
+    hooks.extra = [this] { return policy_->lost_hits(); };
+  }
   hooks.probe = [this](LoadedProbe& probe) { return policy_ ? policy_->take(probe) : Result<void>{}; };
   // Threads that start later have no more than what is left then.
   hooks.attached = [this](const Features& features) -> Result<void> {

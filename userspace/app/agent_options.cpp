@@ -69,7 +69,7 @@ void add_store(CLI::App& app, AgentOptions& options) {
   add_duration(app, "--flight-after", options.record.excerpts.after, 1s, 1h, "Time after it (default: 10s)")
       ->group("Flight recorder");
   add_size(app, "--flight-memory", options.record.excerpts.max_bytes, 64U << 10U, 4ULL << 30U,
-           "Memory for what may be wanted (default: 8 MiB)")
+           "Memory for what may be wanted (default: 4 MiB)")
       ->group("Flight recorder");
   app.add_flag("--flight-bursts", options.record.excerpts.bursts, "Record the time around bursts as well")
       ->group("Flight recorder");

@@ -256,6 +256,20 @@ void BreakArms::arm_at(std::uint64_t cgroup_id, One& one, std::uint64_t bytes) {
   }
 }
 
+BreakpointEvent BreakArms::found_held(std::uint64_t cgroup_id, const ProcessKey& process) const {
+  BreakpointEvent event;
+  event.time_ns = clock_.boot_ns();
+  event.cgroup_id = cgroup_id;
+  event.signal = SIGSTOP;
+  event.task.process = process;
+  if (const auto known = known_.find(cgroup_id); known != known_.end()) {
+    event.line_bytes = known->second.line_bytes;
+    event.usage_bytes = number(known->second.path, tree_.usage_file()).value_or(event.line_bytes);
+    event.limit_bytes = number(known->second.path, tree_.limit_file());
+  }
+  return event;
+}
+
 void BreakArms::reached_late(std::uint64_t cgroup_id, One& one, std::uint64_t usage) {
   one.stage = Stage::kReached;
   BreakpointEvent event;

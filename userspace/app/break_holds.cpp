@@ -59,7 +59,7 @@ bool BreakHolds::hit(const BreakpointEvent& event, const std::string& reason) {
   const auto same = std::ranges::find_if(
       holds_, [&](const Hold& one) { return !one.swept && one.event.cgroup_id == event.cgroup_id; });
   if (same != holds_.end() && same->unknown) {
-    same->unknown = false;  // its record was late
+    same->unknown = false;  // its record was late, or is the one that find_unknown() made
     same->event = event;
     return true;
   }
@@ -359,7 +359,7 @@ void BreakHolds::write_some_smaps(Hold& hold) {
   }
 }
 
-// Whom the kernel stopped and whose record was lost: told by nobody, and let go all the same.
+// Whom the kernel stopped and whose record was lost: told as far as it can be, and let go as any other.
 void BreakHolds::find_unknown() {
   const auto now = steady_clock::now();
   if (table_ == nullptr || now - looked_ < kLookTime) {
@@ -378,14 +378,19 @@ void BreakHolds::find_unknown() {
       continue;  // its record may be on its way
     }
     spdlog::warn("pid {} is held at a line, and the record of that was lost", one.process.tgid);
-    BreakpointEvent event;
-    event.time_ns = clock_.boot_ns();
-    event.cgroup_id = one.cgroup_id;
-    event.signal = SIGSTOP;
-    event.task.process = one.process;
+    BreakpointEvent event = arms_.found_held(one.cgroup_id, one.process);
     arms_.reach(one.cgroup_id);
-    hit(event, arms_.is_ours(one.cgroup_id) ? "" : "its cgroup has no line any more");
-    holds_.back().unknown = true;
+    if (hit(event, arms_.is_ours(one.cgroup_id) ? "" : "its cgroup has no line any more")) {
+      Hold& hold = holds_.back();
+      hold.unknown = true;
+      for (const ContainerProcess& process : hold.processes) {
+        if (is_same(process.process, one.process)) {
+          event.task.comm = event.task.thread_comm = process.comm;
+          event.task.ns_tgid = process.ns_pid;
+        }
+      }
+      arms_.tell(event);
+    }
   }
   unknown_ = std::move(seen);
 }

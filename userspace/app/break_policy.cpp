@@ -67,6 +67,12 @@ void BreakPolicy::attached(const Features& features) {
   }
 }
 
+std::unique_ptr<EventSource> BreakPolicy::lost_hits() {
+  auto source = std::make_unique<InjectedSource>();
+  lost_hits_ = source.get();
+  return source;
+}
+
 void BreakPolicy::observe(std::span<const Event> events) {
   if (!runner_) {
     return;
@@ -151,7 +157,11 @@ void BreakPolicy::tell_if_gone() {
 }
 
 void BreakPolicy::take(BreakRunner::Answer answer) {
-  if (const auto* part = std::get_if<BreakRunner::Part>(&answer)) {
+  if (const auto* lost = std::get_if<BreakpointEvent>(&answer)) {
+    if (lost_hits_ != nullptr) {
+      lost_hits_->add(*lost);
+    }
+  } else if (const auto* part = std::get_if<BreakRunner::Part>(&answer)) {
     const Key key{part->time_ns, part->cgroup_id};
     if (told_.erase(key) == 0) {
       begun_[key] = std::nullopt;

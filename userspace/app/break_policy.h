@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "app/break_runner.h"
+#include "event/injected_source.h"
 #include "identity/cgroup_tree.h"
 #include "identity/resolver.h"
 #include "memcrest/clock.h"
@@ -33,6 +34,9 @@ class BreakPolicy {
   [[nodiscard]] Result<void> take(LoadedProbe& probe);
   // And what they came to: without one that sees charges there is no policy, which is said.
   void attached(const Features& features);
+
+  // Hits whose records were lost: to be merged with the other sources, and polled by the thread that calls tick().
+  [[nodiscard]] std::unique_ptr<EventSource> lost_hits();
 
   void observe(std::span<const Event> events);
   // Chooses among cgroups whose names have come.
@@ -70,6 +74,7 @@ class BreakPolicy {
   BreakPolicyOptions options_;
   std::optional<BreakRunner> runner_;  // unset: it can do nothing, or is gone
   const Clock& clock_;
+  InjectedSource* lost_hits_ = nullptr;  // the session's
   bool scanned_ = false;
   std::unordered_map<std::uint64_t, Candidate> undecided_;
   std::unordered_map<std::uint64_t, std::size_t> chosen_;  // cgroup: its action

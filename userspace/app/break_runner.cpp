@@ -35,6 +35,7 @@ constexpr char kHit = 'H';     // a breakpoint event's JSON
 // And from it:
 constexpr char kTold = 'I';  // an incident's JSON
 constexpr char kPart = 'P';  // cgroup, time
+constexpr char kLost = 'L';  // a breakpoint event's JSON, of a hit whose record was lost
 
 constexpr std::size_t kLongest = 1U << 20U;
 constexpr std::size_t kLongestSure = 128U << 10U;  // what a socket takes whose buffer nobody may enlarge
@@ -182,7 +183,8 @@ class Runner {
       return;
     }
     guardian_.emplace(std::move(*guardian));
-    arms_ = std::make_unique<BreakArms>(options_, *tree_, clock_, &*table_, [](const BreakpointEvent&) {});
+    arms_ = std::make_unique<BreakArms>(options_, *tree_, clock_, &*table_,
+                                        [this](const BreakpointEvent& event) { say(kLost + event_to_json(event)); });
     holds_ = std::make_unique<BreakHolds>(options_, *tree_, clock_, *arms_, &*table_, &*guardian_,
                                           [this](const Incident& update) { tell(update); });
   }
@@ -396,6 +398,10 @@ std::optional<BreakRunner::Answer> BreakRunner::answer(std::chrono::milliseconds
     const auto cgroup = take_number(rest);
     const auto time = take_number(rest);
     return cgroup && time ? std::optional<Answer>(Part{*cgroup, *time}) : std::nullopt;
+  }
+  if (message->text.front() == kLost) {
+    auto event = event_from_json("breakpoint", rest);
+    return event ? std::optional<Answer>(std::get<BreakpointEvent>(std::move(*event))) : std::nullopt;
   }
   auto incident = incident_from_json(rest);
   if (!incident || !incident->breakpoint) {

@@ -41,12 +41,12 @@ class BreakRunner {
   [[nodiscard]] Result<void> hit(const BreakpointEvent& event);
 
   // What it says of a hit: an incident with cgroup.id, boot_ns and breakpoint, and update "breakpoint" where it is
-  // over; or that the hit is part of one that was told.
+  // over; or that the hit is part of one that was told; or a hit whose record was lost, which it wants to hear of.
   struct Part {
     std::uint64_t cgroup_id = 0;
     std::uint64_t time_ns = 0;
   };
-  using Answer = std::variant<Incident, Part>;
+  using Answer = std::variant<Incident, Part, BreakpointEvent>;
   // Waits for the next one at most so long. nullopt: none, or it is gone (see is_there()).
   [[nodiscard]] std::optional<Answer> answer(std::chrono::milliseconds patience);
   // It is to let everybody go; what it still has to say can be read until it is gone.

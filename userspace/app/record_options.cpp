@@ -42,7 +42,7 @@ void add_flight(CLI::App& verb, RecordOptions& options) {
       ->group(group)
       ->needs(flight);
   add_size(verb, "--flight-memory", options.excerpts.max_bytes, 64U << 10U, 4ULL << 30U,
-           "Memory for what may be wanted (default: 8 MiB)")
+           "Memory for what may be wanted (default: 4 MiB)")
       ->group(group)
       ->needs(flight);
   verb.add_flag("--flight-bursts", options.excerpts.bursts, "Record the time around bursts as well")

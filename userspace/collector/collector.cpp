@@ -23,6 +23,7 @@ constexpr std::uint64_t kAftermathNs = 50 * kMillisecond;
 constexpr std::size_t kMaxTold = 1024;
 constexpr std::size_t kMaxWaiting = 4096;
 constexpr std::size_t kMaxCut = 1024;
+constexpr std::size_t kKeptBatch = 2048;
 
 bool is_below(const std::string& child, const std::string& parent) {
   return parent == "/" || (child.size() > parent.size() && child.starts_with(parent) && child[parent.size()] == '/');
@@ -64,6 +65,9 @@ Collector::Collector(EventSource& source, Surroundings& around, CollectorSetting
       aftermath_(around) {}
 
 EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
+  if (batch_.capacity() > kKeptBatch) {  // a storm's: half a KiB for each event
+    batch_ = {};
+  }
   batch_.clear();
   // Whatever happened before this was read: only up to here is it known that nothing more can join an OOM, a burst or a
   // row of refusals.

@@ -296,6 +296,10 @@ void Collector::on(const BreakpointEvent& event) {
   Origin origin;
   if (event.late) {
     incident.evidence.gaps.emplace_back("usage was read now and then: who crossed the line is not known");
+  } else if (event.task.tid == 0) {
+    incident.trigger = Trigger{event.task.process.tgid, 0, event.task.comm, event.task.ns_tgid};
+    incident.evidence.gaps.emplace_back(
+        "the record of this hit was lost: the process was found held; which thread crossed, and where, is not known");
   } else {
     incident.trigger = Trigger{event.task.process.tgid, event.task.tid, event.task.thread_comm, event.task.ns_tgid};
     StackGrowth stack{.process = event.task.process,

@@ -7,8 +7,8 @@ namespace {
 // A container may create cgroups of its own, with names of 255 bytes in any depth: bound what they cost us in memory.
 constexpr std::size_t kMaxPathBytes = 16U << 20U;
 constexpr std::size_t kMaxPathLength = 4096;
-// Of containers that come and go by the dozen each second the last minute is enough: a tombstone takes 2 KiB.
-constexpr std::size_t kMaxTombstones = 2048;
+// Of containers that come and go by the dozen each second the last half minute is enough: a tombstone takes 2 KiB.
+constexpr std::size_t kMaxTombstones = 1024;
 
 void put_in_doubt(KnownContainer& container, const std::string& other_path) {
   container.doubt = container.container.unknown_reason = "another cgroup carries the same container id: " + other_path;

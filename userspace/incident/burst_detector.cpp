@@ -35,7 +35,17 @@ BurstTrack& BurstDetector::track(std::uint64_t cgroup_id) {
   auto& slot = tracks_[cgroup_id];
   slot = std::make_unique<BurstTrack>(cgroup_id, static_cast<std::uint64_t>(window),
                                       static_cast<std::uint64_t>(foreign_wait));
+  if (const auto made = untouched_.find(cgroup_id); made != untouched_.end()) {
+    slot->begin_empty(made->second);
+    slot->last_step_ns = made->second;  // young, not quiet
+    untouched_.erase(made);
+  }
   return *slot;
+}
+
+BurstTrack* BurstDetector::known(std::uint64_t cgroup_id) {
+  const auto found = tracks_.find(cgroup_id);
+  return found != tracks_.end() ? found->second.get() : untouched_.contains(cgroup_id) ? &track(cgroup_id) : nullptr;
 }
 
 // A burst under way is told as far as it went.
@@ -53,9 +63,16 @@ void BurstDetector::forget_quietest() {
 }
 
 void BurstDetector::created(std::uint64_t cgroup_id, std::uint64_t time_ns) {
-  BurstTrack& one = track(cgroup_id);
-  one.begin_empty(time_ns);
-  one.last_step_ns = std::max(one.last_step_ns, time_ns);  // young, not quiet
+  if (const auto found = tracks_.find(cgroup_id); found != tracks_.end()) {
+    BurstTrack& one = *found->second;  // its first step came first
+    one.begin_empty(time_ns);
+    one.last_step_ns = std::max(one.last_step_ns, time_ns);
+    return;
+  }
+  untouched_.insert_or_assign(cgroup_id, time_ns);
+  if (untouched_.size() > settings_.max_cgroups) {
+    untouched_.erase(std::ranges::min_element(untouched_, {}, [](const auto& one) { return one.second; }));
+  }
 }
 
 std::uint64_t BurstDetector::least(std::optional<std::uint64_t> limit_bytes) const {
@@ -88,13 +105,13 @@ void BurstDetector::step(const StepEvent& event) {
 }
 
 void BurstDetector::sample(const SampleEvent& event) {
-  const auto found = tracks_.find(event.cgroup_id);
-  if (found == tracks_.end() || !found->second->has_points() || found->second->comes_late(event.time_ns)) {
+  BurstTrack* const one = known(event.cgroup_id);
+  if (one == nullptr || !one->has_points() || one->comes_late(event.time_ns)) {
     return;  // a sample alone is no base line: nothing says what came before; an overtaken one says nothing new
   }
-  found->second->level_out(event.time_ns, ended_);
-  found->second->add({event.time_ns, event.usage_bytes, true});
-  found->second->settle(true, least(found->second->limit_bytes), ended_);
+  one->level_out(event.time_ns, ended_);
+  one->add({event.time_ns, event.usage_bytes, true});
+  one->settle(true, least(one->limit_bytes), ended_);
 }
 
 void BurstDetector::advance(std::uint64_t now_ns) {
@@ -116,8 +133,8 @@ void BurstDetector::advance(std::uint64_t now_ns) {
 }
 
 void BurstDetector::missing(std::uint64_t cgroup_id, std::uint64_t time_ns) {
-  if (const auto found = tracks_.find(cgroup_id); found != tracks_.end()) {
-    found->second->last_missing_ns = std::max(found->second->last_missing_ns, time_ns);
+  if (BurstTrack* const one = known(cgroup_id); one != nullptr) {
+    one->last_missing_ns = std::max(one->last_missing_ns, time_ns);
   }
 }
 
@@ -182,6 +199,7 @@ std::optional<BurstFinding> BurstDetector::cut(std::uint64_t cgroup_id, std::uin
 }
 
 void BurstDetector::removed(std::uint64_t cgroup_id, std::uint64_t time_ns) {
+  untouched_.erase(cgroup_id);
   const auto found = tracks_.find(cgroup_id);
   if (found == tracks_.end()) {
     return;
@@ -209,8 +227,10 @@ std::vector<std::uint64_t> BurstDetector::active(std::uint64_t now_ns) const {
 
 std::optional<std::uint64_t> BurstDetector::usage_at(std::uint64_t cgroup_id, std::uint64_t time_ns) const {
   const auto found = tracks_.find(cgroup_id);
-  return found == tracks_.end() || !found->second->has_points() ? std::nullopt
-                                                                : std::optional(found->second->history.at(time_ns));
+  if (found == tracks_.end()) {
+    return untouched_.contains(cgroup_id) ? std::optional<std::uint64_t>(0) : std::nullopt;
+  }
+  return found->second->has_points() ? std::optional(found->second->history.at(time_ns)) : std::nullopt;
 }
 
 std::vector<std::uint64_t> BurstDetector::under_way() const {

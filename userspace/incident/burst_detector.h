@@ -83,11 +83,14 @@ class BurstDetector {
 
  private:
   BurstTrack& track(std::uint64_t cgroup_id);
+  [[nodiscard]] BurstTrack* known(std::uint64_t cgroup_id);  // null: nothing was seen of it
   void forget_quietest();
   [[nodiscard]] std::uint64_t least(std::optional<std::uint64_t> limit_bytes) const;
 
   BurstSettings settings_;
   std::map<std::uint64_t, std::unique_ptr<BurstTrack>> tracks_;
+  std::map<std::uint64_t, std::uint64_t>
+      untouched_;                   // made at this time, and nothing more: most are idle, and cost little
   std::set<std::uint64_t> active_;  // ids of tracks that may be active; pruned by advance()
   std::vector<BurstFinding> ended_;
 };

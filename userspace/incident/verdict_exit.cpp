@@ -117,6 +117,14 @@ bool asked_by(const ProcessEnd& end, bool (*is_it)(const Sender&)) {
   return end.asked && end.asked->sender && is_it(*end.asked->sender);
 }
 
+// Whether somebody asked first is seen of the first process of a pid namespace alone, by a sender outside of it: not
+// with the host's pid namespace, nor with one that a pod's containers share.
+bool asking_is_seen(const ProcessEnd& end) { return end.container_pid == 1; }
+
+constexpr const char* kAskingUnseen =
+    "whether it was asked to end before that (SIGTERM) is not seen of a process that is not the first of its pid "
+    "namespace";
+
 std::string runtime_sentence(const Incident& incident) {
   const ProcessEnd& end = *incident.end;
   const std::string by = end.sender ? " (" + end.sender->comm + ")" : "";
@@ -131,6 +139,9 @@ std::string runtime_sentence(const Incident& incident) {
                      ", as docker stop does after its grace "
                      "period.";
   }
+  if (!asking_is_seen(end)) {
+    return "The container runtime" + by + " killed it; " + kAskingUnseen + ".";
+  }
   return is_pod(incident)
              ? "The container runtime" + by +
                    " killed it without asking first, with no grace period: its pod was deleted "
@@ -142,7 +153,8 @@ std::string service_manager_sentence(const ProcessEnd& end) {
   return asked_by(end, is_service_manager)
              ? "systemd stopped its unit: " + asked_words(*end.asked) +
                    ", and SIGKILL when it had not ended by then, its stop timeout (TimeoutStopSec=) being over."
-             : "systemd killed it without asking it first.";
+         : asking_is_seen(end) ? "systemd killed it without asking it first."
+                               : "systemd killed it; " + std::string(kAskingUnseen) + ".";
 }
 
 std::string early_killer_sentence(const ProcessEnd& end, const std::string& sender) {

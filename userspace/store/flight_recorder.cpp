@@ -18,9 +18,15 @@ constexpr std::size_t kMaxRings = 65536;
 constexpr std::size_t kMaxCodeNames = 2048;
 constexpr std::size_t kMaxWaiting = 64;
 
+constexpr std::uint64_t kBlock = 16;              // of the allocator, for each block
+constexpr std::uint64_t kEntry = 2 * kBlock + 8;  // of the deque, whose blocks hold one
+
 std::uint64_t heap_of(const StepEvent& step) {
-  return (step.user_stack.capacity() + step.kernel_stack.capacity()) * sizeof(std::uint64_t) +
-         step.task.comm.capacity() + step.task.thread_comm.capacity();
+  std::uint64_t out = step.task.comm.capacity() + step.task.thread_comm.capacity();
+  for (const auto* stack : {&step.user_stack, &step.kernel_stack}) {
+    out += stack->empty() ? 0 : stack->capacity() * sizeof(std::uint64_t) + kBlock;
+  }
+  return out;
 }
 
 // Of the others only kernel log records and victims are much larger than the variant; they are few.
@@ -85,9 +91,10 @@ void FlightRecorder::add(std::span<const Event> events) {
       }
     }
     if (const auto* step = std::get_if<StepEvent>(&event)) {
-      keep(cgroup, {order_++, step->time_ns, sizeof(Kept) + heap_of(*step), *step});
+      keep(cgroup, {order_++, step->time_ns, sizeof(Kept) + kEntry + heap_of(*step), *step});
     } else {
-      keep(cgroup, {order_++, time_of(event), sizeof(Kept) + heap_of(event), std::make_unique<Event>(event)});
+      keep(cgroup,
+           {order_++, time_of(event), sizeof(Kept) + kEntry + kBlock + heap_of(event), std::make_unique<Event>(event)});
     }
   }
   make_room();
@@ -99,7 +106,7 @@ void FlightRecorder::add(std::span<const SampleEvent> samples) {
       writer_->add(std::span(&sample, 1));
       written_[sample.cgroup_id].order = order_ + 1;
     }
-    keep(sample.cgroup_id, {order_++, sample.time_ns, sizeof(Kept), sample});
+    keep(sample.cgroup_id, {order_++, sample.time_ns, sizeof(Kept) + kEntry, sample});
   }
   make_room();
 }

@@ -22,7 +22,7 @@ namespace memcrest {
 struct FlightSettings {
   std::chrono::nanoseconds before{30'000'000'000};
   std::chrono::nanoseconds after{10'000'000'000};
-  std::uint64_t max_bytes = 8U << 20U;  // of memory; the cgroup with the most gives way first
+  std::uint64_t max_bytes = 4U << 20U;  // of memory; the cgroup with the most gives way first
   bool bursts = false;                  // a burst begins a recording too; otherwise it only joins one
   // With the disk, so that a file begins at once where it is well.
   std::chrono::milliseconds patience{100};

@@ -33,7 +33,7 @@ void put_crossed(Layout& page, const Incident& incident) {
   page.row("crossed by");
   page.piece("", escape_terminal(thread.comm), Tone::kBold);
   page.piece("   ", pid_words(thread.pid, thread.container_pid));
-  if (thread.tid != thread.pid) {
+  if (thread.tid != thread.pid && thread.tid != 0) {
     page.piece(", ", "thread " + std::to_string(thread.tid));
   }
 }

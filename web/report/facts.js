@@ -131,7 +131,7 @@ function breakpoint({ breakpoint: one, trigger: thread }) {
   if (!one) return null;
   const names = one.frames.filter((frame) => frame.module !== '[kernel]').map((frame) => frame.name ?? frame.module ?? '?').reverse();
   return [el('p', null, el('strong', null, size(one.line_bytes)), one.rule ? ` ${one.rule}` : '', `, passed by ${size(one.overshoot_bytes)}`, one.late ? ', seen late' : ''),
-    thread ? el('p', null, 'by ', code(process(thread.comm, thread.pid)), thread.tid === thread.pid ? '' : ` thread ${thread.tid}`) : null,
+    thread ? el('p', null, 'by ', code(process(thread.comm, thread.pid)), !thread.tid || thread.tid === thread.pid ? '' : ` thread ${thread.tid}`) : null,
     names.length ? el('p', { class: 'more' }, 'in ', code(names.join(' → '))) : null,
     one.action ? el('p', null, one.action) : null,
     one.outcome ? el('p', { class: one.failed ? 'notice' : null }, one.outcome, one.output ? [', in ', code(one.output)] : '') : null,

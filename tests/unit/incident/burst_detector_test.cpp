@@ -69,6 +69,32 @@ TEST(BurstDetector, ACgroupThatWasSeenBeingMadeBeginsEmpty) {
   EXPECT_EQ(found[0].samplers[0].typical_seen_bytes, 40_MiB);
 }
 
+TEST(BurstDetector, OfACgroupThatWasSeenBeingMadeUsageIsKnownBeforeItsFirstStep) {
+  auto detector = detector_of();
+  detector.created(100, kSecond);
+  EXPECT_EQ(detector.usage_at(100, 2 * kSecond), 0U);
+  EXPECT_FALSE(detector.usage_at(101, 2 * kSecond));
+  EXPECT_FALSE(detector.cut(100, 2 * kSecond)) << "nothing rose";
+  detector.sample({2 * kSecond, 100, 3_MiB});
+  EXPECT_EQ(detector.usage_at(100, 2 * kSecond), 3_MiB);
+  detector.created(101, kSecond);
+  detector.removed(101, 2 * kSecond);
+  EXPECT_FALSE(detector.usage_at(101, 2 * kSecond));
+}
+
+// They cost little, and are bounded all the same.
+TEST(BurstDetector, OfTooManyIdleCgroupsTheOldestIsForgotten) {
+  BurstSettings settings;
+  settings.max_cgroups = 2;
+  BurstDetector detector(settings);
+  for (const std::uint64_t id : {300, 200, 100}) {
+    detector.created(id, (301 - id) * kSecond);
+  }
+  EXPECT_FALSE(detector.usage_at(300, 500 * kSecond));
+  EXPECT_EQ(detector.usage_at(200, 500 * kSecond), 0U);
+  EXPECT_EQ(detector.usage_at(100, 500 * kSecond), 0U);
+}
+
 TEST(BurstDetector, TheNewsOfACgroupMayComeAfterItsFirstSteps) {
   auto detector = detector_of();
   StepBuilder steps;

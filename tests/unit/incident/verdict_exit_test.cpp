@@ -14,6 +14,7 @@ namespace {
 
 using testing::Contains;
 using testing::HasSubstr;
+using testing::Not;
 using namespace testing_support;  // NOLINT(google-build-using-namespace): literals
 
 Incident ended(std::uint32_t signal, const std::string& sender = "") {
@@ -23,7 +24,7 @@ Incident ended(std::uint32_t signal, const std::string& sender = "") {
   out.container.id = "b5d635627bb8";
   out.usage_bytes = 12_MiB;
   out.limit.bytes = 128_MiB;
-  out.end = ProcessEnd{.signal = signal, .pid = 100, .comm = "web", .main_process = true};
+  out.end = ProcessEnd{.signal = signal, .pid = 100, .container_pid = 1, .comm = "web", .main_process = true};
   if (!sender.empty()) {
     out.end->sender = Sender{.pid = 7, .uid = 1000, .comm = sender, .known = true};
   }
@@ -58,6 +59,20 @@ TEST(VerdictExit, OrWithoutAsking) {
   Incident pod = ended(SIGKILL, "runc");
   pod.container.pod = Pod{};
   EXPECT_THAT(verdict_of(pod).text, HasSubstr("its pod was deleted by force or evicted"));
+}
+
+// With hostPID, or a pid namespace that containers share: who asks it is not seen.
+TEST(VerdictExit, WhetherItWasAskedIsNotClaimedWhereItIsNotSeen) {
+  for (const char* sender : {"runc", "systemd"}) {
+    Incident incident = ended(SIGKILL, sender);
+    incident.end->sender->pid = 1;
+    incident.end->container_pid = 4711;
+    const std::string text = verdict_of(incident).text;
+    EXPECT_THAT(text, HasSubstr("whether it was asked to end before that (SIGTERM) is not seen"));
+    EXPECT_THAT(text, Not(HasSubstr("without asking")));
+    incident.end->asked = AskedToEnd{SIGTERM, 10'010, incident.end->sender};
+    EXPECT_THAT(verdict_of(incident).text, HasSubstr("SIGTERM came 10.0 s before")) << "it was seen all the same";
+  }
 }
 
 // Who asks the runtime for it, and why, only the pod's events tell.
