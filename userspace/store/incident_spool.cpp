@@ -24,6 +24,7 @@ constexpr std::int64_t kApplicationId = 0x4d435350;  // "MCSP"
 constexpr std::int64_t kVersion = 1;
 constexpr std::size_t kMaxWaiting = 1000;
 constexpr auto kRetry = std::chrono::seconds(1);
+constexpr std::uint64_t kLongestAgeing = 600'000'000'000;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE incidents (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, unix_ns INTEGER NOT NULL,
@@ -161,9 +162,21 @@ struct IncidentSpool::State {
 
   void run();
   Result<void> write(const std::deque<Item>& items, const SpoolRetention& keep);
-  Result<void> tidy(const SpoolRetention& keep);
+  // What the file holds: incidents, and bytes of their JSON.
+  struct Kept {
+    std::uint64_t rows = 0;
+    std::uint64_t bytes = 0;
+    std::optional<std::uint64_t> aged_ns;  // when what is too old was last looked for
+  };
+  Kept now_kept;  // under `disk`
+  static Result<std::uint64_t> drop(Statement& statement, Kept& kept);
+  Result<void> tidy(const SpoolRetention& keep, Kept& kept);
   Result<void> count();
+  Result<void> tell_size();
   [[nodiscard]] std::int64_t believed_unix_ns() const;
+  [[nodiscard]] std::int64_t oldest_kept(const SpoolRetention& keep) const {
+    return believed_unix_ns() - keep.max_age.count();
+  }
 };
 
 // A clock that is set a year ahead must not make all that is kept a year old: it is believed as far as time has passed.
@@ -172,32 +185,78 @@ std::int64_t IncidentSpool::State::believed_unix_ns() const {
   return std::min(clock.unix_ns(), opened_unix_ns + passed);
 }
 
-Result<void> IncidentSpool::State::tidy(const SpoolRetention& keep) {
-  const std::int64_t oldest = believed_unix_ns() - keep.max_age.count();
-  auto old =
-      database.prepare("DELETE FROM incidents WHERE unix_ns < ?1 OR seq <= (SELECT max(seq) FROM incidents) - ?2");
-  if (!old) {
-    return std::unexpected(old.error());
+// Takes the rows that a statement with RETURNING length(json) deletes off what is kept; how many they were.
+Result<std::uint64_t> IncidentSpool::State::drop(Statement& statement, Kept& kept) {
+  std::uint64_t rows = 0;
+  while (true) {
+    const auto row = statement.step();
+    if (!row) {
+      return std::unexpected(row.error());
+    }
+    if (!*row) {
+      return rows;
+    }
+    const auto bytes = static_cast<std::uint64_t>(statement.integer(0));
+    kept.bytes -= std::min(kept.bytes, bytes);
+    kept.rows -= std::min<std::uint64_t>(kept.rows, 1);
+    ++rows;
   }
-  if (auto done = old->bind(oldest).bind(keep.max_count).run(); !done) {
-    return done;
-  }
-  auto large = database.prepare(
-      "DELETE FROM incidents WHERE seq <= (SELECT seq FROM (SELECT seq, sum(length(CAST(json AS BLOB))) OVER (ORDER BY "
-      "seq "
-      "DESC) AS total FROM incidents) WHERE total > ?1 ORDER BY seq DESC LIMIT 1)");
-  return large ? large->bind(keep.max_bytes).run() : std::unexpected(large.error());
 }
 
+// What is kept is counted, not summed up: this comes with every incident, and the file holds megabytes.
+Result<void> IncidentSpool::State::tidy(const SpoolRetention& keep, Kept& kept) {
+  const auto drop_all = [&](const char* sql, std::int64_t bound) -> Result<std::uint64_t> {
+    auto statement = database.prepare(sql);
+    return statement ? drop(statement->bind(bound), kept) : std::unexpected(statement.error());
+  };
+  // Its rows stand in the order of their coming, which is nearly that of their times: all are looked at seldom.
+  const std::uint64_t now = clock.boot_ns();
+  const auto age = static_cast<std::uint64_t>(keep.max_age.count());
+  if (!kept.aged_ns || now - *kept.aged_ns >= std::min(age / 16, kLongestAgeing)) {
+    kept.aged_ns = now;
+    if (auto done =
+            drop_all("DELETE FROM incidents WHERE unix_ns < ? RETURNING length(CAST(json AS BLOB))", oldest_kept(keep));
+        !done) {
+      return std::unexpected(done.error());
+    }
+  }
+  if (auto done = drop_all("DELETE FROM incidents WHERE seq <= (SELECT max(seq) FROM incidents) - ? RETURNING "
+                           "length(CAST(json AS BLOB))",
+                           static_cast<std::int64_t>(keep.max_count));
+      !done) {
+    return std::unexpected(done.error());
+  }
+  while (kept.bytes > keep.max_bytes) {
+    const auto done = drop_all(
+        "DELETE FROM incidents WHERE seq IN (SELECT seq FROM incidents ORDER BY seq LIMIT ?) RETURNING "
+        "length(CAST(json AS BLOB))",
+        1);
+    if (!done || *done == 0) {
+      return done ? Result<void>{} : std::unexpected(done.error());
+    }
+  }
+  return {};
+}
+
+// All of it is read: once, when it is opened.
 Result<void> IncidentSpool::State::count() {
-  const auto incidents = database.integer("SELECT count(*) FROM incidents");
+  const auto rows = database.integer("SELECT count(*) FROM incidents");
+  const auto bytes = database.integer("SELECT coalesce(sum(length(CAST(json AS BLOB))), 0) FROM incidents");
+  if (!rows || !bytes) {
+    return std::unexpected(!rows ? rows.error() : bytes.error());
+  }
+  now_kept = {.rows = static_cast<std::uint64_t>(*rows), .bytes = static_cast<std::uint64_t>(*bytes)};
+  return tell_size();
+}
+
+Result<void> IncidentSpool::State::tell_size() {
   const auto pages = database.integer("PRAGMA page_count");
   const auto page = database.integer("PRAGMA page_size");
-  if (!incidents || !pages || !page) {
-    return std::unexpected(!incidents ? incidents.error() : !pages ? pages.error() : page.error());
+  if (!pages || !page) {
+    return std::unexpected(!pages ? pages.error() : page.error());
   }
   const std::lock_guard lock(mutex);
-  status.incidents = static_cast<std::uint64_t>(*incidents);
+  status.incidents = now_kept.rows;
   status.bytes = static_cast<std::uint64_t>(*pages * *page);
   return {};
 }
@@ -207,6 +266,7 @@ Result<void> IncidentSpool::State::write(const std::deque<Item>& items, const Sp
   if (auto begun = database.run("BEGIN IMMEDIATE"); !begun) {
     return begun;
   }
+  Kept kept = now_kept;
   const auto all = [&]() -> Result<void> {
     auto insert = database.prepare("INSERT INTO incidents (id, unix_ns, kind, json) VALUES (?, ?, ?, ?)");
     if (!insert) {
@@ -216,8 +276,13 @@ Result<void> IncidentSpool::State::write(const std::deque<Item>& items, const Sp
       if (auto done = insert->bind(item.id).bind(item.unix_ns).bind(item.kind).bind(item.json).run(); !done) {
         return done;
       }
+      if (item.unix_ns < oldest_kept(keep)) {
+        kept.aged_ns.reset();  // came too late
+      }
+      ++kept.rows;
+      kept.bytes += item.json.size();
     }
-    if (auto tidied = tidy(keep); !tidied) {
+    if (auto tidied = tidy(keep, kept); !tidied) {
       return tidied;
     }
     return database.run("COMMIT");
@@ -226,7 +291,8 @@ Result<void> IncidentSpool::State::write(const std::deque<Item>& items, const Sp
     ignore_result(database.run("ROLLBACK"));
     return all;
   }
-  return count();
+  now_kept = kept;
+  return tell_size();
 }
 
 void IncidentSpool::State::run() {

@@ -83,10 +83,29 @@ TEST_F(IncidentSpoolTest, TheOldestGoFirst) {
   add(*spool, "c");
   EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c", "b"}));
   add(*spool, "old", IncidentKind::kOom, 1);
-  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c"}));
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c", "b"}) << "it pushes nobody out");
   spool->set({.max_count = 100, .max_bytes = 19, .max_age = std::chrono::hours(1)});
   add(*spool, "d");
   EXPECT_EQ(ids(*spool), (std::vector<std::string>{"d"}));
+}
+
+// How much is kept is known from before.
+TEST_F(IncidentSpoolTest, TheOldestGoFirstAlsoWhenItIsOpenedAgain) {
+  const SpoolRetention keep{.max_count = 100, .max_bytes = 25, .max_age = std::chrono::hours(1)};  // of 10 each
+  {
+    const auto spool = open(keep);
+    add(*spool, "a");
+    add(*spool, "b");
+    EXPECT_EQ(ids(*spool), (std::vector<std::string>{"b", "a"}));
+  }
+  const auto spool = open(keep);
+  add(*spool, "c");
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c", "b"}));
+  EXPECT_EQ(spool->status().incidents, 2U);
+  add(*spool, std::string(40, 'd'));
+  EXPECT_TRUE(ids(*spool).empty()) << "larger than all that may be kept";
+  add(*spool, "e");
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"e"}));
 }
 
 TEST_F(IncidentSpoolTest, AClockThatIsSetAheadMakesNothingOld) {
