@@ -18,6 +18,7 @@
 #include "app/agent_options.h"
 #include "app/break_policy.h"
 #include "app/exit_codes.h"
+#include "app/memory_budget.h"
 #include "app/own_memory.h"
 #include "app/privileges.h"
 #include "app/recorded_cgroups.h"
@@ -34,8 +35,10 @@
 #include "serve/api.h"
 #include "serve/kubernetes_events.h"
 #include "serve/live_api.h"
+#include "serve/process_figures.h"
 #include "store/recording_search.h"
 #include "util/text.h"
+#include "util/units.h"
 #include "view/loss_text.h"
 
 namespace memcrest {
@@ -53,6 +56,7 @@ constexpr std::size_t kLeastOthers = 20;               // quiet containers that 
 constexpr std::size_t kRounds = 25;                    // within which it has read all of them
 constexpr auto kPatience = milliseconds(30);           // of a request for a sample: a scrape is to take 50 at most
 constexpr auto kTrimEvery = std::chrono::seconds(30);  // free memory that lies between what is used
+constexpr auto kBudgetEvery = std::chrono::seconds(2);
 constexpr std::size_t kMaxTrace = 64U << 20U;
 
 // sd_notify(3) is one datagram.
@@ -173,7 +177,15 @@ Result<std::unique_ptr<Receiver>> make_pod_events(const IdentityOptions& identit
 class Agent {
  public:
   Agent(AgentOptions options, int argc, char** argv)
-      : options_(std::move(options)), argc_(argc), argv_(argv), book_(options_.metrics) {
+      : options_(std::move(options)),
+        argc_(argc),
+        argv_(argv),
+        book_(options_.metrics),
+        budget_(options_.memory_budget, options_.flight ? options_.record.excerpts.max_bytes : 0),
+        flight_room_(std::make_shared<std::atomic<std::uint64_t>>(budget_.flight_bytes())) {
+    options_.record.excerpts.room = flight_room_;
+    status_.memory_budget_bytes = budget_.budget_bytes();
+    status_.flight_bytes = budget_.flight_bytes();
     feed_ = std::make_unique<LiveFeed>(
         clock_, [this](const UsageBoard::News& news) { return read_moved(news); }, [this] { return live_head(); });
     live_api_ = std::make_unique<LiveApi>(*feed_);
@@ -198,6 +210,7 @@ class Agent {
   void sample();
   void refresh();
   void sample_on();
+  void keep_to_budget();
   void stop_sampler();
   void reload();
   void follow();
@@ -212,6 +225,8 @@ class Agent {
   char** argv_;
   SystemClock clock_;
   MetricsBook book_;
+  MemoryBudget budget_;  // of the sampler
+  std::shared_ptr<std::atomic<std::uint64_t>> flight_room_;
   std::optional<CgroupTree> tree_;
   std::unique_ptr<BreakPolicy> policy_;  // null: nothing is done to anybody
   std::unique_ptr<Session> session_;
@@ -381,6 +396,7 @@ void Agent::sample_on() {
   auto next_sample = steady_clock::now();
   auto next_tick = next_sample;
   auto next_trim = next_sample;
+  auto next_look = next_sample;
   while (!stopping_) {
     const auto begin = steady_clock::now();
     if (asked_ || wanted_ || begin >= next_sample) {
@@ -406,8 +422,37 @@ void Agent::sample_on() {
       return_free_memory();
       lock.lock();
     }
+    if (begin >= next_look) {
+      next_look = begin + kBudgetEvery;
+      lock.unlock();
+      keep_to_budget();
+      lock.lock();
+    }
     wake_.wait_for(lock, kTick, [this] { return stopping_ || asked_; });
   }
+}
+
+// What is free but not given back counts as well: that goes first.
+void Agent::keep_to_budget() {
+  std::uint64_t own = read_own_memory(SystemRoot{});
+  if (own > budget_.budget_bytes()) {
+    return_free_memory();
+    own = read_own_memory(SystemRoot{});
+  }
+  const std::uint64_t before = budget_.flight_bytes();
+  const bool was_exceeded = budget_.is_exceeded();
+  const std::uint64_t now = budget_.look(own, clock_.boot_ns());
+  flight_room_->store(now, std::memory_order_relaxed);
+  if (now != before) {
+    spdlog::warn("the agent has {} of its own, of a budget of {}: the flight recorder keeps {} from now on",
+                 format_size(own), format_size(budget_.budget_bytes()), format_size(now));
+  }
+  if (budget_.is_exceeded() && !was_exceeded) {
+    spdlog::warn("the agent has {} of its own, of a budget of {} (--memory-budget), and nothing that could give way",
+                 format_size(own), format_size(budget_.budget_bytes()));
+  }
+  const std::lock_guard lock(mutex_);
+  status_.flight_bytes = now;
 }
 
 void Agent::stop_sampler() {

@@ -79,6 +79,14 @@ void write_process(MetricsText& out, const ProcessFigures& process, const AgentS
   out.sample({}, process.cpu_seconds);
   out.family(metric::kResident);
   out.sample({}, process.resident_bytes);
+  out.family(metric::kOwnMemory);
+  out.sample({}, process.own_bytes);
+  out.family(metric::kMemoryBudget);
+  out.sample({}, status.memory_budget_bytes);
+  out.family(metric::kFlightMemory);
+  if (status.flight_bytes != 0) {
+    out.sample({}, status.flight_bytes);
+  }
   out.family(metric::kFds);
   out.sample({}, process.open_fds);
   out.family(metric::kThreads);

@@ -44,6 +44,8 @@ struct AgentStatus {
   LossCount lost;
   std::uint64_t events = 0;
   std::int64_t start_unix_ns = 0;
+  std::uint64_t memory_budget_bytes = 0;
+  std::uint64_t flight_bytes = 0;  // that the flight recorder may keep now; 0: there is none
   std::vector<LookupStatus> lookups;
   std::vector<TargetStatus> targets;
   std::map<std::pair<std::string, std::string>, std::uint64_t> actions;  // at lines, by action and result

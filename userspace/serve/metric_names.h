@@ -62,6 +62,9 @@ inline constexpr MetricInfo kHttpRequests{"memcrest_http_requests", MetricType::
 inline constexpr MetricInfo kBuild{"memcrest_build", MetricType::kInfo, "", "version", "This program."};
 inline constexpr MetricInfo kCpu{"process_cpu_seconds", MetricType::kCounter, "seconds", "", "CPU time of the agent."};
 inline constexpr MetricInfo kResident{"process_resident_memory_bytes", MetricType::kGauge, "bytes", "", "Memory of the agent."};
+inline constexpr MetricInfo kOwnMemory{"memcrest_own_memory_bytes", MetricType::kGauge, "bytes", "", "Anonymous memory of the agent, which --memory-budget is about: resident memory without its program's file and the rings."};
+inline constexpr MetricInfo kMemoryBudget{"memcrest_memory_budget_bytes", MetricType::kGauge, "bytes", "", "What it may be (--memory-budget). Above it the flight recorder keeps less."};
+inline constexpr MetricInfo kFlightMemory{"memcrest_flight_memory_bytes", MetricType::kGauge, "bytes", "", "What the flight recorder may keep now: --flight-memory, or less because of the budget. Without one there is no sample."};
 inline constexpr MetricInfo kFds{"process_open_fds", MetricType::kGauge, "", "", "Open descriptors of the agent."};
 inline constexpr MetricInfo kThreads{"process_threads", MetricType::kGauge, "", "", "Threads of the agent."};
 inline constexpr MetricInfo kStart{"process_start_time_seconds", MetricType::kGauge, "seconds", "", "When the agent started, since 1970."};

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <string_view>
 
 #include "util/fd.h"
 
@@ -18,6 +19,13 @@ double seconds_of(const timeval& time) {
 
 }  // namespace
 
+std::uint64_t read_own_memory(const SystemRoot& root) {
+  constexpr std::string_view kKey = "RssAnon:";  // Linux 4.5
+  const auto text = read_file(root.proc + "/self/status");
+  const auto at = text ? text->find(kKey) : std::string::npos;
+  return at == std::string::npos ? 0 : std::strtoull(text->c_str() + at + kKey.size(), nullptr, 10) << 10U;
+}
+
 ProcessFigures read_process_figures(const SystemRoot& root) {
   ProcessFigures out;
   rusage usage{};
@@ -29,6 +37,7 @@ ProcessFigures read_process_figures(const SystemRoot& root) {
     const auto space = text->find(' ');
     out.resident_bytes = space == std::string::npos ? 0 : std::strtoull(text->c_str() + space, nullptr, 10) * page;
   }
+  out.own_bytes = read_own_memory(root);
   std::error_code error;
   const auto count = [&](const char* directory) {
     std::uint64_t entries = 0;

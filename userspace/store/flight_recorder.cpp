@@ -120,10 +120,13 @@ void FlightRecorder::drop_oldest(Ring& ring) {
 // The cgroup with the most loses a quarter of it, again and again, until there is room for a while: looking at a
 // thousand cgroups is not to be paid for each event.
 void FlightRecorder::make_room() {
-  if (kept_bytes_ <= settings_.max_bytes) {
+  const std::uint64_t most = settings_.room
+                                 ? std::min(settings_.max_bytes, settings_.room->load(std::memory_order_relaxed))
+                                 : settings_.max_bytes;
+  if (kept_bytes_ <= most) {
     return;
   }
-  const std::uint64_t enough = settings_.max_bytes - settings_.max_bytes / 16;
+  const std::uint64_t enough = most - most / 16;
   const auto smaller = [](const Ring* a, const Ring* b) { return a->bytes < b->bytes; };
   std::vector<Ring*> by_size;
   by_size.reserve(rings_.size());

@@ -3,6 +3,7 @@
 // followed. Such a recording is an excerpt: it can be reported and exported, not replayed. One thread, but status().
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -22,8 +23,9 @@ namespace memcrest {
 struct FlightSettings {
   std::chrono::nanoseconds before{30'000'000'000};
   std::chrono::nanoseconds after{10'000'000'000};
-  std::uint64_t max_bytes = 4U << 20U;  // of memory; the cgroup with the most gives way first
-  bool bursts = false;                  // a burst begins a recording too; otherwise it only joins one
+  std::uint64_t max_bytes = 4U << 20U;                     // of memory; the cgroup with the most gives way first
+  std::shared_ptr<const std::atomic<std::uint64_t>> room;  // what it may keep now, if less; null: max_bytes
+  bool bursts = false;  // a burst begins a recording too; otherwise it only joins one
   // With the disk, so that a file begins at once where it is well.
   std::chrono::milliseconds patience{100};
   RecordingSettings file;

@@ -83,7 +83,7 @@ TEST_F(IncidentSpoolTest, TheOldestGoFirst) {
   add(*spool, "c");
   EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c", "b"}));
   add(*spool, "old", IncidentKind::kOom, 1);
-  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c", "b"}) << "it pushes nobody out");
+  EXPECT_EQ(ids(*spool), (std::vector<std::string>{"c", "b"})) << "it pushes nobody out";
   spool->set({.max_count = 100, .max_bytes = 19, .max_age = std::chrono::hours(1)});
   add(*spool, "d");
   EXPECT_EQ(ids(*spool), (std::vector<std::string>{"d"}));

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/memory_budget.h"
+
+#include <algorithm>
+
+namespace memcrest {
+namespace {
+
+constexpr std::uint64_t kWellNs = 60'000'000'000;
+
+}  // namespace
+
+std::uint64_t MemoryBudget::look(std::uint64_t own_bytes, std::uint64_t now_ns) {
+  const std::uint64_t least = std::min(flight_most_, kLeastFlight);
+  exceeded_ = own_bytes > budget_bytes_ && flight_bytes_ == least;
+  if (own_bytes > budget_bytes_) {
+    flight_bytes_ = std::max(flight_bytes_ / 2, least);
+    well_since_ns_ = 0;
+  } else if (own_bytes >= budget_bytes_ - budget_bytes_ / 4) {
+    well_since_ns_ = 0;
+  } else if (well_since_ns_ == 0) {
+    well_since_ns_ = now_ns;
+  } else if (now_ns - well_since_ns_ >= kWellNs && flight_bytes_ < flight_most_) {
+    flight_bytes_ = std::min(flight_bytes_ * 2, flight_most_);
+    well_since_ns_ = now_ns;
+  }
+  return flight_bytes_;
+}
+
+}  // namespace memcrest
