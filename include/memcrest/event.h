@@ -339,7 +339,7 @@ struct BreakpointEvent {
   std::uint32_t signal = 0;                  // 0: none
   std::int32_t error = 0;                    // of sending it: errno, positive
   bool late = false;  // usage was read, not seen at the charge: who charged is not known, and more may have been since
-  TaskInfo task;      // tid 0: the record was lost, and the process was found held
+  TaskInfo task;      // tid 0: the record was lost, and the process was found later
   std::vector<std::uint64_t> user_stack;    // innermost first
   std::vector<std::uint64_t> kernel_stack;  // innermost first
 };

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load on a running agent, and what it cost: cgroups that are made, burst, die; a table; an exit code that judges.
 
-    load.py load|soak [--minutes N] [--cgroups N] [--steps N] [--rss MIB] [--scrape-ms N] [--every SECONDS]
+    load.py load|soak [--minutes N] [--cgroups N] [--steps N] [--memory MIB] [--scrape-ms N] [--every SECONDS]
 
 load: as many cgroups and steps a second as asked for (1,000 and 10,000). soak: few of them, for hours (8), judged by what
 grows. Needs root. Kills happen in cgroups of its own, with limits of their own.
@@ -133,20 +133,15 @@ class Agent:
         fields = harness.read(f'/proc/{self.process.pid}/stat').rsplit(')', 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
-    def rss_mib(self):
-        """Without the mapped rings, which have a budget of their own, and of which RSS counts each page twice."""
-        kib, in_ring = 0, False
-        for line in harness.read(f'/proc/{self.process.pid}/smaps').splitlines():
-            if re.match('[0-9a-f]+-[0-9a-f]+ ', line):
-                in_ring = line.endswith('anon_inode:bpf-map')
-            elif line.startswith('Rss:') and not in_ring:
-                kib += int(line.split()[1])
-        return kib / 1024
+    def memory_mib(self):
+        """Its own (anonymous), which has a budget, and RSS with its program and the rings."""
+        status = harness.read(f'/proc/{self.process.pid}/status')
+        return [int(re.search(name + r':\s*(\d+)', status).group(1)) / 1024 for name in ('RssAnon', 'VmRSS')]
 
     def look(self):
         # A client of its own: this process has three threads that keep it from its socket.
         path = os.path.join(self.directory, 'scrape')
-        took = subprocess.run(['curl', '-sS', '-o', path, '-w', '%{time_total}', f'http://127.0.0.1:{self.port}/metrics'],
+        took = subprocess.run(['curl', '-sSf', '--noproxy', '*', '--max-time', '60', '-o', path, '-w', '%{time_total}', f'http://127.0.0.1:{self.port}/metrics'],
                               check=True, stdout=subprocess.PIPE).stdout
         scrape = float(took) * 1000
         text = harness.read(path)
@@ -154,7 +149,8 @@ class Agent:
         def total(name, *labels):
             return sum(float(line.rsplit(' ', 1)[1]) for line in text.splitlines()
                        if line.startswith((name + '{', name + ' ')) and all(label in line for label in labels))
-        return {'rss': self.rss_mib(), 'cpu_s': self.cpu_seconds(),
+        own, rss = self.memory_mib()
+        return {'own': own, 'rss': rss, 'cpu_s': self.cpu_seconds(),
                 'fds': len(os.listdir(f'/proc/{self.process.pid}/fd')), 'scrape': scrape, 'at': time.monotonic(),
                 'critical': total('memcrest_lost_records_total', 'ring="critical"'),
                 'bulk': total('memcrest_lost_records_total', 'ring="bulk"'),
@@ -173,12 +169,12 @@ class Agent:
 def row(first, before, now, churn):
     seconds = now['at'] - before['at']
     print(f'{now["at"] - first["at"]:7.0f} {(now["events"] - before["events"]) / seconds:9.0f} {churn.bursts:8d} '
-          f'{len(churn.ooms):6d} {now["rss"]:8.1f} {100 * (now["cpu_s"] - before["cpu_s"]) / seconds:6.1f} '
+          f'{len(churn.ooms):6d} {now["own"]:8.1f} {now["rss"]:8.1f} {100 * (now["cpu_s"] - before["cpu_s"]) / seconds:6.1f} '
           f'{now["fds"]:5d} {now["scrape"]:8.1f} {now["critical"]:8.0f} {now["bulk"]:8.0f}', flush=True)
 
 
 def measure(options, churn, agent):
-    print('seconds  events/s   bursts   OOMs  RSS MiB  CPU %   fds scrape ms critical     bulk')
+    print('seconds  events/s   bursts   OOMs  own MiB  RSS MiB  CPU %   fds scrape ms critical     bulk')
     first = before = agent.look()
     churn.start()
     looks = []
@@ -199,26 +195,26 @@ def judge(options, churn, agent, first, looks):
     """What is not as it must be, in words."""
     last, seconds = looks[-1], looks[-2]['at'] - first['at']
     rate = (looks[-2]['events'] - first['events']) / seconds
-    rss = max(one['rss'] for one in looks)
+    own, rss = (max(one[key] for one in looks) for key in ('own', 'rss'))
     scrape = statistics.quantiles([one['scrape'] for one in looks], n=20)[-1]
     missing = set(churn.ooms) - agent.told()
     print(f'in all: {churn.made} cgroups, {len(churn.ooms)} OOMs, {len(missing)} not told; {rate:.0f} events/s; '
-          f'RSS at most {rss:.1f} MiB; CPU {100 * (last["cpu_s"] - first["cpu_s"]) / (last["at"] - first["at"]):.1f} % of one; '
+          f'memory of its own at most {own:.1f} MiB, RSS {rss:.1f} MiB; CPU {100 * (last["cpu_s"] - first["cpu_s"]) / (last["at"] - first["at"]):.1f} % of one; '
           f'scrape, 95th percentile {scrape:.1f} ms of {last["kib"]:.0f} KiB; lost: critical {last["critical"]:.0f}, '
           f'bulk {last["bulk"]:.0f}')
     wrong = [(last['critical'] > 0, f'{last["critical"]:.0f} critical records lost'),
              (bool(missing), f'{len(missing)} OOMs not told'),
              (not churn.ooms, 'no OOM came to be'),
-             (rss > options.rss, f'RSS of {rss:.1f} MiB is above {options.rss}'),
+             (own > options.memory, f'memory of its own of {own:.1f} MiB is above {options.memory}'),
              (scrape > options.scrape_ms, f'a scrape of {scrape:.1f} ms is above {options.scrape_ms}')]
     if options.what == 'load':
         wrong.append((rate < options.rate, f'{rate:.0f} events/s: this machine does not reach the {options.rate:.0f} that are judged'))
     else:
         half = looks[len(looks) // 2:-1] or looks
         early, late = half[:max(len(half) // 3, 1)], half[-max(len(half) // 3, 1):]
-        grown = statistics.median(one['rss'] for one in late) - statistics.median(one['rss'] for one in early)
+        grown = statistics.median(one['own'] for one in late) - statistics.median(one['own'] for one in early)
         more = max(one['fds'] for one in late) - max(one['fds'] for one in early)
-        print(f'second half, its last third against its first: RSS {grown:+.2f} MiB, descriptors {more:+d}')
+        print(f'second half, its last third against its first: memory of its own {grown:+.2f} MiB, descriptors {more:+d}')
         wrong += [(grown > options.growth_mib, f'memory grows: {grown:.2f} MiB'), (more > 16, f'descriptors grow: {more}')]
     return [text for bad, text in wrong if bad]
 
@@ -231,7 +227,7 @@ def main():
     parser.add_argument('--cgroups', type=int, default=30 if soak else 1000)
     parser.add_argument('--steps', type=int, default=500 if soak else 10000, help='a second')
     parser.add_argument('--rate', type=float, help='steps a second that must have come; of load, half of --steps')
-    parser.add_argument('--rss', type=float, default=32, help='MiB')
+    parser.add_argument('--memory', type=float, default=32, help='MiB of its own')
     parser.add_argument('--scrape-ms', type=float, default=50)
     parser.add_argument('--growth-mib', type=float, default=1)
     parser.add_argument('--every', type=float, default=60 if soak else 10)

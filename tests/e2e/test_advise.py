@@ -13,11 +13,22 @@ import threading
 import time
 
 import harness
-from harness import HOG, IMAGE, MEMCREST, MIB, SOURCE, docker, memcrest, unique, wait_until
+from harness import HOG, MEMCREST, MIB, SOURCE, docker, memcrest, unique, wait_until
 from test_record import Recorder
 
-setUpModule = harness.start_docker
-tearDownModule = harness.stop_docker
+# Of its own: what runs beside has containers of the other one.
+IMAGE = 'memcrest-advise:latest'
+
+
+def setUpModule():
+    harness.start_docker()
+    docker('tag', harness.IMAGE, IMAGE)
+
+
+def tearDownModule():
+    docker('rmi', IMAGE, check=False)
+    harness.stop_docker()
+
 
 WINDOW = ('--window', '100ms')
 

@@ -125,6 +125,14 @@ class AgentTest(harness.TestCase):
             self.assertIn(oom['id'], [i['id'] for i in agent.incidents()])
             self.assertEqual(agent.stop(), 0, agent.err.text())
 
+    def test_past_its_budget_the_flight_recorder_keeps_less(self):
+        with Agent(self.scratch(), '--memory-budget', '1m', '--flight-memory', '512k') as agent:
+            self.assertEqual(agent.sample('memcrest_memory_budget_bytes'), MIB)
+            self.assertGreater(agent.sample('memcrest_own_memory_bytes'), MIB)
+            self.assertTrue(wait_until(lambda: agent.sample('memcrest_flight_memory_bytes') == MIB // 4, timeout=60))
+            self.assertTrue(wait_until(lambda: agent.says('nothing that could give way'), timeout=60))
+            self.assertTrue(agent.says('the flight recorder keeps 256 KiB from now on'))
+
     def test_answers_before_it_is_ready(self):
         with socket.socket() as probe:
             probe.bind(('127.0.0.1', 0))

@@ -57,6 +57,8 @@ constexpr std::size_t kRounds = 25;                    // within which it has re
 constexpr auto kPatience = milliseconds(30);           // of a request for a sample: a scrape is to take 50 at most
 constexpr auto kTrimEvery = std::chrono::seconds(30);  // free memory that lies between what is used
 constexpr auto kBudgetEvery = std::chrono::seconds(2);
+constexpr std::uint64_t kOtherMemory = 28U << 20U;  // beside the flight recorder's
+constexpr std::uint64_t kWorthTrimming = 1U << 20U;
 constexpr std::size_t kMaxTrace = 64U << 20U;
 
 // sd_notify(3) is one datagram.
@@ -174,6 +176,10 @@ Result<std::unique_ptr<Receiver>> make_pod_events(const IdentityOptions& identit
   return make_kubernetes_events(*settings->kubernetes, clock);
 }
 
+std::uint64_t budget_of(const AgentOptions& options) {
+  return options.memory_budget != 0 ? options.memory_budget : kOtherMemory + options.record.excerpts.max_bytes;
+}
+
 class Agent {
  public:
   Agent(AgentOptions options, int argc, char** argv)
@@ -181,7 +187,7 @@ class Agent {
         argc_(argc),
         argv_(argv),
         book_(options_.metrics),
-        budget_(options_.memory_budget, options_.flight ? options_.record.excerpts.max_bytes : 0),
+        budget_(budget_of(options_), options_.flight ? options_.record.excerpts.max_bytes : 0),
         flight_room_(std::make_shared<std::atomic<std::uint64_t>>(budget_.flight_bytes())) {
     options_.record.excerpts.room = flight_room_;
     status_.memory_budget_bytes = budget_.budget_bytes();
@@ -225,7 +231,8 @@ class Agent {
   char** argv_;
   SystemClock clock_;
   MetricsBook book_;
-  MemoryBudget budget_;  // of the sampler
+  MemoryBudget budget_;  // of the sampler, as what follows
+  steady_clock::time_point trim_again_;
   std::shared_ptr<std::atomic<std::uint64_t>> flight_room_;
   std::optional<CgroupTree> tree_;
   std::unique_ptr<BreakPolicy> policy_;  // null: nothing is done to anybody
@@ -435,17 +442,22 @@ void Agent::sample_on() {
 // What is free but not given back counts as well: that goes first.
 void Agent::keep_to_budget() {
   std::uint64_t own = read_own_memory(SystemRoot{});
-  if (own > budget_.budget_bytes()) {
+  if (own > budget_.budget_bytes() && steady_clock::now() >= trim_again_) {
+    const std::uint64_t before = own;
     return_free_memory();
     own = read_own_memory(SystemRoot{});
+    if (own + kWorthTrimming > before) {  // it holds up the collector, and brings nothing
+      trim_again_ = steady_clock::now() + kTrimEvery;
+    }
   }
   const std::uint64_t before = budget_.flight_bytes();
   const bool was_exceeded = budget_.is_exceeded();
   const std::uint64_t now = budget_.look(own, clock_.boot_ns());
   flight_room_->store(now, std::memory_order_relaxed);
   if (now != before) {
-    spdlog::warn("the agent has {} of its own, of a budget of {}: the flight recorder keeps {} from now on",
-                 format_size(own), format_size(budget_.budget_bytes()), format_size(now));
+    spdlog::log(now < before ? spdlog::level::warn : spdlog::level::info,
+                "the agent has {} of its own, of a budget of {}: the flight recorder keeps {} from now on",
+                format_size(own), format_size(budget_.budget_bytes()), format_size(now));
   }
   if (budget_.is_exceeded() && !was_exceeded) {
     spdlog::warn("the agent has {} of its own, of a budget of {} (--memory-budget), and nothing that could give way",
@@ -777,6 +789,7 @@ int Agent::run() {
   for (const Incident& update : policy_ ? policy_->finish() : std::vector<Incident>()) {
     publish(update);
   }
+  ignore_result(session_->collector().turn(milliseconds(0)));  // hits that the policy found at its end
   const auto recorded = session_->finish();
   const bool written = spool_->flush(std::chrono::seconds(5));
   stop_sampler();

@@ -71,9 +71,9 @@ void add_store(CLI::App& app, AgentOptions& options) {
   add_size(app, "--flight-memory", options.record.excerpts.max_bytes, 64U << 10U, 4ULL << 30U,
            "Memory for what may be wanted (default: 4 MiB)")
       ->group("Flight recorder");
-  add_size(
-      app, "--memory-budget", options.memory_budget, 4U << 20U, kMaxSize,
-      "Memory of its own, without its program and the rings: above it the flight recorder keeps less (default: 32 MiB)")
+  add_size(app, "--memory-budget", options.memory_budget, 1U << 20U, kMaxSize,
+           "Memory of its own, without its program and the rings: above it the flight recorder keeps less (default: 28 "
+           "MiB more than --flight-memory)")
       ->group("Flight recorder");
   app.add_flag("--flight-bursts", options.record.excerpts.bursts, "Record the time around bursts as well")
       ->group("Flight recorder");

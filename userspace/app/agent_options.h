@@ -37,7 +37,7 @@ struct AgentOptions {
   std::string directory = "/var/lib/memcrest";
   std::string token_file;
   bool flight = true;
-  std::uint64_t memory_budget = 32U << 20U;
+  std::uint64_t memory_budget = 0;  // 0: 28 MiB more than the flight recorder has
   bool keep_privileges = false;
   bool seccomp = true;
   std::map<std::string, std::string> values;  // as given, by key: what a reload compares

@@ -260,7 +260,6 @@ BreakpointEvent BreakArms::found_held(std::uint64_t cgroup_id, const ProcessKey&
   BreakpointEvent event;
   event.time_ns = clock_.boot_ns();
   event.cgroup_id = cgroup_id;
-  event.signal = SIGSTOP;
   event.task.process = process;
   if (const auto known = known_.find(cgroup_id); known != known_.end()) {
     event.line_bytes = known->second.line_bytes;

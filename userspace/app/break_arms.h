@@ -47,8 +47,8 @@ class BreakArms {
   // And is no more: it may be armed again once usage falls.
   void settle(std::uint64_t cgroup_id);
   void disarm_all();
-  // The kernel holds this process at the line of this cgroup and its record was lost: line, usage and limit as they
-  // are now. tell() hands it to whoever takes the hits that no hook told.
+  // This process reached the line of this cgroup and its record was lost: line, usage and limit as they are now. tell()
+  // hands it to whoever takes the hits that no hook told.
   [[nodiscard]] BreakpointEvent found_held(std::uint64_t cgroup_id, const ProcessKey& process) const;
   void tell(const BreakpointEvent& event) const { inject_(event); }
 

@@ -26,6 +26,8 @@ constexpr std::chrono::milliseconds kLookTime{250};
 constexpr std::chrono::milliseconds kBeatTime{1000};
 constexpr const char* kUnguarded = "let go: memcrest's guardian was gone";
 constexpr std::chrono::seconds kIncidentTime{10};
+constexpr std::chrono::seconds kLostIncidentTime{60};
+constexpr std::size_t kMostFound = 1024;
 
 bool is_same(const ProcessKey& a, const ProcessKey& b) {
   return a.tgid == b.tgid && to_tick(a.start_ns) == to_tick(b.start_ns);
@@ -56,14 +58,20 @@ BreakHolds::~BreakHolds() = default;
 
 bool BreakHolds::hit(const BreakpointEvent& event, const std::string& reason) {
   const std::string refused = unguarded_ ? kUnguarded : reason;
-  const auto same = std::ranges::find_if(
-      holds_, [&](const Hold& one) { return !one.swept && one.event.cgroup_id == event.cgroup_id; });
-  if (same != holds_.end() && same->unknown) {
-    same->unknown = false;  // its record was late, or is the one that find_unknown() made
-    same->event = event;
+  // The record of one that find_unknown() found, late; or the one that it made, which may come back when all is over.
+  const auto unknown = std::ranges::find_if(holds_, [&](const Hold& one) {
+    return one.unknown && one.event.cgroup_id == event.cgroup_id && event.time_ns <= one.event.time_ns;
+  });
+  if (unknown != holds_.end()) {
+    unknown->unknown = false;
+    unknown->event = event;
     return true;
   }
-  if (same != holds_.end()) {
+  if (const auto found = found_.find(event.cgroup_id); found != found_.end() && event.time_ns <= found->second) {
+    return false;  // the other of the two: what was to be done was done
+  }
+  if (std::ranges::any_of(holds_,
+                          [&](const Hold& one) { return !one.swept && one.event.cgroup_id == event.cgroup_id; })) {
     return false;  // another process of it that went on to grow: it is stopped, and let go with the first
   }
   Hold& hold = holds_.emplace_back();
@@ -370,19 +378,26 @@ void BreakHolds::find_unknown() {
   for (const CaughtProcess& one : table_->caught()) {
     const bool known =
         std::ranges::any_of(holds_, [&](const Hold& hold) { return hold.event.cgroup_id == one.cgroup_id; });
-    if (known || one.signal != SIGSTOP) {
+    if (known) {
       continue;
     }
     seen.push_back(one.process);
     if (std::ranges::find(unknown_, one.process) == unknown_.end()) {
       continue;  // its record may be on its way
     }
-    spdlog::warn("pid {} is held at a line, and the record of that was lost", one.process.tgid);
+    spdlog::warn("pid {} reached a line, and the record of that was lost, or is late", one.process.tgid);
     BreakpointEvent event = arms_.found_held(one.cgroup_id, one.process);
+    event.signal = one.signal;
     arms_.reach(one.cgroup_id);
-    if (hit(event, arms_.is_ours(one.cgroup_id) ? "" : "its cgroup has no line any more")) {
+    if (!arms_.is_ours(one.cgroup_id)) {
+      hit(event, "its cgroup has no line any more");  // and nothing is known that could be told
+    } else if (hit(event)) {
       Hold& hold = holds_.back();
       hold.unknown = true;
+      found_.insert_or_assign(one.cgroup_id, event.time_ns);
+      if (found_.size() > kMostFound) {
+        found_.erase(found_.begin());
+      }
       for (const ContainerProcess& process : hold.processes) {
         if (is_same(process.process, one.process)) {
           event.task.comm = event.task.thread_comm = process.comm;
@@ -442,9 +457,10 @@ void BreakHolds::tick() {
       }
     }
   }
-  // One whose record was lost has no incident to wait for.
+  // The incident of one whose record was lost takes a way around.
   std::erase_if(holds_, [](const Hold& one) {
-    return one.swept && (one.updated || steady_clock::now() - one.over_at > kIncidentTime);
+    const auto patience = one.unknown ? kLostIncidentTime : kIncidentTime;
+    return one.swept && (one.updated || steady_clock::now() - one.over_at > patience);
   });
 }
 

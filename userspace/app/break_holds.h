@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -118,6 +119,7 @@ class BreakHolds {
   std::chrono::steady_clock::time_point beaten_;
   std::chrono::steady_clock::time_point looked_;  // for whoever is held and not known
   std::vector<ProcessKey> unknown_;               // at that look
+  std::map<std::uint64_t, std::uint64_t> found_;  // by cgroup: when one whose record was missing was found last
 };
 
 }  // namespace memcrest

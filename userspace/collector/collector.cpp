@@ -66,7 +66,7 @@ Collector::Collector(EventSource& source, Surroundings& around, CollectorSetting
 
 EventSource::Status Collector::turn(std::chrono::milliseconds longest) {
   if (batch_.capacity() > kKeptBatch) {  // a storm's: half a KiB for each event
-    batch_ = {};
+    std::vector<Event>().swap(batch_);
   }
   batch_.clear();
   // Whatever happened before this was read: only up to here is it known that nothing more can join an OOM, a burst or a

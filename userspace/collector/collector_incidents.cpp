@@ -299,7 +299,8 @@ void Collector::on(const BreakpointEvent& event) {
   } else if (event.task.tid == 0) {
     incident.trigger = Trigger{event.task.process.tgid, 0, event.task.comm, event.task.ns_tgid};
     incident.evidence.gaps.emplace_back(
-        "the record of this hit was lost: the process was found held; which thread crossed, and where, is not known");
+        "the record of this hit was lost, or not read in time: the process was found later; which thread crossed, and "
+        "where, is not known");
   } else {
     incident.trigger = Trigger{event.task.process.tgid, event.task.tid, event.task.thread_comm, event.task.ns_tgid};
     StackGrowth stack{.process = event.task.process,

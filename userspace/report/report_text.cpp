@@ -107,14 +107,17 @@ std::string name_of(const Incident& incident) {
 }
 
 std::string count_of(const Report& report) {
-  const std::array<std::pair<const char*, const char*>, 5> words{{{"OOM kill", "OOM kills"},
-                                                                  {"burst", "bursts"},
-                                                                  {"kill", "kills"},
-                                                                  {"refusal of memory", "refusals of memory"},
-                                                                  {"that cannot be read", "that cannot be read"}}};
-  std::array<std::uint64_t, 5> counts{};
+  constexpr std::size_t kUnreadable = static_cast<std::size_t>(IncidentKind::kBreakpoint) + 1;
+  const std::array<std::pair<const char*, const char*>, kUnreadable + 1> words{
+      {{"OOM kill", "OOM kills"},
+       {"burst", "bursts"},
+       {"kill", "kills"},
+       {"refusal of memory", "refusals of memory"},
+       {"breakpoint", "breakpoints"},
+       {"that cannot be read", "that cannot be read"}}};
+  std::array<std::uint64_t, kUnreadable + 1> counts{};
   for (const ReportedIncident& one : report.incidents) {
-    ++counts[one.unreadable.empty() ? static_cast<std::size_t>(one.incident.kind) : 4];
+    ++counts[one.unreadable.empty() ? static_cast<std::size_t>(one.incident.kind) : kUnreadable];
   }
   std::string out;
   for (std::size_t i = 0; i < counts.size(); ++i) {

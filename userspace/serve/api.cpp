@@ -46,14 +46,23 @@ HttpResponse plain(int status, std::string body) {
   return out;
 }
 
-// Of the recording where there is one, else what the incident itself tells.
+// Of the recording where there is one, else what the incident itself tells. The spool has its last telling; what was
+// done at a line comes after the recording was made.
 Result<Report> report_of(const SpooledIncident& spooled, const std::string& recording) {
+  auto incident = incident_from_json(spooled.json);
   if (!recording.empty()) {
     if (auto report = read_report({.path = recording, .incident = spooled.id, .filter = {}, .details = true})) {
+      for (ReportedIncident& one : report->incidents) {
+        if (one.id == spooled.id && incident) {
+          one.json = spooled.json;
+          one.incident = std::move(*incident);
+          one.unreadable.clear();
+          break;
+        }
+      }
       return report;
     }
   }
-  auto incident = incident_from_json(spooled.json);
   if (!incident) {
     return std::unexpected(incident.error());
   }

@@ -179,6 +179,7 @@ void FlightRecorder::add(Moment moment) {
   if (now_.boot_ns - swept_ns_ >= kSweepNs) {
     swept_ns_ = now_.boot_ns;
     drop_what_is_old();
+    make_room();  // it may have become less
     moments_.push_back(moment);
   }
   if (tidied_ns_ == 0 || now_.boot_ns - tidied_ns_ >= kTidyNs) {

@@ -292,7 +292,8 @@ Result<void> IncidentSpool::State::write(const std::deque<Item>& items, const Sp
     return all;
   }
   now_kept = kept;
-  return tell_size();
+  ignore_result(tell_size());  // it is written: an error would have it written again
+  return {};
 }
 
 void IncidentSpool::State::run() {

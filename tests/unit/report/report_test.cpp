@@ -151,6 +151,13 @@ TEST_F(ReportTest, AnIncidentThatCannotBeReadIsSaidAndStopsNothing) {
   EXPECT_THAT(report.incidents[1].unreadable, HasSubstr("nested too deep"));
   EXPECT_THAT(to_text(report, TextStyle{}), HasSubstr("cannot be read"));
   EXPECT_THAT(count_of(report), HasSubstr("1 OOM kill, 2 that cannot be read"));
+
+  Report every;
+  for (const IncidentKind kind : {IncidentKind::kOom, IncidentKind::kBurst, IncidentKind::kKill,
+                                  IncidentKind::kChargeFailure, IncidentKind::kBreakpoint}) {
+    every.incidents.emplace_back().incident.kind = kind;
+  }
+  EXPECT_EQ(count_of(every), "1 OOM kill, 1 burst, 1 kill, 1 refusal of memory, 1 breakpoint");
 }
 
 TEST_F(ReportTest, NoMoreIncidentsThanAReportHolds) {

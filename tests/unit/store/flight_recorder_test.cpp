@@ -219,6 +219,20 @@ TEST_F(FlightRecorderTest, TheLoudestGivesWay) {
   EXPECT_FALSE(found.meta.contains("excerpt_cut_until_boot_ns")) << "and of it nothing is missing";
 }
 
+TEST_F(FlightRecorderTest, ItKeepsLessWhereThereIsLessRoom) {
+  const auto room = std::make_shared<std::atomic<std::uint64_t>>(1U << 20U);
+  settings_.room = room;
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    step(7, 1, i * 1_MiB);
+  }
+  EXPECT_GT(flight().kept_bytes(), 64U << 10U);
+  room->store(64U << 10U);
+  step(8, 3, 1_MiB);  // of another cgroup, and time passes
+  EXPECT_LE(flight().kept_bytes(), 64U << 10U);
+  tell(oom(7, "/a"));
+  EXPECT_TRUE(end().meta.contains("excerpt_cut_until_boot_ns"));
+}
+
 TEST_F(FlightRecorderTest, WhatIsCutIsSaidAlsoOfOneThatJoins) {
   settings_.max_bytes = 64U << 10U;
   step(7, 1, 5_MiB);
