@@ -69,7 +69,7 @@ class Agent:
     def sample(self, name, *labels):
         """The value of the only sample with all of these in its line."""
         lines = [line for line in self.get('/metrics')[1].splitlines()
-                 if line.startswith(name + '{') and all(label in line for label in labels)]
+                 if line.startswith((name + '{', name + ' ')) and all(label in line for label in labels)]
         return float(lines[0].rsplit(' ', 1)[1]) if len(lines) == 1 else None
 
 
