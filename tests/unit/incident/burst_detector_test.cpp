@@ -87,7 +87,7 @@ TEST(BurstDetector, OfTooManyIdleCgroupsTheOldestIsForgotten) {
   BurstSettings settings;
   settings.max_cgroups = 2;
   BurstDetector detector(settings);
-  for (const std::uint64_t id : {300, 200, 100}) {
+  for (const std::uint64_t id : {300UL, 200UL, 100UL}) {
     detector.created(id, (301 - id) * kSecond);
   }
   EXPECT_FALSE(detector.usage_at(300, 500 * kSecond));
