@@ -495,6 +495,22 @@ class BreakTest(harness.TestCase):
             self.assert_all_run(shared_cgroup(container))
             self.assertEqual(len(watch.incidents('breakpoint', container)), 1)
 
+    def test_so_is_a_signal_whose_record_was_lost(self):
+        name = harness.unique()
+        with Break('--at', '50%', '--container', name, '--signal', 'TERM', '--critical-ring', '64k') as watch:
+            container, _ = self.run_container('sh', '-c', 'while [ ! -e /go ]; do sleep 0.05; done; '
+                                              'hog anon 100m --no-thp --hold 60000; sleep 60', name=name)
+            time.sleep(2)
+            with deaf(watch.process):
+                docker('exec', container, 'touch', '/go')
+                self.assertTrue(wait_until(lambda: cgroups.peak(shared_cgroup(container)) >= 64 * MIB))
+                time.sleep(1)
+            incident = watch.hit(container)
+            self.assertTrue(any('the record of this hit was lost' in gap for gap in incident['evidence']['gaps']))
+            self.assertIn('SIGTERM sent', incident['breakpoint']['outcome'])
+            self.assertEqual(len(watch.incidents('breakpoint', container)), 1)
+            self.assertLess(cgroups.peak(shared_cgroup(container)), 100 * MIB, 'it ended hog')
+
     def assert_lost(self, incident):
         self.assertGreater(incident['evidence']['lost_critical'], 0)
         self.assertFalse(incident['evidence']['complete'])

@@ -256,11 +256,10 @@ void BreakArms::arm_at(std::uint64_t cgroup_id, One& one, std::uint64_t bytes) {
   }
 }
 
-BreakpointEvent BreakArms::found_held(std::uint64_t cgroup_id, const ProcessKey& process) const {
+BreakpointEvent BreakArms::hit_as_of_now(std::uint64_t cgroup_id) const {
   BreakpointEvent event;
   event.time_ns = clock_.boot_ns();
   event.cgroup_id = cgroup_id;
-  event.task.process = process;
   if (const auto known = known_.find(cgroup_id); known != known_.end()) {
     event.line_bytes = known->second.line_bytes;
     event.usage_bytes = number(known->second.path, tree_.usage_file()).value_or(event.line_bytes);
@@ -271,12 +270,8 @@ BreakpointEvent BreakArms::found_held(std::uint64_t cgroup_id, const ProcessKey&
 
 void BreakArms::reached_late(std::uint64_t cgroup_id, One& one, std::uint64_t usage) {
   one.stage = Stage::kReached;
-  BreakpointEvent event;
-  event.time_ns = clock_.boot_ns();
-  event.cgroup_id = cgroup_id;
-  event.line_bytes = one.line_bytes;
+  BreakpointEvent event = hit_as_of_now(cgroup_id);
   event.usage_bytes = usage;
-  event.limit_bytes = number(one.path, tree_.limit_file());
   event.late = true;
   inject_(event);
 }

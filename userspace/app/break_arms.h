@@ -47,9 +47,9 @@ class BreakArms {
   // And is no more: it may be armed again once usage falls.
   void settle(std::uint64_t cgroup_id);
   void disarm_all();
-  // This process reached the line of this cgroup and its record was lost: line, usage and limit as they are now. tell()
-  // hands it to whoever takes the hits that no hook told.
-  [[nodiscard]] BreakpointEvent found_held(std::uint64_t cgroup_id, const ProcessKey& process) const;
+  // What is known of a hit that no record tells: line, usage and limit as they are now. tell() hands it to whoever
+  // takes such hits.
+  [[nodiscard]] BreakpointEvent hit_as_of_now(std::uint64_t cgroup_id) const;
   void tell(const BreakpointEvent& event) const { inject_(event); }
 
   [[nodiscard]] std::size_t armed() const;

@@ -386,7 +386,8 @@ void BreakHolds::find_unknown() {
       continue;  // its record may be on its way
     }
     spdlog::warn("pid {} reached a line, and the record of that was lost, or is late", one.process.tgid);
-    BreakpointEvent event = arms_.found_held(one.cgroup_id, one.process);
+    BreakpointEvent event = arms_.hit_as_of_now(one.cgroup_id);
+    event.task.process = one.process;
     event.signal = one.signal;
     arms_.reach(one.cgroup_id);
     if (!arms_.is_ours(one.cgroup_id)) {

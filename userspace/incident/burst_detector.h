@@ -89,8 +89,8 @@ class BurstDetector {
 
   BurstSettings settings_;
   std::map<std::uint64_t, std::unique_ptr<BurstTrack>> tracks_;
-  std::map<std::uint64_t, std::uint64_t>
-      untouched_;                   // made at this time, and nothing more: most are idle, and cost little
+  // Made at this time, and nothing more: most are idle, and are to cost little.
+  std::map<std::uint64_t, std::uint64_t> untouched_;
   std::set<std::uint64_t> active_;  // ids of tracks that may be active; pruned by advance()
   std::vector<BurstFinding> ended_;
 };
