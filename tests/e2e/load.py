@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load on a running agent, and what it cost: cgroups that are made, burst, die; a table; an exit code that judges.
 
-    load.py load|soak [--minutes N] [--cgroups N] [--steps N] [--memory MIB] [--scrape-ms N] [--every SECONDS]
+    load.py load|soak [--minutes N] [--cgroups N] [--steps N] [--charge-tier TIER] [--memory MIB] [--scrape-ms N]
+            [--every SECONDS]
 
 load: as many cgroups and steps a second as asked for (1,000 and 10,000). soak: few of them, for hours (8), judged by what
 grows. Needs root. Kills happen in cgroups of its own, with limits of their own.
@@ -96,14 +97,15 @@ class Churn:
 
 
 class Agent:
-    def __init__(self):
+    def __init__(self, tier):
+        self.tier = ['--charge-tier', tier] if tier else []
         self.directory = tempfile.mkdtemp(prefix='memcrest-load.')
 
     def __enter__(self):
         self.process = subprocess.Popen(
             [MEMCREST, 'agent', '--directory', self.directory, '--listen', '127.0.0.1:0', '--docker-socket', '',
              '--podman-socket', '', '--no-user-podman', '--no-bundles', '--no-kubernetes', '--step', str(STEP),
-             '--keep-incidents', '1000000', '--keep-incidents-size', '1g'],
+             '--keep-incidents', '1000000', '--keep-incidents-size', '1g', *self.tier],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.err = harness.Lines(self.process.stderr)
         if not harness.wait_until(lambda: '(port ' in self.err.text() or self.process.poll() is not None):
@@ -226,6 +228,7 @@ def main():
     parser.add_argument('--minutes', type=float, default=480 if soak else 10)
     parser.add_argument('--cgroups', type=int, default=30 if soak else 1000)
     parser.add_argument('--steps', type=int, default=500 if soak else 10000, help='a second')
+    parser.add_argument('--charge-tier', help='as of memcrest agent: lru tells of every 64 KiB, where a limit is charged in batches of 64 pages')
     parser.add_argument('--rate', type=float, help='steps a second that must have come; of load, half of --steps')
     parser.add_argument('--memory', type=float, default=32, help='MiB of its own')
     parser.add_argument('--scrape-ms', type=float, default=50)
@@ -235,7 +238,7 @@ def main():
     options.rate = options.steps / 2 if options.rate is None else options.rate
     if os.geteuid() != 0:
         raise SystemExit('needs root')
-    with Agent() as agent, Churn(options.cgroups, options.steps, 20 if soak else 50) as churn:
+    with Agent(options.charge_tier) as agent, Churn(options.cgroups, options.steps, 20 if soak else 50) as churn:
         first, looks = measure(options, churn, agent)
         wrong = judge(options, churn, agent, first, looks)
     for text in wrong:

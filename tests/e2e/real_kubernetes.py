@@ -13,7 +13,7 @@ import urllib.request
 
 import harness
 import yaml
-from cluster import PATHS, Cluster
+from cluster import ADMIN, PATHS, Cluster
 from harness import MIB, free_port, read, run, wait_until
 from pods_api import NODE
 from runtimes import IMAGE, Containerd
@@ -21,6 +21,7 @@ from runtimes import IMAGE, Containerd
 containerd = Containerd()
 cluster = None
 OURS = ('ConfigMap', 'PriorityClass', 'DaemonSet')  # of the manifests; the others are there for all tests
+RIGHTS = ('ClusterRole', 'ClusterRoleBinding')
 LABEL = 'app.kubernetes.io/name=memcrest'
 SCHEMA = os.path.join(harness.SOURCE, 'docs', 'ps.schema.json')
 
@@ -177,8 +178,17 @@ class DaemonSetTest(harness.TestCase):
         values = yaml.safe_load_all(text.replace('0.0.0.0', '127.0.0.1'))  # where the probes and this test ask
         return [value for value in values if value['kind'] != 'PodMonitor']  # its operator's, which is not here
 
-    def start(self, overlay):
-        values = [value for value in self.manifests(overlay) if value['kind'] in OURS]
+    def with_component(self, name):
+        """An overlay of one's own, as deploy/kubernetes/README.md says."""
+        out = self.scratch()
+        manifests = os.path.relpath(os.path.join(harness.SOURCE, 'deploy', 'kubernetes'), os.path.realpath(out))
+        with open(os.path.join(out, 'kustomization.yaml'), 'w', encoding='utf-8') as file:
+            yaml.safe_dump({'resources': [f'{manifests}/base'], 'components': [f'{manifests}/components/{name}']}, file)
+        return out
+
+    def start(self, overlay, rights=()):
+        values = [value for value in self.manifests(overlay)
+                  if value['kind'] in OURS or value['kind'] in RIGHTS and value['metadata']['name'] in rights]
         self.addCleanup(self.remove, values)
         for value in values:
             cluster.create_strictly(value)
@@ -202,8 +212,8 @@ class DaemonSetTest(harness.TestCase):
             connection.request('GET', path, headers=headers)
             return connection.getresponse().status
 
-    def catches(self, overlay):
-        pod = self.start(overlay)
+    def catches(self, overlay, rights=()):
+        pod = self.start(overlay, rights)
         shop = workload('Deployment', 'victim', 'sh', '-c', 'sleep 5; exec hog anon 256m')
         cluster.create(shop)
         self.addCleanup(cluster.delete_pods, 'shop', 'app=victim')
@@ -225,13 +235,40 @@ class DaemonSetTest(harness.TestCase):
         return incident
 
     def test_every_field_is_understood(self):
-        for overlay in ('base', 'overlays/privileged', 'overlays/podmonitor'):
+        for overlay in ('base', 'overlays/breakpoints', 'overlays/privileged', 'overlays/podmonitor', self.with_component('events')):
             for value in self.manifests(overlay):
                 if value['kind'] in OURS:
                     cluster.create_strictly(value, '?dryRun=All')
 
     def test_base_catches_a_pods_oom_and_names_it(self):
         self.catches('base')
+
+    def test_an_event_on_the_pod_that_kubectl_shows(self):
+        incident = self.catches(self.with_component('events'), ('memcrest-events',))
+        pod = incident['container']['pod']
+        path = f'/api/v1/namespaces/shop/events?fieldSelector=involvedObject.uid%3D{pod["uid"]}'
+
+        def ours():
+            return [one for one in cluster.get(path)['items'] if one['source'].get('component') == 'memcrest']
+        self.assertTrue(wait_until(ours, timeout=60), self.ask('/metrics'))
+        told = {one['id'].lower() for one in
+                json.loads(self.ask('/api/v1/incidents?kind=oom'))['incidents'] if (one['container']['pod'] or {}).get('uid') == pod['uid']}
+        event = next(one for one in ours() if one['metadata']['name'] == f'memcrest.{incident["id"].lower()}')
+        self.assertLessEqual({one['metadata']['name'] for one in ours() if one['reason'] == 'OOMKill'},
+                             {f'memcrest.{one}' for one in told})
+        self.assertEqual((event['reason'], event['type'], event['count']), ('OOMKill', 'Warning', 1))
+        self.assertEqual(event['involvedObject']['fieldPath'], 'spec.containers{app}')
+        self.assertEqual(event['source']['host'], NODE)
+        self.assertIn('64 MiB', event['message'])
+        shown = run(self.kubectl, '--server', cluster.url, '--certificate-authority', cluster.ca.file, '--token', ADMIN,
+                    '--namespace', 'shop', 'describe', 'pod', pod['name']).stdout
+        self.assertRegex(shown, r'Warning\s+OOMKill\s.*memcrest')
+        self.assertIn(event['message'][:40], shown)
+        # To create is all that the agent may.
+        token = cluster.service_account_token('memcrest', 'memcrest')
+        one = f'/api/v1/namespaces/shop/events/{event["metadata"]["name"]}'
+        for method, what in (('GET', one), ('DELETE', one), ('GET', '/api/v1/events')):
+            self.assertEqual(cluster.request(method, what, None, token)[0], 403, (method, what))
 
     def test_beyond_the_node_only_with_tls_and_the_token(self):
         pair = read(cluster.ca.certificate('127.0.0.1'))

@@ -132,6 +132,12 @@ class AgentTest(harness.TestCase):
             self.assertTrue(wait_until(lambda: agent.sample('memcrest_flight_memory_bytes') == MIB // 4, timeout=60))
             self.assertTrue(wait_until(lambda: agent.says('nothing that could give way'), timeout=60))
             self.assertTrue(agent.says('the flight recorder keeps 256 KiB from now on'))
+            container, _ = self.oom()
+            mine = lambda: [i for i in agent.incidents() if i['container']['id'] == container and i['kind'] == 'oom']
+            self.assertTrue(wait_until(mine))
+            incident = mine()[0]
+            self.assertFalse(incident['evidence']['complete'])
+            self.assertIn('its flight recorder kept 256 KiB instead of 512 KiB', incident['evidence']['gaps'][-1])
 
     def test_answers_before_it_is_ready(self):
         with socket.socket() as probe:

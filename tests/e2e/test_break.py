@@ -676,6 +676,15 @@ class PolicyTest(harness.TestCase):
             self.assertEqual(agent.sample('memcrest_breakpoint_actions_total', 'action="smaps"', 'result="done"'), 1)
             self.assertEqual(agent.sample('memcrest_breakpoint_actions_total', 'action="signal:TERM"', 'result="done"'), 1)
             self.assertEqual(agent.sample('memcrest_incidents_total', 'kind="breakpoint"'), 2)
+            told = {i['id']: i['breakpoint']['outcome'] for i in self.hits(agent, asks) + self.hits(agent, signalled)}
+            self.assertEqual(agent.stop(), 0)
+        # And in the recordings, which had it as it was reached.
+        recorded = {}
+        for file in sorted(glob.glob(f'{self.directory}/**/memcrest-*.db', recursive=True)):
+            for one in json.loads(run(MEMCREST, 'report', '--format', 'json', file).stdout)['incidents']:
+                if one['incident']['kind'] == 'breakpoint':
+                    recorded[one['incident']['id']] = one['incident']['breakpoint']['outcome']
+        self.assertEqual(recorded, told)
 
     def test_what_is_not_allowed_is_not_done(self):
         with self.agent('--break-allow', 'smaps') as agent:

@@ -10,32 +10,30 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <cstring>
 #include <mutex>
 #include <thread>
 
+#include "app/agent_figures.h"
 #include "app/agent_options.h"
+#include "app/agent_sampler.h"
 #include "app/break_policy.h"
 #include "app/exit_codes.h"
 #include "app/memory_budget.h"
 #include "app/own_memory.h"
 #include "app/privileges.h"
 #include "app/recorded_cgroups.h"
+#include "app/recording_pass.h"
 #include "app/session.h"
 #include "app/signals.h"
 #include "app/syscall_filter.h"
 #include "app/verbs.h"
-#include "collector/live_figures.h"
-#include "collector/memory_figures.h"
 #include "export/json.h"
 #include "export/perfetto_export.h"
-#include "export/recording_feed.h"
 #include "report/recorded_names.h"
 #include "serve/api.h"
 #include "serve/kubernetes_events.h"
 #include "serve/live_api.h"
-#include "serve/process_figures.h"
 #include "store/recording_search.h"
 #include "util/text.h"
 #include "util/units.h"
@@ -47,18 +45,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr auto kSampleEvery = std::chrono::seconds(10);  // while nobody asks
-constexpr auto kFresh = milliseconds(500);
-constexpr auto kTick = milliseconds(400);  // of the stream of usage
-constexpr auto kListEvery = std::chrono::seconds(10);
-constexpr auto kListLeast = std::chrono::seconds(1);   // although a cgroup came
-constexpr std::size_t kLeastOthers = 20;               // quiet containers that a look at usage reads too
-constexpr std::size_t kRounds = 25;                    // within which it has read all of them
-constexpr auto kPatience = milliseconds(30);           // of a request for a sample: a scrape is to take 50 at most
-constexpr auto kTrimEvery = std::chrono::seconds(30);  // free memory that lies between what is used
-constexpr auto kBudgetEvery = std::chrono::seconds(2);
 constexpr std::uint64_t kOtherMemory = 28U << 20U;  // beside the flight recorder's
-constexpr std::uint64_t kWorthTrimming = 1U << 20U;
 constexpr std::size_t kMaxTrace = 64U << 20U;
 
 // sd_notify(3) is one datagram.
@@ -131,27 +118,8 @@ Result<std::string> trace_of(const std::string& path) {
   const ContainerFilter all;
   RecordingFeed feed(exporter, *cgroups, all, frames);
   feed.begin_with_loss();
-  ExportEnd end;
-  for (auto item = reader->next(); true; item = reader->next()) {
-    if (!item) {
-      end.gaps.push_back("the recording could not be read to its end: " + item.error().message());
-      break;
-    }
-    if (!*item) {
-      break;
-    }
-    if (auto* event = std::get_if<Event>(&**item)) {
-      feed.add(std::move(*event));
-    } else if (const auto* sampled = std::get_if<RecordingReader::Sampled>(&**item)) {
-      feed.add(Event(sampled->sample));
-    } else if (const auto* moment = std::get_if<Moment>(&**item)) {
-      feed.add(*moment);
-    } else if (const auto* loss = std::get_if<LossCount>(&**item)) {
-      feed.add(*loss);
-    } else if (auto* incident = std::get_if<RecordedIncident>(&**item)) {
-      feed.add_incident(std::move(incident->json));
-    }
-  }
+  const RecordingPass pass = pass_items(*reader, feed, [] { return true; });
+  ExportEnd end = end_of(*reader, pass.damage);
   feed.finish(end);
   return sink.take();
 }
@@ -187,18 +155,11 @@ class Agent {
         argc_(argc),
         argv_(argv),
         book_(options_.metrics),
-        budget_(budget_of(options_), options_.flight ? options_.record.excerpts.max_bytes : 0),
-        flight_room_(std::make_shared<std::atomic<std::uint64_t>>(budget_.flight_bytes())) {
+        flight_most_(options_.flight ? options_.record.excerpts.max_bytes : 0),
+        flight_room_(std::make_shared<std::atomic<std::uint64_t>>(flight_most_)) {
     options_.record.excerpts.room = flight_room_;
-    status_.memory_budget_bytes = budget_.budget_bytes();
-    status_.flight_bytes = budget_.flight_bytes();
-    feed_ = std::make_unique<LiveFeed>(
-        clock_, [this](const UsageBoard::News& news) { return read_moved(news); }, [this] { return live_head(); });
-    live_api_ = std::make_unique<LiveApi>(*feed_);
+    status_.memory_budget_bytes = budget_of(options_);
   }
-  ~Agent() { stop_sampler(); }
-  Agent(const Agent&) = delete;
-  Agent& operator=(const Agent&) = delete;
 
   int run();
 
@@ -210,20 +171,17 @@ class Agent {
   [[nodiscard]] Result<void> open_deliveries();
   [[nodiscard]] OtlpFigures figures();
   [[nodiscard]] std::string delivery_trouble() const;
+  [[nodiscard]] std::string memory_gap() const;
   void tell(const Incident& incident);
   void publish(const Incident& incident);
+  void tell_all(const Incident& incident);
+  void record_outcomes();
   void act();
   void sample();
   void refresh();
-  void sample_on();
-  void keep_to_budget();
-  void stop_sampler();
   void reload();
   void follow();
   [[nodiscard]] AgentStatus status() const;
-  [[nodiscard]] std::vector<ContainerMemory> read_containers();
-  [[nodiscard]] std::optional<ContainerMemory> named(CgroupKind kind, const CgroupRef& cgroup, MemoryFigures figures);
-  [[nodiscard]] FeedRound read_moved(const UsageBoard::News& news);
   [[nodiscard]] LiveSnapshot live_head() const;
 
   AgentOptions options_;
@@ -231,11 +189,12 @@ class Agent {
   char** argv_;
   SystemClock clock_;
   MetricsBook book_;
-  MemoryBudget budget_;  // of the sampler, as what follows
-  steady_clock::time_point trim_again_;
-  std::shared_ptr<std::atomic<std::uint64_t>> flight_room_;
+  std::uint64_t flight_most_;  // what the flight recorder may keep while all is well; 0: there is none
+  std::shared_ptr<std::atomic<std::uint64_t>> flight_room_;  // and now
   std::optional<CgroupTree> tree_;
+  std::optional<AgentFigures> figures_;
   std::unique_ptr<BreakPolicy> policy_;  // null: nothing is done to anybody
+  std::vector<Incident> outcomes_;       // that the recording has not got
   std::unique_ptr<Session> session_;
   std::atomic<Session*> live_ = nullptr;  // for other threads: session_ once the hooks are attached
   std::unique_ptr<IncidentSpool> spool_;
@@ -243,25 +202,13 @@ class Agent {
   std::unique_ptr<OtlpMetrics> otlp_metrics_;
   std::unique_ptr<LiveFeed> feed_;
   std::unique_ptr<LiveApi> live_api_;
-  // Of read_moved() alone, which one thread at a time calls.
-  std::optional<LiveFigures> figures_;
-  steady_clock::time_point listed_;
-  bool came_ = false;  // a cgroup, since they were listed
-  std::unordered_set<std::uint64_t> nameless_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> server_;
-  mutable std::mutex mutex_;  // of status_ and of what sampler and requests wait for
-  std::condition_variable wake_;
+  std::unique_ptr<AgentSampler> sampler_;
+  std::atomic<AgentSampler*> refresher_ = nullptr;  // for other threads: sampler_ once it is there
+  mutable std::mutex mutex_;                        // of status_
   AgentStatus status_;
   Host host_;
-  bool stopping_ = false;
-  std::condition_variable sample_taken_;
-  bool asked_ = false;   // somebody waits for a sample
-  bool wanted_ = false;  // nobody does: with the next tick
-  std::uint64_t samples_ = 0;
-  steady_clock::time_point sampled_;  // when the last one began
-  steady_clock::duration sample_took_{};
-  std::thread sampler_;
   steady_clock::time_point loss_read_;
   std::string told_trouble_;
   std::string told_delivery_;
@@ -278,6 +225,10 @@ void Agent::tell(const Incident& incident) {
     Incident whole = incident;
     if (policy_->complete(whole)) {
       publish(whole);
+      if (!whole.breakpoint->outcome.empty()) {  // the recording gets it as it was reached
+        whole.update = "breakpoint";
+        outcomes_.push_back(std::move(whole));
+      }
     }
     return;
   }
@@ -289,14 +240,41 @@ void Agent::act() {
     return;
   }
   policy_->tick(session_->resolver(), *tree_);
-  for (const Incident& update : policy_->updates()) {
+  for (Incident& update : policy_->updates()) {
     publish(update);
+    outcomes_.push_back(std::move(update));
   }
+  record_outcomes();
   const std::lock_guard lock(mutex_);
   status_.actions = policy_->counts();
 }
 
+// Not from within the sink: a recording has an incident after it.
+void Agent::record_outcomes() {
+  for (const Incident& one : std::exchange(outcomes_, {})) {
+    session_->record(one);
+  }
+}
+
+std::string Agent::memory_gap() const {
+  const std::uint64_t room = flight_room_->load(std::memory_order_relaxed);
+  return room >= flight_most_ ? ""
+                              : "the agent was past its memory budget (--memory-budget): its flight recorder kept " +
+                                    format_size(room) + " instead of " + format_size(flight_most_);
+}
+
 void Agent::publish(const Incident& incident) {
+  if (const std::string gap = memory_gap(); !gap.empty()) {
+    Incident more = incident;
+    more.evidence.gaps.push_back(gap);
+    more.evidence.complete = false;
+    tell_all(more);
+  } else {
+    tell_all(incident);
+  }
+}
+
+void Agent::tell_all(const Incident& incident) {
   book_.note(incident, clock_.boot_ns());
   feed_->note(incident);
   if (!spool_ || !server_) {
@@ -305,65 +283,6 @@ void Agent::publish(const Incident& incident) {
   std::string json = to_json(incident);
   server_->publish(Api::event_of(incident.id, json));
   spool_->add(incident, std::move(json));
-}
-
-std::vector<ContainerMemory> Agent::read_containers() {
-  const auto entries = tree_->scan();
-  MemoryReader reader(*tree_, tree_->whole_hierarchy());
-  std::vector<ContainerMemory> out;
-  for (const ListedCgroup& one : list_cgroups(entries, false, [](const std::string&) { return false; })) {
-    if (one.kind != CgroupKind::kContainer) {
-      continue;
-    }
-    auto figures = reader.read(one.cgroup.path, one.inner);
-    if (!figures) {
-      continue;
-    }
-    if (auto memory = named(one.kind, {one.cgroup.id, one.cgroup.path}, std::move(*figures))) {
-      out.push_back(std::move(*memory));
-    }
-  }
-  return out;
-}
-
-std::optional<ContainerMemory> Agent::named(CgroupKind kind, const CgroupRef& cgroup, MemoryFigures figures) {
-  Identity identity = session_->resolver().find(cgroup.id);
-  if (identity.container.id.empty() || (identity.container.pod && identity.container.pod->sandbox)) {
-    return std::nullopt;
-  }
-  return ContainerMemory{
-      .kind = kind, .cgroup = cgroup, .container = std::move(identity.container), .figures = std::move(figures)};
-}
-
-// What moved, and a part of the rest: whoever watches a thousand idle containers costs little.
-FeedRound Agent::read_moved(const UsageBoard::News& news) {
-  FeedRound out;
-  if (live_ == nullptr) {
-    return out;
-  }
-  if (!figures_) {
-    figures_.emplace(*tree_, false);
-  }
-  came_ = came_ || news.cgroups;
-  if (steady_clock::now() - listed_ >= (came_ ? kListLeast : kListEvery)) {
-    came_ = false;
-    figures_->list();
-    listed_ = steady_clock::now();
-    out.running = figures_->running();
-  }
-  std::unordered_set<std::uint64_t> wanted = news.moved;
-  wanted.insert(nameless_.begin(), nameless_.end());
-  nameless_.clear();
-  const std::size_t others = std::max(kLeastOthers, figures_->running().size() / kRounds);
-  for (LiveFigures::Figures& one : figures_->read(wanted, others)) {
-    if (auto memory = named(one.kind, one.cgroup, std::move(one.memory))) {
-      if (memory->container.name.empty() && nameless_.size() < 64) {
-        nameless_.insert(one.cgroup.id);
-      }
-      out.figures.push_back(std::move(*memory));
-    }
-  }
-  return out;
 }
 
 LiveSnapshot Agent::live_head() const {
@@ -376,106 +295,12 @@ LiveSnapshot Agent::live_head() const {
 }
 
 void Agent::sample() {
-  book_.note(read_containers(), clock_.boot_ns(), [this](std::uint64_t id) {
-    Identity identity = session_->resolver().find(id);
-    return identity.known ? std::optional(std::move(identity.container)) : std::nullopt;
-  });
+  book_.note(figures_->read_all(), clock_.boot_ns(), [this](std::uint64_t id) { return figures_->container_of(id); });
 }
 
-// With a thousand containers a sample takes longer than a scrape may: then the last one is shown, and the next one is
-// taken when the scrape is over.
 void Agent::refresh() {
-  std::unique_lock lock(mutex_);
-  if (live_ == nullptr || steady_clock::now() - sampled_ < kFresh) {
-    return;
-  }
-  if (sample_took_ > kPatience) {
-    wanted_ = true;
-    return;
-  }
-  asked_ = true;
-  wake_.notify_all();
-  sample_taken_.wait_for(lock, kPatience, [this, before = samples_] { return stopping_ || samples_ != before; });
-}
-
-void Agent::sample_on() {
-  std::unique_lock lock(mutex_);
-  auto next_sample = steady_clock::now();
-  auto next_tick = next_sample;
-  auto next_trim = next_sample;
-  auto next_look = next_sample;
-  while (!stopping_) {
-    const auto begin = steady_clock::now();
-    if (asked_ || wanted_ || begin >= next_sample) {
-      asked_ = wanted_ = false;
-      next_sample = begin + kSampleEvery;
-      lock.unlock();
-      sample();
-      lock.lock();
-      sampled_ = begin;
-      sample_took_ = steady_clock::now() - begin;
-      ++samples_;
-      sample_taken_.notify_all();
-    }
-    if (begin >= next_tick && server_->is_usage_wanted()) {
-      next_tick = begin + kTick;
-      lock.unlock();
-      server_->publish_usage(feed_->tick());
-      lock.lock();
-    }
-    if (begin >= next_trim) {
-      next_trim = begin + kTrimEvery;
-      lock.unlock();
-      return_free_memory();
-      lock.lock();
-    }
-    if (begin >= next_look) {
-      next_look = begin + kBudgetEvery;
-      lock.unlock();
-      keep_to_budget();
-      lock.lock();
-    }
-    wake_.wait_for(lock, kTick, [this] { return stopping_ || asked_; });
-  }
-}
-
-// What is free but not given back counts as well: that goes first.
-void Agent::keep_to_budget() {
-  std::uint64_t own = read_own_memory(SystemRoot{});
-  if (own > budget_.budget_bytes() && steady_clock::now() >= trim_again_) {
-    const std::uint64_t before = own;
-    return_free_memory();
-    own = read_own_memory(SystemRoot{});
-    if (own + kWorthTrimming > before) {  // it holds up the collector, and brings nothing
-      trim_again_ = steady_clock::now() + kTrimEvery;
-    }
-  }
-  const std::uint64_t before = budget_.flight_bytes();
-  const bool was_exceeded = budget_.is_exceeded();
-  const std::uint64_t now = budget_.look(own, clock_.boot_ns());
-  flight_room_->store(now, std::memory_order_relaxed);
-  if (now != before) {
-    spdlog::log(now < before ? spdlog::level::warn : spdlog::level::info,
-                "the agent has {} of its own, of a budget of {}: the flight recorder keeps {} from now on",
-                format_size(own), format_size(budget_.budget_bytes()), format_size(now));
-  }
-  if (budget_.is_exceeded() && !was_exceeded) {
-    spdlog::warn("the agent has {} of its own, of a budget of {} (--memory-budget), and nothing that could give way",
-                 format_size(own), format_size(budget_.budget_bytes()));
-  }
-  const std::lock_guard lock(mutex_);
-  status_.flight_bytes = now;
-}
-
-void Agent::stop_sampler() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  sample_taken_.notify_all();
-  if (sampler_.joinable()) {
-    sampler_.join();
+  if (AgentSampler* sampler = refresher_; sampler != nullptr) {
+    sampler->refresh();
   }
 }
 
@@ -483,6 +308,7 @@ AgentStatus Agent::status() const {
   std::unique_lock lock(mutex_);
   AgentStatus out = status_;
   lock.unlock();
+  out.flight_bytes = flight_room_->load(std::memory_order_relaxed);
   for (const auto& delivery : deliveries_) {
     out.targets.push_back(delivery->status());
   }
@@ -708,6 +534,11 @@ int Agent::run() {
     return fail(tree.error(), kExitUnsupported);
   }
   tree_ = std::move(*tree);
+  figures_.emplace(*tree_);
+  feed_ = std::make_unique<LiveFeed>(
+      clock_, [this](const UsageBoard::News& news) { return figures_->read_moved(news); },
+      [this] { return live_head(); });
+  live_api_ = std::make_unique<LiveApi>(*feed_);
   if (options_.breaking.is_on()) {
     auto policy = BreakPolicy::start(options_.breaking, options_.trace.cmdlines, clock_);
     if (!policy) {
@@ -766,8 +597,13 @@ int Agent::run() {
   }
   book_.set(measured_stalls(features));
   return_free_memory();
-  forget_startup_pages();
-  sampler_ = std::thread([this] { sample_on(); });
+  figures_->attach(session_->resolver());
+  sampler_ = std::make_unique<AgentSampler>(
+      AgentSampler::Work{.sample = [this] { sample(); },
+                         .watched = [this] { return server_->is_usage_wanted(); },
+                         .tick = [this] { server_->publish_usage(feed_->tick()); }},
+      MemoryBudget(budget_of(options_), flight_most_), *flight_room_, clock_);
+  refresher_ = sampler_.get();
   spdlog::info("agent · {} · cgroup v{} · HTTP on {}{}", describe_tiers(features), tree_->version(),
                escape_terminal(options_.http.listen),
                server_->port() == 0 ? "" : " (port " + std::to_string(server_->port()) + ")");
@@ -786,13 +622,15 @@ int Agent::run() {
   tell_systemd("STOPPING=1");
   ignore_result(session_->collector().turn(milliseconds(0)));
   act();
-  for (const Incident& update : policy_ ? policy_->finish() : std::vector<Incident>()) {
+  for (Incident& update : policy_ ? policy_->finish() : std::vector<Incident>()) {
     publish(update);
+    outcomes_.push_back(std::move(update));
   }
   ignore_result(session_->collector().turn(milliseconds(0)));  // hits that the policy found at its end
+  record_outcomes();
   const auto recorded = session_->finish();
   const bool written = spool_->flush(std::chrono::seconds(5));
-  stop_sampler();
+  sampler_->stop();
   server_.reset();  // before the others: it tells of them
   otlp_metrics_.reset();
   deliveries_.clear();

@@ -8,7 +8,5 @@ namespace memcrest {
 void tame_allocator();
 // What is free, from within the heaps too. Any thread; holds up those that allocate for a few milliseconds.
 void return_free_memory();
-// Pages of the program's own code and constants that only its start needed: those that are wanted again are read again.
-void forget_startup_pages();
 
 }  // namespace memcrest

@@ -354,6 +354,12 @@ Result<void> Session::finish() {
   return recording_ ? recording_->finish() : Result<void>{};
 }
 
+void Session::record(const Incident& incident) {
+  if (recording_) {
+    recording_->add(incident, to_json(incident));
+  }
+}
+
 std::optional<RecordingSink::Status> Session::recording() const {
   return recording_ ? std::optional(recording_->status()) : std::nullopt;
 }

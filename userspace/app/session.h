@@ -53,6 +53,8 @@ class Session {
   [[nodiscard]] Collector& collector() { return *collector_; }
   // Emits what is still open, and ends the recording. Call once, last.
   Result<void> finish();
+  // Into the recording, where there is one: what an incident has become since the sink was told of it. Not from the sink.
+  void record(const Incident& incident);
   // nullopt: nothing is recorded.
   [[nodiscard]] std::optional<RecordingSink::Status> recording() const;
   [[nodiscard]] const Features& features() const { return features_; }

@@ -51,8 +51,8 @@ MetricsBook::MetricsBook(const MetricsSettings& settings)
     : settings_(settings), growth_(kGrowthBounds), duration_(kDurationBounds) {}
 
 void MetricsBook::set(const MetricsSettings& settings) {
-  const std::lock_guard lock(mutex_);
-  settings_ = settings;
+  const std::lock_guard lock(inbox_mutex_);
+  inbox_.settings = settings;
 }
 
 void MetricsBook::set(const MeasuredStalls& measured) {
@@ -87,6 +87,7 @@ void MetricsBook::take_inbox() {
     const std::lock_guard lock(inbox_mutex_);
     std::swap(taken, inbox_);
   }
+  settings_ = taken.settings.value_or(settings_);
   for (const auto& [id, steps] : taken.steps) {
     if (cells_.size() >= kMaxCells && !cells_.contains(id)) {
       continue;

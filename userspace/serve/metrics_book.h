@@ -96,6 +96,7 @@ class MetricsBook {
     std::array<std::uint64_t, 5> incidents{};
     std::uint64_t incomplete = 0;
     std::uint64_t refused = 0;
+    std::optional<MetricsSettings> settings;  // that are to be had from now on
   };
 
   // What steps tell of one cgroup.
