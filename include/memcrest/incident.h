@@ -38,6 +38,8 @@ struct Limit {
   std::optional<std::uint64_t> bytes;
   std::string kind;         // the file: "memory.max", "memory.limit_in_bytes"; "host" for the machine's own memory
   std::string cgroup_path;  // whose limit; empty for the host
+  // Where it is one above the incident's cgroup: what that cgroup itself held of it. Nullopt: not known.
+  std::optional<std::uint64_t> own_usage_bytes;
 };
 
 struct Trigger {
@@ -301,6 +303,13 @@ struct Incident;
 // Whether an end is told without an alarm: one that was ordered through the container runtime (docker stop; of a pod it
 // can be an eviction or a failed probe), or a child that its own container killed.
 [[nodiscard]] bool is_no_alarm(const Incident& incident);
+
+// Whether the limit that was hit is that of the container's Kubernetes pod. Kubelet sets it to the sum of what the
+// pod's containers may have, and the sandbox is counted in it too: with one container it is full first.
+[[nodiscard]] bool is_limit_of_pod(const Incident& incident);
+// Whether the limit that was hit is its own, or as good as that: one inside the container, or its pod's where the
+// container itself held nine tenths of what was in use.
+[[nodiscard]] bool is_own_limit(const Incident& incident);
 
 struct Incident {
   IncidentKind kind = IncidentKind::kOom;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load on a running agent, and what it cost: cgroups that are made, burst, die; a table; an exit code that judges.
 
-    load.py load|soak [--minutes N] [--cgroups N] [--steps N] [--charge-tier TIER] [--memory MIB] [--scrape-ms N]
+    load.py load|soak [--minutes N] [--cgroups N] [--levels N] [--steps N] [--memory MIB] [--scrape-ms N]
             [--every SECONDS]
 
 load: as many cgroups and steps a second as asked for (1,000 and 10,000). soak: few of them, for hours (8), judged by what
@@ -21,30 +21,28 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 
 import harness
 from harness import HOG, MEMCREST, MIB, cgroups
 
 HOGS = 3  # at the same time
-STEP = 64 << 10
+STEP = 256 << 10  # 64 pages: what the kernel charges at once
 
 
 class Churn:
     """The cgroups. Each is used by one program, then removed, and another made in its place."""
 
-    def __init__(self, count, steps_per_s, oom_every):
+    def __init__(self, count, levels, steps_per_s, oom_every):
         self.top = f'/memcrest-load-{os.getpid()}'
-        self.count, self.steps_per_s, self.oom_every = count, steps_per_s, oom_every
+        self.count, self.levels, self.steps_per_s, self.oom_every = count, levels, steps_per_s, oom_every
         self.free, self.used, self.bursts, self.ooms, self.made = [], set(), 0, [], 0
         self.steps = 0  # that were caused, at least
         self.lock, self.stop = threading.Lock(), threading.Event()
         self.threads = []
 
     def __enter__(self):
-        os.mkdir(cgroups.dir(self.top))
-        if cgroups.version == 2:
-            with open(os.path.join(cgroups.dir(self.top), 'cgroup.subtree_control'), 'w', encoding='utf-8') as file:
-                file.write('+memory')
+        self.make_inner(self.top)
         for _ in range(self.count):
             self.free.append(self.make())
         return self
@@ -61,11 +59,29 @@ class Churn:
             thread.join()
         harness.wait_until(lambda: harness.Cgroups.remove(cgroups.dir(self.top)), timeout=30)
 
+    @staticmethod
+    def make_inner(path):
+        os.mkdir(cgroups.dir(path))
+        if cgroups.version == 2:
+            with open(os.path.join(cgroups.dir(path), 'cgroup.subtree_control'), 'w', encoding='utf-8') as file:
+                file.write('+memory')
+
     def make(self):
-        path = f'{self.top}/docker-{os.urandom(32).hex()}.scope'
+        path = self.top
+        for level in range(self.levels):
+            path += f'/pod{uuid.uuid4()}' if level == 0 else f'/inner{level}'
+            self.make_inner(path)
+        path += f'/docker-{os.urandom(32).hex()}.scope'
         os.mkdir(cgroups.dir(path))
         self.made += 1
         return path
+
+    def remove(self, path):
+        """And those above it that were made for it."""
+        while path != self.top:
+            if not harness.wait_until(lambda at=path: harness.Cgroups.remove(cgroups.dir(at)), timeout=10):
+                raise AssertionError(f'{path} cannot be removed')
+            path = os.path.dirname(path)
 
     def work(self, seed):
         dice = random.Random(seed)
@@ -78,7 +94,7 @@ class Churn:
             if ahead > 0:
                 self.stop.wait(ahead / self.steps_per_s)
             self.burst(path, dice.choice((8, 16, 24)), dies)
-            harness.wait_until(lambda: harness.Cgroups.remove(cgroups.dir(path)), timeout=10)
+            self.remove(path)
             with self.lock:
                 self.free.append(self.make())
 
@@ -91,21 +107,20 @@ class Churn:
         with subprocess.Popen([HOG, 'anon', f'{mib}m', '--no-thp'], preexec_fn=enter, stderr=subprocess.DEVNULL) as hog:
             code = hog.wait()
         with self.lock:
-            self.steps += (mib - 4 if dies else mib) * MIB // STEP
+            self.steps += (mib - 4 if dies else mib) * MIB // STEP * (self.levels + 1)
             if code == -signal.SIGKILL:
                 self.ooms.append(path)
 
 
 class Agent:
-    def __init__(self, tier):
-        self.tier = ['--charge-tier', tier] if tier else []
+    def __init__(self):
         self.directory = tempfile.mkdtemp(prefix='memcrest-load.')
 
     def __enter__(self):
         self.process = subprocess.Popen(
             [MEMCREST, 'agent', '--directory', self.directory, '--listen', '127.0.0.1:0', '--docker-socket', '',
              '--podman-socket', '', '--no-user-podman', '--no-bundles', '--no-kubernetes', '--step', str(STEP),
-             '--keep-incidents', '1000000', '--keep-incidents-size', '1g', *self.tier],
+             '--keep-incidents', '1000000', '--keep-incidents-size', '1g'],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.err = harness.Lines(self.process.stderr)
         if not harness.wait_until(lambda: '(port ' in self.err.text() or self.process.poll() is not None):
@@ -227,8 +242,8 @@ def main():
     soak = 'soak' in sys.argv[1:2]
     parser.add_argument('--minutes', type=float, default=480 if soak else 10)
     parser.add_argument('--cgroups', type=int, default=30 if soak else 1000)
-    parser.add_argument('--steps', type=int, default=500 if soak else 10000, help='a second')
-    parser.add_argument('--charge-tier', help='as of memcrest agent: lru tells of every 64 KiB, where a limit is charged in batches of 64 pages')
+    parser.add_argument('--steps', type=int, default=250 if soak else 10000, help='a second')
+    parser.add_argument('--levels', type=int, default=1, help='cgroups above each, as those of pods: each has steps of its own')
     parser.add_argument('--rate', type=float, help='steps a second that must have come; of load, half of --steps')
     parser.add_argument('--memory', type=float, default=32, help='MiB of its own')
     parser.add_argument('--scrape-ms', type=float, default=50)
@@ -238,7 +253,7 @@ def main():
     options.rate = options.steps / 2 if options.rate is None else options.rate
     if os.geteuid() != 0:
         raise SystemExit('needs root')
-    with Agent(options.charge_tier) as agent, Churn(options.cgroups, options.steps, 20 if soak else 50) as churn:
+    with Agent() as agent, Churn(options.cgroups, options.levels, options.steps, 20 if soak else 50) as churn:
         first, looks = measure(options, churn, agent)
         wrong = judge(options, churn, agent, first, looks)
     for text in wrong:

@@ -126,7 +126,7 @@ class AgentTest(harness.TestCase):
             self.assertEqual(agent.stop(), 0, agent.err.text())
 
     def test_past_its_budget_the_flight_recorder_keeps_less(self):
-        with Agent(self.scratch(), '--memory-budget', '1m', '--flight-memory', '512k') as agent:
+        with Agent(self.scratch(), '--memory-budget', '1m', '--flight-memory', '512k', '--step', '64k') as agent:
             self.assertEqual(agent.sample('memcrest_memory_budget_bytes'), MIB)
             self.assertGreater(agent.sample('memcrest_own_memory_bytes'), MIB)
             self.assertTrue(wait_until(lambda: agent.sample('memcrest_flight_memory_bytes') == MIB // 4, timeout=60))

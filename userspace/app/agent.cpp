@@ -171,11 +171,11 @@ class Agent {
   [[nodiscard]] Result<void> open_deliveries();
   [[nodiscard]] OtlpFigures figures();
   [[nodiscard]] std::string delivery_trouble() const;
-  [[nodiscard]] std::string memory_gap() const;
+  [[nodiscard]] std::string memory_gap(const Incident& incident) const;
   void tell(const Incident& incident);
   void publish(const Incident& incident);
   void tell_all(const Incident& incident);
-  void record_outcomes();
+  void publish_and_record(std::vector<Incident> updates);
   void act();
   void sample();
   void refresh();
@@ -194,7 +194,7 @@ class Agent {
   std::optional<CgroupTree> tree_;
   std::optional<AgentFigures> figures_;
   std::unique_ptr<BreakPolicy> policy_;  // null: nothing is done to anybody
-  std::vector<Incident> outcomes_;       // that the recording has not got
+  std::vector<Incident> unrecorded_;     // breakpoints
   std::unique_ptr<Session> session_;
   std::atomic<Session*> live_ = nullptr;  // for other threads: session_ once the hooks are attached
   std::unique_ptr<IncidentSpool> spool_;
@@ -225,10 +225,7 @@ void Agent::tell(const Incident& incident) {
     Incident whole = incident;
     if (policy_->complete(whole)) {
       publish(whole);
-      if (!whole.breakpoint->outcome.empty()) {  // the recording gets it as it was reached
-        whole.update = "breakpoint";
-        outcomes_.push_back(std::move(whole));
-      }
+      unrecorded_.push_back(std::move(whole));
     }
     return;
   }
@@ -240,31 +237,33 @@ void Agent::act() {
     return;
   }
   policy_->tick(session_->resolver(), *tree_);
-  for (Incident& update : policy_->updates()) {
-    publish(update);
-    outcomes_.push_back(std::move(update));
-  }
-  record_outcomes();
+  publish_and_record(policy_->updates());
   const std::lock_guard lock(mutex_);
   status_.actions = policy_->counts();
 }
 
-// Not from within the sink: a recording has an incident after it.
-void Agent::record_outcomes() {
-  for (const Incident& one : std::exchange(outcomes_, {})) {
+// Breakpoints, which a recording gets as they were told: not from within the sink.
+void Agent::publish_and_record(std::vector<Incident> updates) {
+  for (Incident& update : updates) {
+    publish(update);
+    unrecorded_.push_back(std::move(update));
+  }
+  for (const Incident& one : std::exchange(unrecorded_, {})) {
     session_->record(one);
   }
 }
 
-std::string Agent::memory_gap() const {
+// Of one whose recording lacks something by it.
+std::string Agent::memory_gap(const Incident& incident) const {
   const std::uint64_t room = flight_room_->load(std::memory_order_relaxed);
-  return room >= flight_most_ ? ""
-                              : "the agent was past its memory budget (--memory-budget): its flight recorder kept " +
-                                    format_size(room) + " instead of " + format_size(flight_most_);
+  return !session_ || room >= flight_most_ || !session_->is_cut(incident.cgroup.id)
+             ? ""
+             : "the agent was past its memory budget (--memory-budget): its flight recorder kept " + format_size(room) +
+                   " instead of " + format_size(flight_most_);
 }
 
 void Agent::publish(const Incident& incident) {
-  if (const std::string gap = memory_gap(); !gap.empty()) {
+  if (const std::string gap = memory_gap(incident); !gap.empty()) {
     Incident more = incident;
     more.evidence.gaps.push_back(gap);
     more.evidence.complete = false;
@@ -557,6 +556,7 @@ int Agent::run() {
   if (policy_) {
     hooks.extra = [this] { return policy_->lost_hits(); };
   }
+  hooks.recorded = [this](const Incident& incident) { return !policy_ || incident.kind != IncidentKind::kBreakpoint; };
   hooks.probe = [this](LoadedProbe& probe) { return policy_ ? policy_->take(probe) : Result<void>{}; };
   // Threads that start later have no more than what is left then.
   hooks.attached = [this](const Features& features) -> Result<void> {
@@ -587,6 +587,15 @@ int Agent::run() {
   }
   session_ = std::move(*session);
   const Features& features = session_->features();
+  book_.set(measured_stalls(features));
+  return_free_memory();
+  figures_->attach(session_->resolver());
+  sampler_ =
+      std::make_unique<AgentSampler>(AgentSampler::Work{.sample = [this] { sample(); },
+                                                        .watched = [this] { return server_->is_usage_wanted(); },
+                                                        .tick = [this] { server_->publish_usage(feed_->tick()); }},
+                                     MemoryBudget(budget_of(options_), flight_most_), *flight_room_, clock_);
+  refresher_ = sampler_.get();
   {
     const std::lock_guard lock(mutex_);
     status_.ready = true;
@@ -595,15 +604,6 @@ int Agent::run() {
     status_.kernel = features.kernel;
     live_ = session_.get();
   }
-  book_.set(measured_stalls(features));
-  return_free_memory();
-  figures_->attach(session_->resolver());
-  sampler_ = std::make_unique<AgentSampler>(
-      AgentSampler::Work{.sample = [this] { sample(); },
-                         .watched = [this] { return server_->is_usage_wanted(); },
-                         .tick = [this] { server_->publish_usage(feed_->tick()); }},
-      MemoryBudget(budget_of(options_), flight_most_), *flight_room_, clock_);
-  refresher_ = sampler_.get();
   spdlog::info("agent · {} · cgroup v{} · HTTP on {}{}", describe_tiers(features), tree_->version(),
                escape_terminal(options_.http.listen),
                server_->port() == 0 ? "" : " (port " + std::to_string(server_->port()) + ")");
@@ -622,13 +622,14 @@ int Agent::run() {
   tell_systemd("STOPPING=1");
   ignore_result(session_->collector().turn(milliseconds(0)));
   act();
-  for (Incident& update : policy_ ? policy_->finish() : std::vector<Incident>()) {
-    publish(update);
-    outcomes_.push_back(std::move(update));
-  }
+  const auto end_policy = [this] {
+    if (policy_) {
+      publish_and_record(policy_->finish());
+    }
+  };
+  end_policy();
   ignore_result(session_->collector().turn(milliseconds(0)));  // hits that the policy found at its end
-  record_outcomes();
-  const auto recorded = session_->finish();
+  const auto recorded = session_->finish(end_policy);          // and those of hits that the collector held until now
   const bool written = spool_->flush(std::chrono::seconds(5));
   sampler_->stop();
   server_.reset();  // before the others: it tells of them

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The figures of containers that the agent shows, with their names: all of them for its metrics, what moved for its page.
+// The figures of containers that the agent shows, with their names: all of them for its metrics, what moved for its
+// page.
 #pragma once
 
 #include <atomic>

@@ -30,8 +30,8 @@ class AgentSampler {
   AgentSampler(const AgentSampler&) = delete;
   AgentSampler& operator=(const AgentSampler&) = delete;
 
-  // Until there is a sample that is not old, for as long as a request may wait: with a thousand containers a sample takes
-  // longer, and then the last one is shown, and the next one is taken when the request is over. Any thread.
+  // Until there is a sample that is not old, for as long as a request may wait: with a thousand containers a sample
+  // takes longer, and then the last one is shown, and the next one is taken when the request is over. Any thread.
   void refresh();
   // Its thread has ended when this returns, and refresh() waits for nothing any more.
   void stop();

@@ -276,7 +276,7 @@ std::expected<std::unique_ptr<Session>, Session::Failure> Session::open(const Tr
   if (auto recorded = out->record(record, settings, hooks); !recorded) {
     return std::unexpected(recorded.error());
   }
-  out->collect(std::move(settings), std::move(sink));
+  out->collect(std::move(settings), std::move(sink), hooks.recorded);
   return out;
 }
 
@@ -333,24 +333,31 @@ void Session::join_recording() {
   }
 }
 
-void Session::collect(CollectorSettings settings, Collector::Sink sink) {
+void Session::collect(CollectorSettings settings, Collector::Sink sink,
+                      std::function<bool(const Incident&)> is_recorded) {
   if (!recording_) {
     collector_ = std::make_unique<Collector>(events(), *around_, std::move(settings), std::move(sink));
     return;
   }
-  auto recorded = [recording = recording_.get(), sink = std::move(sink)](const Incident& incident) {
+  auto recorded = [recording = recording_.get(), sink = std::move(sink),
+                   is_recorded = std::move(is_recorded)](const Incident& incident) {
     sink(incident);  // first: a recording that has to begin waits for the disk
-    recording->add(incident, to_json(incident));
+    if (!is_recorded || is_recorded(incident)) {
+      recording->add(incident, to_json(incident));
+    }
   };
   collector_ =
       std::make_unique<Collector>(*recording_source_, *recording_around_, std::move(settings), std::move(recorded));
 }
 
-Result<void> Session::finish() {
+Result<void> Session::finish(const std::function<void()>& last) {
   if (recording_around_) {
     recording_around_->end();
   }
   collector_->finish();
+  if (last) {
+    last();
+  }
   return recording_ ? recording_->finish() : Result<void>{};
 }
 

@@ -34,6 +34,7 @@ struct SessionHooks {
   std::function<Result<void>(LoadedProbe&)> probe;        // the same, where BPF programs run; before `attached`
   std::function<std::unique_ptr<EventSource>()> extra;    // a source beside the others
   std::function<std::unique_ptr<RecordingSink>()> sink;   // to be recorded into, where no file is asked for
+  std::function<bool(const Incident&)> recorded;          // false: not as the collector told it, see Session::record()
 };
 
 class Session {
@@ -51,10 +52,13 @@ class Session {
                                                                              const SessionHooks& hooks = {});
 
   [[nodiscard]] Collector& collector() { return *collector_; }
-  // Emits what is still open, and ends the recording. Call once, last.
-  Result<void> finish();
-  // Into the recording, where there is one: what an incident has become since the sink was told of it. Not from the sink.
+  // Emits what is still open, calls `last`, and ends the recording. Call once, last.
+  Result<void> finish(const std::function<void()>& last = {});
+  // Into the recording, where there is one: an incident as the verb knows it, or what has become of it since. Not from
+  // the sink; before finish() or within its `last`.
   void record(const Incident& incident);
+  // Whether of what came before now in this cgroup less is kept than was to be, for want of memory.
+  [[nodiscard]] bool is_cut(std::uint64_t cgroup_id) const { return recording_ && recording_->is_cut(cgroup_id); }
   // nullopt: nothing is recorded.
   [[nodiscard]] std::optional<RecordingSink::Status> recording() const;
   [[nodiscard]] const Features& features() const { return features_; }
@@ -64,7 +68,7 @@ class Session {
 
  private:
   Session() = default;
-  void collect(CollectorSettings settings, Collector::Sink sink);
+  void collect(CollectorSettings settings, Collector::Sink sink, std::function<bool(const Incident&)> is_recorded);
   [[nodiscard]] Result<std::unique_ptr<RecordingSink>> open_recording(const RecordOptions& options,
                                                                       std::map<std::string, std::string> meta);
   [[nodiscard]] std::expected<void, Failure> record(const RecordOptions& options, const CollectorSettings& settings,

@@ -74,6 +74,9 @@ void Collector::tell_oom(const OomFinding& finding) {
   incident.id = id_of(finding.time_ns, incident.cgroup.id, first_pid);
   incident.scope = finding.scope;
   incident.limit = limit_of(finding, incident);
+  if (incident.scope == Scope::kAncestor && finding.own) {
+    incident.limit.own_usage_bytes = finding.memsw_hit ? finding.own->swap_usage_bytes : finding.own->usage_bytes;
+  }
   if (finding.hit) {
     incident.usage_bytes = finding.memsw_hit ? finding.hit->swap_usage_bytes : finding.hit->usage_bytes;
   }
@@ -379,6 +382,10 @@ void Collector::tell_burst(const BurstFinding& finding) {
   incident.id = id_of(finding.burst.start_boot_ns, finding.cgroup_id, 0);
   incident.limit = nearest_limit(incident.cgroup.path, finding.limit_bytes);
   incident.peak_bytes = std::max(finding.watermark_bytes, finding.burst.peak_bytes);
+  if (incident.limit.cgroup_path != incident.cgroup.path) {
+    incident.scope = Scope::kAncestor;
+    incident.limit.own_usage_bytes = finding.burst.peak_bytes;
+  }
   incident.burst = finding.burst;
   incident.burst->start_unix_ns = now_.unix_of(finding.burst.start_boot_ns);
   incident.samplers = finding.samplers;

@@ -2,6 +2,7 @@
 #include "collector/host_ranking.h"
 
 #include <algorithm>
+#include <iterator>
 #include <unordered_set>
 
 #include "identity/container_filter.h"
@@ -59,9 +60,9 @@ void UsageRanking::note(std::uint64_t cgroup_id, std::uint64_t time_ns, std::uin
   if (trail.points.empty() || trail.points.back().time_ns + kBucketNs <= time_ns) {
     trail.points.push_back({time_ns, usage_bytes});
   }
-  while (trail.points.size() > 1 && trail.points[1].time_ns + kWindowNs < time_ns) {
-    trail.points.pop_front();
-  }
+  const auto first =
+      std::ranges::find_if(trail.points, [&](const Point& one) { return one.time_ns + kWindowNs >= time_ns; });
+  trail.points.erase(trail.points.begin(), first == trail.points.begin() ? first : std::prev(first));
   trail.last = {time_ns, usage_bytes};
 }
 

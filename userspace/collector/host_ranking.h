@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <string>
 #include <unordered_set>
@@ -43,7 +42,7 @@ class UsageRanking {
     std::uint64_t usage_bytes = 0;
   };
   struct Trail {
-    std::deque<Point> points;  // one per bucket of time, the first is the last one before the window
+    std::vector<Point> points;  // one per bucket of time, the first is the last one before the window
     Point last;
   };
   [[nodiscard]] RankedCgroup rank_one(std::uint64_t id, const std::string& path, std::uint64_t now_ns);

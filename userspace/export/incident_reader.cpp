@@ -273,6 +273,7 @@ void read_host(const JsonReader& json, Host& out) {
 }
 
 void read_limit(const JsonReader& json, Limit& out) {
+  json.number("own_usage_bytes", out.own_usage_bytes);
   json.number("bytes", out.bytes);
   json.text("kind", out.kind);
   json.text("cgroup_path", out.cgroup_path);

@@ -158,6 +158,9 @@ Json incident_json(const Incident& incident) {
   json["limit"]["bytes"] = number_or_null(incident.limit.bytes);
   json["limit"]["kind"] = text_or_null(incident.limit.kind);
   json["limit"]["cgroup_path"] = text_or_null(incident.limit.cgroup_path);
+  json["limit"]["own_usage_bytes"] = number_or_null(incident.limit.own_usage_bytes);
+  json["limit"]["own"] = is_own_limit(incident);
+  json["limit"]["of_pod"] = is_limit_of_pod(incident);
   json["usage_bytes"] = number_or_null(incident.usage_bytes);
   json["peak_bytes"] = number_or_null(incident.peak_bytes);
   json["trigger"] = object_or_null(incident.trigger, task_json);

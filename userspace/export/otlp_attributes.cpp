@@ -116,7 +116,7 @@ std::string body_of(const Incident& incident) {
                                            : std::string());
   }
   if (incident.burst) {
-    out += "; grew " + format_size(incident.burst->base_bytes) + " to " + format_size(incident.burst->peak_bytes);
+    out += "; grew from " + format_size(incident.burst->base_bytes) + " to " + format_size(incident.burst->peak_bytes);
   }
   return out;
 }

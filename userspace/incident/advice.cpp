@@ -100,8 +100,14 @@ std::string cause_sentence(const Incident& incident, const JudgedCause& top) {
     case Cause::kRuntimeHeapVsLimit:
       return "The runtime's heap was allowed to grow past " + limit_words(incident) + ": " + reason + ".";
     case Cause::kAncestorLimit:
-      return "Its own limit was not the problem: " + limit_words(incident) +
-             " of a cgroup above was full, which others fill too.";
+      return is_limit_of_pod(incident)
+                 ? "Its pod's limit was full: " +
+                       (incident.limit.bytes ? format_size(*incident.limit.bytes) : "its size is unknown") +
+                       (incident.limit.own_usage_bytes
+                            ? ", of which this container held " + format_size(*incident.limit.own_usage_bytes) + "."
+                            : ", of which this container held a part that is not known.")
+                 : "Its own limit was not the problem: " + limit_words(incident) +
+                       " of a cgroup above was full, which others fill too.";
     case Cause::kHostExhausted:
       return "The machine ran out of memory; no container's limit was hit." + holder(incident);
     case Cause::kSwapFull:
@@ -188,7 +194,7 @@ void estimate_need(const Incident& incident, Advice& out) {
   out.text += "How much more it needs than " + format_size(limit) + " was never seen";
 }
 
-const char* remedy(Cause cause) {
+const char* remedy(const Incident& incident, Cause cause) {
   switch (cause) {
     case Cause::kLeak:
       return "No limit helps, it only takes longer: find what is kept, and restart it before it is full meanwhile.";
@@ -203,7 +209,10 @@ const char* remedy(Cause cause) {
     case Cause::kPageCache:
       return "Write less before it reaches the disk, or lock less memory.";
     case Cause::kAncestorLimit:
-      return "Raise the limit of the cgroup above, or let its other members use less.";
+      return is_limit_of_pod(incident) ? "Raise the limit of whichever container of the pod needs more (the pod's is "
+                                         "their sum, unless it has "
+                                         "one of its own), or let the others use less: kubectl top pod --containers."
+                                       : "Raise the limit of the cgroup above, or let its other members use less.";
     case Cause::kHostExhausted:
       return "Give each container a limit, and let their sum stay below the machine's memory.";
     case Cause::kCpuset:
@@ -314,7 +323,7 @@ std::optional<Advice> advise(const Incident& incident, const Verdict& verdict) {
     out.text = end_remedy(incident, cause);
     return out.text.empty() ? std::nullopt : std::optional(out);
   }
-  out.text = cause == Cause::kRuntimeHeapVsLimit ? heap_words(incident) : remedy(cause);
+  out.text = cause == Cause::kRuntimeHeapVsLimit ? heap_words(incident) : remedy(incident, cause);
   const bool perhaps_a_leak = cause == Cause::kLeak && verdict.causes.front().confidence < kProbably;
   if (perhaps_a_leak) {
     out.text =

@@ -15,7 +15,16 @@ constexpr std::uint64_t kLongestActiveNs = 1'000'000'000;
 constexpr std::uint64_t kMinBurst = 16U << 20U;
 constexpr std::uint64_t kMinWindowNs = 1'000'000;
 
+constexpr std::uint64_t kRestEveryNs = 5'000'000'000;
+
 std::uint64_t minus(std::uint64_t a, std::uint64_t b) { return saturating_sub(a, b); }
+
+template <typename Map, typename Time>
+void bound(Map& map, std::size_t most, Time time) {
+  if (map.size() > most) {
+    map.erase(std::ranges::min_element(map, {}, time));
+  }
+}
 
 }  // namespace
 
@@ -39,13 +48,30 @@ BurstTrack& BurstDetector::track(std::uint64_t cgroup_id) {
     slot->begin_empty(made->second);
     slot->last_step_ns = made->second;  // young, not quiet
     untouched_.erase(made);
+  } else if (const auto rest = resting_.find(cgroup_id); rest != resting_.end()) {
+    slot->wake(rest->second);
+    resting_.erase(rest);
   }
   return *slot;
 }
 
 BurstTrack* BurstDetector::known(std::uint64_t cgroup_id) {
   const auto found = tracks_.find(cgroup_id);
-  return found != tracks_.end() ? found->second.get() : untouched_.contains(cgroup_id) ? &track(cgroup_id) : nullptr;
+  return found != tracks_.end()                                           ? found->second.get()
+         : untouched_.contains(cgroup_id) || resting_.contains(cgroup_id) ? &track(cgroup_id)
+                                                                          : nullptr;
+}
+
+void BurstDetector::let_rest(std::uint64_t now_ns) {
+  for (auto one = tracks_.begin(); one != tracks_.end();) {
+    if (active_.contains(one->first) || !one->second->may_rest(now_ns)) {
+      ++one;
+      continue;
+    }
+    resting_.insert_or_assign(one->first, one->second->rest());
+    bound(resting_, settings_.max_cgroups, [](const auto& each) { return each.second.last_step_ns; });
+    one = tracks_.erase(one);
+  }
 }
 
 // A burst under way is told as far as it went.
@@ -63,16 +89,14 @@ void BurstDetector::forget_quietest() {
 }
 
 void BurstDetector::created(std::uint64_t cgroup_id, std::uint64_t time_ns) {
-  if (const auto found = tracks_.find(cgroup_id); found != tracks_.end()) {
-    BurstTrack& one = *found->second;  // its first step came first
+  if (tracks_.contains(cgroup_id) || resting_.contains(cgroup_id)) {
+    BurstTrack& one = track(cgroup_id);  // its first step came first
     one.begin_empty(time_ns);
     one.last_step_ns = std::max(one.last_step_ns, time_ns);
     return;
   }
   untouched_.insert_or_assign(cgroup_id, time_ns);
-  if (untouched_.size() > settings_.max_cgroups) {
-    untouched_.erase(std::ranges::min_element(untouched_, {}, [](const auto& one) { return one.second; }));
-  }
+  bound(untouched_, settings_.max_cgroups, [](const auto& each) { return each.second; });
 }
 
 std::uint64_t BurstDetector::least(std::optional<std::uint64_t> limit_bytes) const {
@@ -129,6 +153,10 @@ void BurstDetector::advance(std::uint64_t now_ns) {
       one.ledger.clear();
     }
     id = quiet ? active_.erase(id) : std::next(id);
+  }
+  if (minus(now_ns, rested_ns_) >= kRestEveryNs) {
+    rested_ns_ = now_ns;
+    let_rest(now_ns);
   }
 }
 
@@ -200,6 +228,7 @@ std::optional<BurstFinding> BurstDetector::cut(std::uint64_t cgroup_id, std::uin
 
 void BurstDetector::removed(std::uint64_t cgroup_id, std::uint64_t time_ns) {
   untouched_.erase(cgroup_id);
+  resting_.erase(cgroup_id);
   const auto found = tracks_.find(cgroup_id);
   if (found == tracks_.end()) {
     return;
@@ -228,7 +257,10 @@ std::vector<std::uint64_t> BurstDetector::active(std::uint64_t now_ns) const {
 std::optional<std::uint64_t> BurstDetector::usage_at(std::uint64_t cgroup_id, std::uint64_t time_ns) const {
   const auto found = tracks_.find(cgroup_id);
   if (found == tracks_.end()) {
-    return untouched_.contains(cgroup_id) ? std::optional<std::uint64_t>(0) : std::nullopt;
+    const auto rest = resting_.find(cgroup_id);
+    return rest != resting_.end()           ? std::optional(rest->second.last.usage_bytes)
+           : untouched_.contains(cgroup_id) ? std::optional<std::uint64_t>(0)
+                                            : std::nullopt;
   }
   return found->second->has_points() ? std::optional(found->second->history.at(time_ns)) : std::nullopt;
 }

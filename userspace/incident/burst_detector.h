@@ -8,8 +8,10 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
+#include "incident/usage_history.h"
 #include "memcrest/event.h"
 #include "memcrest/incident.h"
 
@@ -41,6 +43,17 @@ struct BurstFinding {
 };
 
 struct BurstTrack;
+
+// What is left to know of a cgroup that has been quiet for so long that its past no longer matters.
+struct RestingTrack {
+  UsagePoint last;
+  std::optional<std::uint64_t> limit_bytes;
+  std::uint64_t quantum = 0;
+  std::uint64_t told_bytes = 0;
+  std::pair<std::uint64_t, std::uint64_t> watermark;  // time, watermark
+  std::uint64_t last_step_ns = 0;
+  std::uint64_t last_missing_ns = 0;
+};
 
 class BurstDetector {
  public:
@@ -78,6 +91,8 @@ class BurstDetector {
   [[nodiscard]] bool any_under_way() const;
   // What steps and samples saw of its usage at that time; nullopt: nothing.
   [[nodiscard]] std::optional<std::uint64_t> usage_at(std::uint64_t cgroup_id, std::uint64_t time_ns) const;
+  // Cgroups that are quiet and cost little. For tests.
+  [[nodiscard]] std::size_t resting() const { return resting_.size(); }
   // Cheap: may say yes for a moment after the last one went quiet.
   [[nodiscard]] bool any_active() const { return !active_.empty(); }
 
@@ -85,12 +100,15 @@ class BurstDetector {
   BurstTrack& track(std::uint64_t cgroup_id);
   [[nodiscard]] BurstTrack* known(std::uint64_t cgroup_id);  // null: nothing was seen of it
   void forget_quietest();
+  void let_rest(std::uint64_t now_ns);
   [[nodiscard]] std::uint64_t least(std::optional<std::uint64_t> limit_bytes) const;
 
   BurstSettings settings_;
   std::map<std::uint64_t, std::unique_ptr<BurstTrack>> tracks_;
   // Made at this time, and nothing more: most are idle, and are to cost little.
   std::map<std::uint64_t, std::uint64_t> untouched_;
+  std::map<std::uint64_t, RestingTrack> resting_;
+  std::uint64_t rested_ns_ = 0;     // when it was last looked who may
   std::set<std::uint64_t> active_;  // ids of tracks that may be active; pruned by advance()
   std::vector<BurstFinding> ended_;
 };

@@ -29,6 +29,40 @@ BurstTrack::BurstTrack(std::uint64_t cgroup, std::uint64_t window, std::uint64_t
       history(kMaxPoints, kMaxAgeNs),
       lows(window) {}
 
+bool BurstTrack::may_rest(std::uint64_t now_ns) const {
+  if (!has_points() || open || waiting_bytes > 0 ||
+      minus(now_ns, std::max(last().time_ns, last_step_ns)) <= window_ns ||
+      (plateau && minus(now_ns, plateau->end_ns) <= kPlateauWindows * window_ns)) {
+    return false;
+  }
+  const auto [low, high] = std::ranges::minmax(history.points(), {}, &UsagePoint::usage_bytes);
+  return high.usage_bytes - low.usage_bytes < quantum || minus(now_ns, last().time_ns) > kMaxAgeNs;
+}
+
+RestingTrack BurstTrack::rest() const {
+  return {.last = last(),
+          .limit_bytes = limit_bytes,
+          .quantum = quantum,
+          .told_bytes = told_bytes,
+          .watermark = {watermarks.empty() ? 0 : watermarks.back().first, watermark},
+          .last_step_ns = last_step_ns,
+          .last_missing_ns = last_missing_ns};
+}
+
+void BurstTrack::wake(const RestingTrack& rest) {
+  history.add(rest.last);
+  lows.add(rest.last);
+  limit_bytes = rest.limit_bytes;
+  quantum = rest.quantum;
+  told_bytes = rest.told_bytes;
+  watermark = rest.watermark.second;
+  if (watermark != 0) {
+    watermarks.push_back(rest.watermark);
+  }
+  last_step_ns = rest.last_step_ns;
+  last_missing_ns = rest.last_missing_ns;
+}
+
 void BurstTrack::add(UsagePoint point) {
   if (has_points()) {
     point.time_ns = std::max(point.time_ns, last().time_ns);

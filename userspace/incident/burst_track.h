@@ -33,6 +33,12 @@ struct BurstTrack {
 
   BurstTrack(std::uint64_t cgroup, std::uint64_t window, std::uint64_t foreign_wait);
 
+  // Nothing that comes after `now_ns` will look different when it starts from rest(), but for what samplers showed
+  // before: by less than a quantum.
+  [[nodiscard]] bool may_rest(std::uint64_t now_ns) const;
+  [[nodiscard]] RestingTrack rest() const;
+  void wake(const RestingTrack& rest);
+
   void add(UsagePoint point);
   void add_late(const StepEvent& event);
   void begin_empty(std::uint64_t time_ns);

@@ -2,6 +2,9 @@
 // The words of the incident's enumerations: they are part of the JSON contract and never change meaning.
 #include "memcrest/incident.h"
 
+#include <algorithm>
+
+#include "incident/saturating.h"
 #include "memcrest/container_memory.h"
 
 namespace memcrest {
@@ -109,6 +112,48 @@ bool is_no_alarm(const Incident& incident) {
   const Cause cause = incident.verdict->causes.front().cause;
   const bool pod = incident.container.pod && incident.container.runtime != Runtime::kPodman;
   return (cause == Cause::kStoppedByRuntime && !pod) || (cause == Cause::kKilledWithin && !incident.end->main_process);
+}
+
+bool is_limit_of_pod(const Incident& incident) {
+  const Container& container = incident.container;
+  if (incident.scope != Scope::kAncestor || !container.pod || container.pod->uid.empty() ||
+      container.runtime == Runtime::kPodman) {
+    return false;
+  }
+  // systemd's names of slices have no '-' but between their parts.
+  std::string of_slice = container.pod->uid;
+  std::ranges::replace(of_slice, '-', '_');
+  const std::string& path = incident.limit.cgroup_path;
+  const std::string name = path.substr(path.rfind('/') + 1);
+  return name.ends_with("pod" + container.pod->uid) || name.ends_with("pod" + of_slice + ".slice");
+}
+
+namespace {
+
+// At least: where the cgroup's own usage is not known, what its victims held.
+std::uint64_t held_here(const Incident& incident) {
+  std::uint64_t out = incident.limit.own_usage_bytes.value_or(0);
+  if (!incident.limit.own_usage_bytes) {
+    for (const Victim& victim : incident.victims) {
+      out =
+          saturating_add(out, saturating_add(saturating_add(victim.anon_bytes, victim.file_bytes), victim.shmem_bytes));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+bool is_own_limit(const Incident& incident) {
+  if (incident.scope != Scope::kAncestor) {
+    return incident.scope == Scope::kMemcg;
+  }
+  const Container& container = incident.container;
+  if (is_limit_of_pod(incident)) {
+    const std::uint64_t used = incident.usage_bytes.value_or(incident.limit.bytes.value_or(0));
+    return used > 0 && held_here(incident) >= used - used / 10;
+  }
+  return !container.id.empty() && incident.limit.cgroup_path.find(container.id) != std::string::npos;
 }
 
 const char* to_string(Cause cause) {

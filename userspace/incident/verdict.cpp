@@ -42,6 +42,7 @@ class Judge {
   }
   void by_order();
   void by_scope();
+  void by_limit_above();
   void by_kind();
   void by_page_cache(double share, double sure, std::string reason);
   void by_processes();
@@ -54,18 +55,10 @@ class Judge {
   void rank_kind_first();
   void rank_scope_first();
   void weigh_evidence();
-  [[nodiscard]] bool limit_of_its_own() const;
 
   const Incident& incident_;
   std::vector<JudgedCause> causes_;
 };
-
-// A container's inner cgroups are below its limit: that is its own all the same.
-bool Judge::limit_of_its_own() const {
-  return incident_.scope == Scope::kMemcg ||
-         (incident_.scope == Scope::kAncestor && !incident_.container.id.empty() &&
-          incident_.limit.cgroup_path.find(incident_.container.id) != std::string::npos);
-}
 
 // Somebody's deed: no other cause is looked for.
 void Judge::by_order() {
@@ -76,16 +69,30 @@ void Judge::by_order() {
   }
 }
 
+void Judge::by_limit_above() {
+  const Limit& limit = incident_.limit;
+  if (!is_limit_of_pod(incident_)) {
+    add(Cause::kAncestorLimit, 0.9,
+        "the limit that was hit is that of " + (limit.cgroup_path.empty() ? "a cgroup above" : limit.cgroup_path) +
+            ", not its own");
+    return;
+  }
+  JudgedCause& out =
+      add(Cause::kAncestorLimit, limit.own_usage_bytes ? 0.9 : 0.6,
+          "the limit that was hit is that of its pod" +
+              (limit.own_usage_bytes ? ", of which it held " + format_size(*limit.own_usage_bytes) : ""));
+  if (!limit.own_usage_bytes) {
+    out.reasons_against.emplace_back("how much of it this container held is not known");
+  }
+}
+
 void Judge::by_scope() {
   switch (incident_.scope) {
     case Scope::kMemcg:
       return;
     case Scope::kAncestor:
-      if (!limit_of_its_own()) {
-        add(Cause::kAncestorLimit, 0.9,
-            "the limit that was hit is that of " +
-                (incident_.limit.cgroup_path.empty() ? std::string("a cgroup above") : incident_.limit.cgroup_path) +
-                ", not its own");
+      if (!is_own_limit(incident_)) {
+        by_limit_above();
       }
       return;
     case Scope::kHost: {
@@ -294,7 +301,7 @@ void Judge::rank_kind_first() {
 
 // Whose limit it was is known: how it was used up comes second.
 void Judge::rank_scope_first() {
-  if (limit_of_its_own() || causes_.empty()) {
+  if (is_own_limit(incident_) || causes_.empty()) {
     return;
   }
   const double most = causes_.front().confidence - 0.1;
@@ -318,11 +325,11 @@ void Judge::weigh_evidence() {
   if (evidence.charge_tier == "sampled") {
     doubt(0.1, "usage was sampled, not seen at each charge");
   }
-  if (incident_.kind == IncidentKind::kOom && limit_of_its_own() && incident_.limit.bytes && incident_.usage_bytes &&
-      *incident_.usage_bytes < *incident_.limit.bytes / 10 * 9) {
+  if (incident_.kind == IncidentKind::kOom && is_own_limit(incident_) && incident_.limit.bytes &&
+      incident_.usage_bytes && *incident_.usage_bytes < *incident_.limit.bytes / 10 * 9) {
     doubt(0.2, "contradiction: only " + format_size(*incident_.usage_bytes) + " were in use, below the limit");
   }
-  if (!incident_.victims.empty() && incident_.usage_bytes && limit_of_its_own() &&
+  if (!incident_.victims.empty() && incident_.usage_bytes && is_own_limit(incident_) &&
       saturating_sub(incident_.victims.front().anon_bytes, *incident_.usage_bytes) > *incident_.usage_bytes / 8) {
     doubt(0.2, "contradiction: the victim held more than was in use");
   }
@@ -330,7 +337,7 @@ void Judge::weigh_evidence() {
   for (JudgedCause& one : causes_) {
     one.confidence = std::clamp(one.confidence - penalty, 0.05, kSurest);
     one.reasons_against.insert(one.reasons_against.end(), doubts.begin(), doubts.end());
-    if (!of_a_kind && limit_of_its_own() && one.cause != Cause::kAskedFor && one.cause != Cause::kLimitLowered) {
+    if (!of_a_kind && is_own_limit(incident_) && one.cause != Cause::kAskedFor && one.cause != Cause::kLimitLowered) {
       one.confidence = std::min(one.confidence, 0.7);
       one.reasons_against.emplace_back("what kind of memory it was is not known");
     }

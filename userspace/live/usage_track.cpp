@@ -21,9 +21,9 @@ void UsageTrack::add_second(std::uint64_t second, std::uint64_t usage, std::uint
     seconds_.back().high = std::max(seconds_.back().high, high);
     seconds_.back().last = usage;
   }
-  while (seconds_.size() > 1 && seconds_[1].second + kLiveSeconds < second) {
-    seconds_.pop_front();
-  }
+  const auto first =
+      std::ranges::find_if(seconds_, [&](const Second& one) { return one.second + kLiveSeconds >= second; });
+  seconds_.erase(seconds_.begin(), first == seconds_.begin() ? first : std::prev(first));
 }
 
 void UsageTrack::add(std::uint64_t time_ns, std::uint64_t usage_bytes, std::uint64_t watermark_bytes) {
@@ -52,9 +52,9 @@ void UsageTrack::add_stall(std::uint64_t time_ns, std::uint64_t total_ns) {
     return;
   }
   stalls_.push_back({time_ns, total_ns});
-  while (stalls_.size() > 1 && stalls_[1].time_ns + kLiveSeconds * kSecond < time_ns) {
-    stalls_.pop_front();
-  }
+  const auto first =
+      std::ranges::find_if(stalls_, [&](const Stall& one) { return one.time_ns + kLiveSeconds * kSecond >= time_ns; });
+  stalls_.erase(stalls_.begin(), first == stalls_.begin() ? first : std::prev(first));
 }
 
 void UsageTrack::forget_before(std::uint64_t time_ns) {

@@ -56,8 +56,9 @@ class UsageTrack {
   [[nodiscard]] std::uint64_t usage_at(std::uint64_t time_ns) const;
 
   std::deque<LivePoint> points_;
-  std::deque<Second> seconds_;  // those in which something happened; one of older than the minute remains
-  std::deque<Stall> stalls_;
+  // At most one for each second. No deques: those take half a KiB also where there is little, as for most cgroups.
+  std::vector<Second> seconds_;  // those in which something happened; one of older than the minute remains
+  std::vector<Stall> stalls_;
   std::uint64_t watermark_ = 0;
   bool watermark_known_ = false;
   bool cut_ = false;

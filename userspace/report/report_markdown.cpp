@@ -171,7 +171,9 @@ void put_facts(std::string& out, const Incident& incident) {
   }
   row("limit", "**" + size_or(incident.limit.bytes, "none known") + "** " +
                    (incident.limit.kind.empty() ? "" : markdown_code(incident.limit.kind)) +
-                   (incident.scope == Scope::kAncestor ? " of " + markdown_code(incident.limit.cgroup_path) : "") +
+                   (incident.scope == Scope::kAncestor ? (is_limit_of_pod(incident) ? " of its pod " : " of ") +
+                                                             markdown_code(incident.limit.cgroup_path)
+                                                       : "") +
                    (incident.usage_bytes ? ", in use " + format_size(*incident.usage_bytes) : ""));
   if (const auto& burst = incident.burst) {
     row("grew", "**" + format_size(burst->base_bytes) + " → " + (burst->peak_exact ? "" : "at least ") +

@@ -15,6 +15,7 @@ namespace memcrest {
 namespace {
 
 constexpr std::size_t kMaxMessage = 1000;  // bytes; the API takes 1024
+constexpr std::size_t kMaxLine = 500;      // of these, for what happened: why and what to do follow
 constexpr std::size_t kMaxName = 253;
 constexpr std::size_t kMaxLabel = 63;
 constexpr std::chrono::milliseconds kTimeout{10'000};
@@ -48,6 +49,27 @@ const char* reason_of(IncidentKind kind) {
       return "MemoryBreakpoint";
   }
   return "Memory";
+}
+
+std::string cut(std::string text, std::size_t most) {
+  return text.size() <= most ? text : to_valid_utf8(text.substr(0, most)) + " …";
+}
+
+// Who may read the events of a namespace learns of its own pods alone: neither of who else holds the machine's memory,
+// nor of who killed from outside.
+std::string message_of(const Incident& incident, std::uint64_t left_out) {
+  std::string out = left_out > 0 ? "(" + std::to_string(left_out) + " before it left out) " : "";
+  out += cut(to_valid_utf8(line_of(incident)), kMaxLine);
+  if (incident.end || (incident.scope != Scope::kMemcg && incident.scope != Scope::kAncestor)) {
+    return out;
+  }
+  if (incident.verdict && !incident.verdict->text.empty()) {
+    out += ". " + to_valid_utf8(incident.verdict->text);
+  }
+  if (incident.advice && !incident.advice->text.empty()) {
+    out += " " + to_valid_utf8(incident.advice->text);
+  }
+  return cut(std::move(out), kMaxMessage);
 }
 
 class KubernetesEvents final : public Receiver {
@@ -144,10 +166,7 @@ std::optional<EventRequest> pod_event(const Incident& incident, const std::strin
       !is_api_name(name_space, kMaxLabel, false) || !is_api_name(name, kMaxName, true)) {
     return std::nullopt;
   }
-  std::string message = to_valid_utf8(line_of(incident));
-  if (left_out > 0) {
-    message = "(" + std::to_string(left_out) + " before it left out) " + message;
-  }
+  const std::string message = message_of(incident, left_out);
   JsonLine about;
   about.text("kind", "Pod").text("apiVersion", "v1").text("namespace", name_space).text("name", pod);
   about.text("uid", incident.container.pod->uid);
@@ -159,7 +178,7 @@ std::optional<EventRequest> pod_event(const Incident& incident, const std::strin
   event.raw("metadata", JsonLine().text("name", name).text("namespace", name_space).take());
   event.raw("involvedObject", about.take());
   event.text("reason", reason_of(incident.kind)).text("type", "Warning");
-  event.text("message", to_valid_utf8(message.substr(0, kMaxMessage)));
+  event.text("message", message);
   event.raw("source", JsonLine().text("component", "memcrest").text("host", node).take());
   event.text("firstTimestamp", seconds_of(incident.unix_ns)).text("lastTimestamp", seconds_of(incident.unix_ns));
   event.number("count", std::uint64_t{1});

@@ -36,8 +36,8 @@ Cause first_cause(const Incident& incident) {
 // Whether a larger limit of its own could have prevented it.
 bool own_limit(const Incident& incident) {
   const Cause cause = first_cause(incident);
-  return incident.scope == Scope::kMemcg && incident.limit.bytes && cause != Cause::kAskedFor &&
-         cause != Cause::kLimitLowered && cause != Cause::kAncestorLimit;
+  return is_own_limit(incident) && incident.limit.bytes && cause != Cause::kAskedFor && cause != Cause::kLimitLowered &&
+         cause != Cause::kAncestorLimit;
 }
 
 void add_oom(SizedOoms& ooms, const Incident& incident) {

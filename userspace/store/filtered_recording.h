@@ -32,6 +32,7 @@ class FilteredRecording final : public RecordingSink {
   [[nodiscard]] bool wants_code_names(std::uint64_t cgroup_id) const override {
     return keeps(cgroup_id) && inner_->wants_code_names(cgroup_id);
   }
+  [[nodiscard]] bool is_cut(std::uint64_t cgroup_id) const override { return inner_->is_cut(cgroup_id); }
   [[nodiscard]] bool begin_turn() override { return inner_->begin_turn(); }
   Result<void> finish() override { return inner_->finish(); }
   [[nodiscard]] Status status() const override { return inner_->status(); }

@@ -17,6 +17,7 @@ constexpr std::uint64_t kLateNamesNs = 60'000'000'000;  // after a cgroup's end 
 constexpr std::size_t kMaxRings = 65536;
 constexpr std::size_t kMaxCodeNames = 2048;
 constexpr std::size_t kMaxWaiting = 64;
+constexpr std::uint64_t kOutcomeNs = 30'000'000'000;  // of what is done at a memory breakpoint
 
 constexpr std::uint64_t kBlock = 16;              // of the allocator, for each block
 constexpr std::uint64_t kEntry = 2 * kBlock + 8;  // of the deque, whose blocks hold one
@@ -42,14 +43,32 @@ std::uint64_t heap_of(const Event& event) {
   return out;
 }
 
+bool says_something(const Container& of) {
+  return of.runtime != Runtime::kUnknown || !of.id.empty() || !of.unit.empty() || !of.machine.empty() ||
+         !of.unknown_reason.empty() || of.pod || !of.outer.empty();
+}
+
+// Of what most have.
+std::uint64_t heap_of(const Container& container) {
+  std::uint64_t out = container.id.size() + container.name.size() + container.image.size() + container.unit.size() +
+                      container.unknown_reason.size();
+  for (const auto& [key, value] : container.labels) {
+    out += key.size() + value.size() + 8 * kBlock;
+  }
+  return out;
+}
+
 // "/a" holds "/a" and "/a/b", not "/ab"; "/" holds all.
 bool holds(const std::string& parent, const std::string& path) {
   return parent == "/" || path == parent ||
          (path.starts_with(parent) && path.size() > parent.size() && path[parent.size()] == '/');
 }
 
-// What was asked for needs no evidence.
+// What was asked for needs no evidence, and what is told again has had its file.
 bool is_worth_a_file(const Incident& incident, bool bursts) {
+  if (!incident.update.empty()) {
+    return false;
+  }
   return incident.kind == IncidentKind::kBurst ? bursts : !is_no_alarm(incident);
 }
 
@@ -117,12 +136,29 @@ void FlightRecorder::drop_oldest(Ring& ring) {
   ring.kept.pop_front();
 }
 
+void FlightRecorder::forget_name(std::uint64_t cgroup_id) {
+  if (const auto found = names_.find(cgroup_id); found != names_.end()) {
+    names_bytes_ -= found->second.bytes;
+    names_.erase(found);
+  }
+}
+
+std::uint64_t FlightRecorder::room_for_all() const {
+  return settings_.room ? std::min(settings_.max_bytes, settings_.room->load(std::memory_order_relaxed))
+                        : settings_.max_bytes;
+}
+
+// What is left for events beside the names of their cgroups: half of it at least, since the names of what is there are
+// needed however many they are.
+std::uint64_t FlightRecorder::room() const {
+  const std::uint64_t most = room_for_all();
+  return most - std::min(names_bytes_, most / 2);
+}
+
 // The cgroup with the most loses a quarter of it, again and again, until there is room for a while: looking at a
 // thousand cgroups is not to be paid for each event.
 void FlightRecorder::make_room() {
-  const std::uint64_t most = settings_.room
-                                 ? std::min(settings_.max_bytes, settings_.room->load(std::memory_order_relaxed))
-                                 : settings_.max_bytes;
+  const std::uint64_t most = room();
   if (kept_bytes_ <= most) {
     return;
   }
@@ -161,7 +197,20 @@ void FlightRecorder::drop_what_is_old() {
     }
     ring = ring->second.kept.empty() && ring->second.cut_until_ns < from ? rings_.erase(ring) : std::next(ring);
   }
-  std::erase_if(names_, [&](const auto& one) { return one.second.removed_ns != 0 && one.second.removed_ns < from; });
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> gone;  // when, whose
+  for (const auto& [id, name] : names_) {
+    if (name.removed_ns != 0) {
+      gone.emplace_back(name.removed_ns, id);
+    }
+  }
+  std::ranges::sort(gone);
+  const std::uint64_t enough = room_for_all() / 2;
+  for (const auto& [removed_ns, id] : gone) {
+    if (removed_ns >= from && names_bytes_ <= enough) {
+      break;
+    }
+    forget_name(id);
+  }
   std::erase_if(gone_, [&](const auto& one) { return one.second + kLateNamesNs < from; });
   while (moments_.size() > 1 && moments_[1].boot_ns < from) {
     moments_.pop_front();
@@ -198,9 +247,18 @@ void FlightRecorder::add(const LossCount& loss) {
 bool FlightRecorder::add(const CgroupRef& cgroup, const Container& container) {
   if (names_.size() >= kMaxNames) {
     names_.clear();
+    names_bytes_ = 0;
   }
   const auto gone = gone_.find(cgroup.id);
-  names_.insert_or_assign(cgroup.id, Name{cgroup, container, gone == gone_.end() ? 0 : gone->second});
+  Name name{.cgroup = cgroup, .removed_ns = gone == gone_.end() ? 0 : gone->second};
+  name.bytes = sizeof(Name) + 2 * kBlock + cgroup.path.size();
+  if (says_something(container)) {
+    name.container = std::make_unique<const Container>(container);
+    name.bytes += sizeof(Container) + kBlock + heap_of(container);
+  }
+  forget_name(cgroup.id);
+  names_bytes_ += name.bytes;
+  names_.emplace(cgroup.id, std::move(name));
   return writer_ == nullptr || !written_.contains(cgroup.id) || writer_->add(cgroup, container);
 }
 
@@ -246,6 +304,12 @@ std::unordered_set<std::uint64_t> FlightRecorder::related(const Incident& incide
   return out;
 }
 
+bool FlightRecorder::is_cut(std::uint64_t cgroup_id) const {
+  const auto ring = rings_.find(cgroup_id);
+  const std::uint64_t until_ns = std::max(unkept_ns_, ring == rings_.end() ? 0 : ring->second.cut_until_ns);
+  return until_ns != 0 && until_ns + static_cast<std::uint64_t>(settings_.before.count()) > now_.boot_ns;
+}
+
 void FlightRecorder::tell_cut(std::uint64_t until_ns) {
   const auto before = static_cast<std::uint64_t>(settings_.before.count());
   if (until_ns > told_cut_until_ns_ && until_ns + before > now_.boot_ns) {
@@ -268,7 +332,7 @@ void FlightRecorder::write_kept(const std::unordered_set<std::uint64_t>& cgroups
       }
     }
     if (const auto name = names_.find(id); name != names_.end()) {
-      writer_->add(name->second.cgroup, name->second.container);
+      writer_->add(name->second.cgroup, name->second.container ? *name->second.container : Container());
     }
   }
   std::ranges::sort(wanted, {}, &Kept::order);
@@ -366,7 +430,9 @@ void FlightRecorder::record(const Waiting& told) {
     return;
   }
   if (begins) {
-    until_ns_ = std::max(until_ns_, told.boot_ns + static_cast<std::uint64_t>(settings_.after.count()));
+    const bool goes_on = told.incident.breakpoint && told.incident.breakpoint->outcome.empty();
+    until_ns_ = std::max(
+        until_ns_, told.boot_ns + static_cast<std::uint64_t>(settings_.after.count()) + (goes_on ? kOutcomeNs : 0));
   }
   auto cgroups = related(told.incident);
   if (written_.empty()) {

@@ -44,6 +44,7 @@ class FlightRecorder final : public RecordingSink {
   void add(const LossCount& loss) override;
   bool add(const CgroupRef& cgroup, const Container& container) override;
   void add(std::vector<CodeName> names) override;
+  [[nodiscard]] bool is_cut(std::uint64_t cgroup_id) const override;
   [[nodiscard]] bool wants_answers() const override { return false; }
   [[nodiscard]] bool wants_code_names(std::uint64_t /*cgroup_id*/) const override { return false; }
   Result<void> finish() override;
@@ -68,13 +69,17 @@ class FlightRecorder final : public RecordingSink {
   };
   struct Name {
     CgroupRef cgroup;
-    Container container;
-    std::uint64_t removed_ns = 0;  // 0: it is there
+    std::unique_ptr<const Container> container;  // null: in none
+    std::uint64_t removed_ns = 0;                // 0: it is there
+    std::uint64_t bytes = 0;
   };
 
   void keep(std::uint64_t cgroup_id, Kept kept);
   void drop_oldest(Ring& ring);
   void drop_what_is_old();
+  void forget_name(std::uint64_t cgroup_id);
+  [[nodiscard]] std::uint64_t room_for_all() const;
+  [[nodiscard]] std::uint64_t room() const;
   void make_room();
   [[nodiscard]] bool passes(std::uint64_t cgroup_id) const;
   // A recording's incident that waits for the file to be begun.
@@ -104,6 +109,7 @@ class FlightRecorder final : public RecordingSink {
   std::uint64_t order_ = 0;
   std::uint64_t unkept_ns_ = 0;  // when a cgroup found no room at all
   std::unordered_map<std::uint64_t, Name> names_;
+  std::uint64_t names_bytes_ = 0;
   std::unordered_map<std::uint64_t, std::uint64_t> gone_;  // cgroup, when: names may be told after its end
   std::deque<Moment> moments_;
   std::deque<CodeName> code_names_;  // of the last incidents, which come after them; bounded

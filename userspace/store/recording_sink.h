@@ -57,6 +57,9 @@ class RecordingSink {
   // False: only the stacks of incidents need names in this cgroup.
   [[nodiscard]] virtual bool wants_code_names(std::uint64_t /*cgroup_id*/) const { return true; }
 
+  // Whether what came before now in this cgroup was given up in part, for want of memory.
+  [[nodiscard]] virtual bool is_cut(std::uint64_t /*cgroup_id*/) const { return false; }
+
   // Between two turns of the collector. True: a new file begins, which knows no answer and no name yet.
   [[nodiscard]] virtual bool begin_turn() { return false; }
 

@@ -21,7 +21,9 @@ void put_owner_of_limit(Layout& page, const Incident& incident) {
       }
       break;
     case Scope::kAncestor:
-      page.words(kGap, kind + " of an ancestor, not of this " + noun(incident.container) + ":");
+      page.words(kGap, kind + (is_limit_of_pod(incident)
+                                   ? " of its pod:"
+                                   : std::string(" of an ancestor, not of this ") + noun(incident.container) + ":"));
       page.piece(" ",
                  incident.limit.cgroup_path.empty() ? "path unknown" : escape_terminal(incident.limit.cgroup_path));
       break;

@@ -131,8 +131,7 @@ void put_samplers(Layout& page, const Incident& incident) {
     page.piece("", escape_terminal(sampler.name) + ", every " + seconds(sampler.interval_ms));
     std::string seen = sampler.typical_seen_bytes == 0 ? std::string("had shown nothing yet")
                                                        : "last showed about " + bytes(sampler.typical_seen_bytes);
-    if (sampler.typical_seen_bytes > 0 && incident.limit.bytes && *incident.limit.bytes > 0 &&
-        incident.scope == Scope::kMemcg) {
+    if (sampler.typical_seen_bytes > 0 && incident.limit.bytes && *incident.limit.bytes > 0 && is_own_limit(incident)) {
       seen += " (" +
               percent(static_cast<double>(sampler.typical_seen_bytes) / static_cast<double>(*incident.limit.bytes)) +
               ")";

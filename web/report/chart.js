@@ -7,7 +7,7 @@ import { csvOf, tableOf } from './chart_data.js';
 import { css, download, el, newId } from './dom.js';
 import { before, joined, sampled, thinned, valueAt } from './series.js';
 import { touch } from './touch.js';
-import { counted, percent, setting, shifted, size, span } from './words.js';
+import { counted, hasOwnLimit, percent, setting, shifted, size, span } from './words.js';
 
 // Usage holds until the next point. Where several points fall on one pixel that cannot be seen, and lines, of which uPlot
 // draws each pixel's lowest and highest, cost far less.
@@ -23,7 +23,7 @@ function linesOf({ incident, own, around, moment }) {
   const constant = (bytes) => ({ x: span, y: [bytes, bytes] });
   if (own.limits.x.length > 0) {
     lines.push({ key: 'limit', label: 'Limit', ...own.limits, colour: '--alarm', width: 1.5, dash: [6, 4], on: true });
-  } else if (incident.limit?.bytes != null && incident.scope === 'memcg') {
+  } else if (incident.limit?.bytes != null && hasOwnLimit(incident)) {
     // Where steps tell that there was none until then it is new.
     const limit = own.limits.told ? { x: [moment, Math.max(moment, span[1])], y: [incident.limit.bytes, incident.limit.bytes] } : constant(incident.limit.bytes);
     lines.push({ key: 'limit', label: 'Limit', ...limit, colour: '--alarm', width: 1.5, dash: [6, 4], on: true });
@@ -172,7 +172,7 @@ export function usageChart(model) {
   const { burst } = incident;
   let fromZero = !burst || burst.growth_bytes >= burst.peak_bytes * 0.2;
   function heights(low, high) {
-    const limit = incident.scope === 'memcg' ? incident.limit?.bytes : null;
+    const limit = hasOwnLimit(incident) ? incident.limit?.bytes : null;
     const top = limit && high > limit * 0.4 && fromZero ? Math.max(high, limit) : high;
     if (fromZero || low === null) return [0, Math.max(1, (top || 1) * 1.08)];
     const room = Math.max(4096, (high - low) * 0.12);

@@ -2,7 +2,7 @@
 // The rows of an incident, in the order and the words of the terminal: killed, limit, swap, stalled, grew, samplers,
 // state, settings, evidence. What is not known is said to be unknown, or left out where the terminal leaves it out.
 import { el } from './dom.js';
-import { counted, dated, percent, process, size, span } from './words.js';
+import { counted, dated, hasOwnLimit, percent, process, size, span } from './words.js';
 
 const join = (parts, joiner = ' · ') => parts.filter((part) => part !== null && part !== undefined && part !== '').join(joiner);
 const code = (text) => el('code', null, text);
@@ -20,7 +20,7 @@ function limit(incident) {
   const noun = nounOf(incident.container);
   const whose = {
     memcg: incident.limit.bytes === null && incident.kind === 'burst' ? '' : `${incident.limit.kind ?? 'limit'} of this ${noun}`,
-    ancestor: `${incident.limit.kind ?? 'limit'} of an ancestor, not of this ${noun}: ${incident.limit.cgroup_path ?? 'path unknown'}`,
+    ancestor: `${incident.limit.kind ?? 'limit'} ${incident.limit.of_pod ? 'of its pod' : `of an ancestor, not of this ${noun}`}: ${incident.limit.cgroup_path ?? 'path unknown'}`,
     host: incident.oom?.sysrq ? 'asked for by sysrq-f: nothing was exhausted' : 'the machine’s own memory was used up, no cgroup’s limit',
     cpuset: 'the memory nodes that the cpuset allows were used up, no cgroup’s limit',
     mempolicy: 'the memory nodes that the memory policy allows were used up, no cgroup’s limit',
@@ -74,7 +74,7 @@ function grew({ burst }) {
 function samplers(incident) {
   if (!incident.samplers.length) return null;
   const first = incident.samplers[0];
-  const part = incident.limit.bytes > 0 ? ` (${percent(first.typical_seen_bytes / incident.limit.bytes)})` : '';
+  const part = hasOwnLimit(incident) && incident.limit.bytes > 0 ? ` (${percent(first.typical_seen_bytes / incident.limit.bytes)})` : '';
   const seen = first.typical_seen_bytes === 0 ? 'had shown nothing yet' : `last showed about ${size(first.typical_seen_bytes)}${part}`;
   return el('p', null, `${first.name} ${seen} · chance to see the burst ${percent(first.chance_seen)}`);
 }

@@ -5,7 +5,7 @@ import { el, newId, table } from './dom.js';
 import { facts } from './facts.js';
 import { flame } from './flame.js';
 import { composition, grown, why } from './verdict.js';
-import { dated, indented, kindOf, nameOf, percent, process, setting, size, span } from './words.js';
+import { dated, hasOwnLimit, indented, kindOf, nameOf, percent, process, setting, size, span } from './words.js';
 
 const KIND_NAMES = [['anon', 'anon_bytes', 'Anonymous'], ['file', 'file_bytes', 'Files'], ['shmem', 'shmem_bytes', 'Shared memory, tmpfs'],
   ['swap', 'swap_bytes', 'Swap'], ['tables', 'pagetable_bytes', 'Page tables']];
@@ -108,7 +108,7 @@ function samplers(incident) {
     table('Tools that look every so often, at their usual intervals', [
       { head: 'Tool', cell: (s) => s.name }, { head: 'Looks every', number: true, cell: (s) => setting(s.interval_ms) },
       { head: 'Last showed about', number: true, cell: (s) => (s.typical_seen_bytes === 0 ? 'nothing yet' : size(s.typical_seen_bytes)) },
-      { head: 'Of the limit', number: true, cell: (s) => (incident.limit.bytes > 0 ? percent(s.typical_seen_bytes / incident.limit.bytes) : '–') },
+      { head: 'Of the limit', number: true, cell: (s) => (hasOwnLimit(incident) && incident.limit.bytes > 0 ? percent(s.typical_seen_bytes / incident.limit.bytes) : '–') },
       { head: 'Chance to see the burst', number: true, cell: (s) => percent(s.chance_seen) },
     ], incident.samplers));
 }

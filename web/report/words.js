@@ -89,3 +89,6 @@ export function indented(text) {
   });
   return out;
 }
+
+/** Whether the limit is the incident's own; recordings of before it was told know the scope alone. */
+export const hasOwnLimit = ({ limit, scope }) => limit?.own ?? scope === 'memcg';

@@ -131,7 +131,7 @@ TEST(Json, HasTheFieldsOfTheContractInItsOrder) {
                           "unit", "machine", "pod", "compose", "ecs", "memory_request_bytes", "memory_limit_bytes",
                           "swap_limit_bytes", "state", "outer"));
   EXPECT_THAT(keys(json["cgroup"]), ElementsAre("id", "path"));
-  EXPECT_THAT(keys(json["limit"]), ElementsAre("bytes", "kind", "cgroup_path"));
+  EXPECT_THAT(keys(json["limit"]), ElementsAre("bytes", "kind", "cgroup_path", "own_usage_bytes", "own", "of_pod"));
   EXPECT_THAT(keys(json["trigger"]), ElementsAre("pid", "tid", "comm", "container_pid"));
   EXPECT_THAT(keys(json["victims"][0]),
               ElementsAre("pid", "container_pid", "comm", "cmdline", "uid", "oom_score_adj", "anon_bytes", "file_bytes",

@@ -109,7 +109,7 @@ TEST(OtlpJsonExport, AnIncidentAsALog) {
   const json& record = lines[0]["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
   EXPECT_EQ(record["severityNumber"], 17);
   EXPECT_EQ(record["timeUnixNano"], std::to_string(incident.unix_ns));
-  EXPECT_THAT(record["body"]["stringValue"], HasSubstr("killed python[5943]; grew 412 MiB to 2.00 GiB"));
+  EXPECT_THAT(record["body"]["stringValue"], HasSubstr("killed python[5943]; grew from 412 MiB to 2.00 GiB"));
   const auto attributes = attributes_of(record["attributes"]);
   EXPECT_EQ(attributes.at("memcrest.memory.limit"), "2147483648");
   EXPECT_EQ(attributes.at("memcrest.incident.json"), to_json(incident));

@@ -95,6 +95,79 @@ TEST(BurstDetector, OfTooManyIdleCgroupsTheOldestIsForgotten) {
   EXPECT_EQ(detector.usage_at(100, 500 * kSecond), 0U);
 }
 
+// A detector that looked who may rest, and one that had no time to: whatever comes afterwards, they tell the same.
+TEST(BurstDetector, WhoRestedIsJudgedAsWhoDidNot) {
+  for (const bool plateau : {false, true}) {
+    auto rested = detector_of();
+    auto awake = detector_of();
+    StepBuilder steps;
+    const auto both = [&](const auto& act) {
+      act(rested);
+      act(awake);
+    };
+    both([&](BurstDetector& one) {
+      StepBuilder mine = steps.limit(100_MiB);
+      one.created(100, kSecond);
+      one.step(mine.first(kSecond + 1_ms, 1_MiB));
+      grow(one, mine, kSecond + 1_ms, 50_ms, 1_MiB, 40_MiB);
+      if (!plateau) {
+        one.step(mine.down(3 * kSecond, 5_MiB));
+      }
+      one.advance(10 * kSecond);
+      EXPECT_EQ(one.take().size(), 1U);
+    });
+    for (std::uint64_t second = 20; second < 200; second += 5) {
+      rested.advance(second * kSecond);
+      EXPECT_EQ(rested.resting(), second >= 125U ? 1U : 0U) << second << " s: samplers still see it before";
+    }
+    EXPECT_EQ(awake.resting(), 0U);
+    EXPECT_FALSE(rested.cut(100, 200 * kSecond));
+    EXPECT_EQ(rested.usage_at(100, 200 * kSecond), plateau ? 40_MiB : 5_MiB);
+    const auto again = [&](BurstDetector& one) {
+      StepBuilder mine = StepBuilder().limit(100_MiB).watermark(40_MiB);
+      grow(one, mine, 300 * kSecond, 50_ms, plateau ? 40_MiB : 5_MiB, 90_MiB);
+      return one.cut(100, 301 * kSecond);
+    };
+    const auto a = again(rested);
+    const auto b = again(awake);
+    ASSERT_TRUE(a && b);
+    EXPECT_EQ(rested.resting(), 0U);
+    EXPECT_EQ(a->burst.base_bytes, b->burst.base_bytes);
+    EXPECT_EQ(a->burst.peak_bytes, b->burst.peak_bytes);
+    EXPECT_EQ(a->burst.start_boot_ns, b->burst.start_boot_ns);
+    EXPECT_EQ(a->burst.duration_ms, b->burst.duration_ms);
+    EXPECT_EQ(a->burst.shape, b->burst.shape);
+    EXPECT_EQ(a->watermark_rose, b->watermark_rose);
+    EXPECT_EQ(a->seen_bytes, b->seen_bytes);
+    ASSERT_EQ(a->samplers.size(), b->samplers.size());
+    for (std::size_t i = 0; i < a->samplers.size(); ++i) {
+      EXPECT_EQ(a->samplers[i].typical_seen_bytes, b->samplers[i].typical_seen_bytes);
+    }
+  }
+}
+
+// As a pod's cgroup, which is charged a little when a container's is made in it.
+TEST(BurstDetector, WhoNeverMovedRestsSoon) {
+  auto detector = detector_of();
+  detector.created(100, kSecond);
+  detector.step(StepBuilder().first(kSecond + 1_ms, 256U << 10U));
+  detector.advance(2 * kSecond);
+  EXPECT_EQ(detector.resting(), 0U);
+  detector.advance(8 * kSecond);
+  EXPECT_EQ(detector.resting(), 1U);
+  EXPECT_EQ(detector.usage_at(100, 9 * kSecond), 256U << 10U);
+  detector.missing(100, 10 * kSecond);
+  EXPECT_EQ(detector.resting(), 0U);
+  detector.removed(100, 11 * kSecond);
+  EXPECT_FALSE(detector.usage_at(100, 12 * kSecond));
+  detector.step(StepBuilder().first(12 * kSecond, 256U << 10U));
+  detector.advance(20 * kSecond);
+  detector.advance(26 * kSecond);
+  EXPECT_EQ(detector.resting(), 1U);
+  detector.removed(100, 27 * kSecond);
+  EXPECT_EQ(detector.resting(), 0U);
+}
+
 TEST(BurstDetector, TheNewsOfACgroupMayComeAfterItsFirstSteps) {
   auto detector = detector_of();
   StepBuilder steps;

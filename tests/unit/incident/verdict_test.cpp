@@ -12,6 +12,7 @@ namespace memcrest {
 namespace {
 
 using testing::Contains;
+using testing::Field;
 using testing::HasSubstr;
 using namespace testing_support;  // NOLINT(google-build-using-namespace): literals
 
@@ -144,6 +145,43 @@ TEST(Verdict, WhoseLimitItWas) {
   EXPECT_GE(top(incident).confidence, 0.8);
   incident.evidence.oom_tier = "polling";
   EXPECT_LT(top(incident).confidence, 0.8) << "a counter tells no cpuset from the host";
+}
+
+// Kubelet gives a pod the sum of its containers' limits, and the sandbox is counted in it: with one container the pod's
+// is full first, and its container's is too small all the same.
+TEST(Verdict, ThePodsLimitOfOneContainerIsItsOwn) {
+  Incident incident = full(900 * kMebi);
+  incident.trend = flat();
+  incident.scope = Scope::kAncestor;
+  incident.container.runtime = Runtime::kContainerd;
+  incident.container.pod = Pod{.uid = "0651efcf-946b-44f8", .name = "web-1", .name_space = "shop"};
+  const std::uint64_t used = incident.usage_bytes.value();
+  incident.limit.own_usage_bytes = used - kMebi;
+  for (const char* path : {"/kubepods/burstable/pod0651efcf-946b-44f8",
+                           "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0651efcf_946b_44f8.slice"}) {
+    incident.limit.cgroup_path = path;
+    EXPECT_EQ(top(incident).cause, Cause::kLimitTooSmallForBurst) << path;
+    EXPECT_TRUE(incident.advice->limit_bytes);
+    EXPECT_THAT(incident.advice->lines, Contains(Field(&AdviceLine::tool, "kubernetes")));
+  }
+  incident.limit.own_usage_bytes = used / 10 * 6;  // there are others
+  EXPECT_EQ(top(incident).cause, Cause::kAncestorLimit);
+  EXPECT_GE(top(incident).confidence, 0.8);
+  EXPECT_THAT(incident.verdict->text, HasSubstr("of which this container held"));
+  EXPECT_FALSE(incident.advice->limit_bytes);
+  // Not known by the cgroup's own counter: what the victims held is a lower bound.
+  incident.limit.own_usage_bytes.reset();
+  incident.victims[0].anon_bytes = used / 2;
+  EXPECT_EQ(top(incident).cause, Cause::kAncestorLimit);
+  EXPECT_LT(top(incident).confidence, 0.8);
+  EXPECT_THAT(top(incident).reasons_against, Contains(HasSubstr("is not known")));
+  incident.victims[0].anon_bytes = used - kMebi;
+  EXPECT_EQ(top(incident).cause, Cause::kLimitTooSmallForBurst);
+  incident.limit.cgroup_path = "/kubepods/burstable";
+  EXPECT_EQ(top(incident).cause, Cause::kAncestorLimit) << "not the pod's";
+  incident.limit.cgroup_path = "/libpod_parent/pod0651efcf-946b-44f8";
+  incident.container.runtime = Runtime::kPodman;
+  EXPECT_EQ(top(incident).cause, Cause::kAncestorLimit) << "a person gave it, whatever its containers have";
 }
 
 TEST(Verdict, SomebodysDeedIsTheOnlyCause) {

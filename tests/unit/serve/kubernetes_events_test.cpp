@@ -127,6 +127,29 @@ TEST(KubernetesEventsTest, NamesThatAreNoneMakeNoPath) {
   EXPECT_LE(json["message"].get<std::string>().size(), 1024U);
 }
 
+TEST(KubernetesEventsTest, WhyAndWhatToDoAreInIt) {
+  const auto message = [](const Incident& one) {
+    return nlohmann::json::parse(pod_event(one, "n1", 0)->body)["message"].get<std::string>();
+  };
+  Incident one = in_pod();
+  one.verdict.emplace().text = "The limit is too small.";
+  one.verdict->causes.emplace_back();
+  one.advice.emplace().text = "With 96 MiB it lives.";
+  EXPECT_THAT(message(one), testing::EndsWith(". The limit is too small. With 96 MiB it lives."));
+  // Many victims leave room for it.
+  one.victims.resize(200, one.victims.front());
+  EXPECT_THAT(message(one), testing::EndsWith(" …. The limit is too small. With 96 MiB it lives."));
+  for (std::size_t i = 0; i < 4; ++i) {
+    one.advice->text = std::string(470 + i, 'x') + "\xe2\x82\xac and more, and more";
+    EXPECT_LE(message(one).size(), 1024U);
+    EXPECT_THAT(message(one), testing::EndsWith(" …"));
+  }
+  // Names of other namespaces are not for those who read the events of this one.
+  one.scope = Scope::kHost;
+  one.verdict->text = "Most was held by secret-project.";
+  EXPECT_THAT(message(one), testing::Not(testing::HasSubstr("secret")));
+}
+
 TEST(KubernetesEventsTest, OncePerIncident) {
   Api api({201, 500, 409, 403});
   const FakeClock clock;

@@ -173,6 +173,7 @@ TEST(SizingBook, OomsThatAnotherLimitCausedAreApart) {
   Book book;
   Incident above = oom_of_web();
   above.scope = Scope::kAncestor;
+  above.limit.cgroup_path = "/kubepods/pod1-2";
   book.book.add(above);
   Incident asked = oom_of_web();
   asked.verdict.emplace().causes = {{Cause::kAskedFor, 0.9, {}, {}}};
@@ -185,6 +186,32 @@ TEST(SizingBook, OomsThatAnotherLimitCausedAreApart) {
   EXPECT_EQ(all[0].ooms.elsewhere, 2U);
   EXPECT_EQ(all[0].ooms.own, 1U);
   EXPECT_DOUBLE_EQ(all[0].leak_confidence.value_or(0), 0.7);
+}
+
+// As good as its own: a limit inside the container, and its pod's where it held nearly all of it.
+TEST(SizingBook, OomsAtALimitInsideAndAtThePodsAreItsOwn) {
+  Book book;
+  Incident inner = oom_of_web();
+  inner.scope = Scope::kAncestor;
+  inner.limit.cgroup_path = "/docker/" + inner.container.id + "/inner";
+  book.book.add(inner);
+  Incident of_pod = oom_of_web();
+  of_pod.id = "another";
+  of_pod.scope = Scope::kAncestor;
+  of_pod.container.runtime = Runtime::kContainerd;
+  of_pod.container.pod = Pod{.uid = "1-2", .name = "web", .name_space = "shop"};
+  of_pod.limit.cgroup_path = "/kubepods/pod1-2";
+  of_pod.usage_bytes = of_pod.limit.bytes;
+  of_pod.limit.own_usage_bytes = *of_pod.usage_bytes / 100 * 95;
+  EXPECT_TRUE(is_own_limit(of_pod));
+  book.book.add(of_pod);
+  const auto all = book.end(0);
+  std::uint64_t own = 0;
+  for (const auto& one : all) {
+    own += one.ooms.own;
+    EXPECT_EQ(one.ooms.elsewhere, 0U);
+  }
+  EXPECT_EQ(own, 2U);
 }
 
 TEST(SizingBook, ABurstTellsOfALeakAndIsNoOom) {

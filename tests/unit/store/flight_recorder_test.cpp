@@ -233,6 +233,18 @@ TEST_F(FlightRecorderTest, ItKeepsLessWhereThereIsLessRoom) {
   EXPECT_TRUE(end().meta.contains("excerpt_cut_until_boot_ns"));
 }
 
+TEST_F(FlightRecorderTest, NamesTakeOfTheSameRoom) {
+  settings_.max_bytes = 64U << 10U;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    name(100 + i, "/kubepods/pod" + std::to_string(i));
+  }
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    step(7, 1, i * 1_MiB);
+    EXPECT_LE(flight().kept_bytes(), settings_.max_bytes - 100 * sizeof(CgroupRef));
+  }
+  EXPECT_GE(flight().kept_bytes(), settings_.max_bytes / 4) << "half of it is for events";
+}
+
 TEST_F(FlightRecorderTest, WhatIsCutIsSaidAlsoOfOneThatJoins) {
   settings_.max_bytes = 64U << 10U;
   step(7, 1, 5_MiB);

@@ -195,6 +195,11 @@ TEST(Text, SaysWhoseLimit) {
   EXPECT_THAT(plain(incident), HasSubstr("last showed about 418 MiB  chance")) << "no percentage of another's limit";
   incident.limit.cgroup_path.clear();
   EXPECT_THAT(plain(incident), HasSubstr("path unknown"));
+  incident.container.runtime = Runtime::kContainerd;
+  incident.container.pod = Pod{.uid = "1-2", .name = "web", .name_space = "shop"};
+  incident.limit.cgroup_path = "/kubepods/pod1-2";
+  EXPECT_THAT(plain(incident), HasSubstr("memory.max of its pod: /kubepods/pod1-2"));
+  incident.container.pod.reset();
   incident.scope = Scope::kHost;
   EXPECT_THAT(plain(incident), HasSubstr("the machine's own memory was used up, no cgroup's limit"));
   incident.scope = Scope::kCpuset;
