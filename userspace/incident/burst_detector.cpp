@@ -15,7 +15,7 @@ constexpr std::uint64_t kLongestActiveNs = 1'000'000'000;
 constexpr std::uint64_t kMinBurst = 16U << 20U;
 constexpr std::uint64_t kMinWindowNs = 1'000'000;
 
-constexpr std::uint64_t kRestEveryNs = 5'000'000'000;
+constexpr std::uint64_t kRestEveryNs = 1'000'000'000;
 
 std::uint64_t minus(std::uint64_t a, std::uint64_t b) { return saturating_sub(a, b); }
 

@@ -13,6 +13,7 @@ constexpr std::size_t kShapePoints = 16;
 constexpr std::size_t kMaxWatermarks = 4096;
 constexpr std::size_t kMaxPoints = 4096;
 constexpr std::uint64_t kMaxAgeNs = 120'000'000'000;
+constexpr std::uint64_t kLittle = 1U << 20U;  // what making a cgroup costs, and more: no sampler's picture changes by it
 // How long a kill may follow the end of a rise and still be told with it.
 constexpr std::uint64_t kPlateauWindows = 10;
 
@@ -36,7 +37,7 @@ bool BurstTrack::may_rest(std::uint64_t now_ns) const {
     return false;
   }
   const auto [low, high] = std::ranges::minmax(history.points(), {}, &UsagePoint::usage_bytes);
-  return high.usage_bytes - low.usage_bytes < quantum || minus(now_ns, last().time_ns) > kMaxAgeNs;
+  return high.usage_bytes - low.usage_bytes < std::max(quantum, kLittle) || minus(now_ns, last().time_ns) > kMaxAgeNs;
 }
 
 RestingTrack BurstTrack::rest() const {

@@ -34,7 +34,7 @@ struct BurstTrack {
   BurstTrack(std::uint64_t cgroup, std::uint64_t window, std::uint64_t foreign_wait);
 
   // Nothing that comes after `now_ns` will look different when it starts from rest(), but for what samplers showed
-  // before: by less than a quantum.
+  // before: by less than a quantum or 1 MiB.
   [[nodiscard]] bool may_rest(std::uint64_t now_ns) const;
   [[nodiscard]] RestingTrack rest() const;
   void wake(const RestingTrack& rest);

@@ -19,8 +19,8 @@ constexpr std::size_t kMaxCodeNames = 2048;
 constexpr std::size_t kMaxWaiting = 64;
 constexpr std::uint64_t kOutcomeNs = 30'000'000'000;  // of what is done at a memory breakpoint
 
-constexpr std::uint64_t kBlock = 16;              // of the allocator, for each block
-constexpr std::uint64_t kEntry = 2 * kBlock + 8;  // of the deque, whose blocks hold one
+constexpr std::uint64_t kBlock = 16;          // of the allocator, for each block
+constexpr std::uint64_t kEntry = 2 * kBlock;  // of the list
 
 std::uint64_t heap_of(const StepEvent& step) {
   std::uint64_t out = step.task.comm.capacity() + step.task.thread_comm.capacity();

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -63,7 +64,7 @@ class FlightRecorder final : public RecordingSink {
     std::variant<StepEvent, std::unique_ptr<Event>, SampleEvent> what;  // the last: as the collector asked
   };
   struct Ring {
-    std::deque<Kept> kept;
+    std::list<Kept> kept;  // no deque: most have few, and that takes half a KiB also for none
     std::uint64_t bytes = 0;
     std::uint64_t cut_until_ns = 0;  // up to here something was dropped for want of memory
   };

@@ -150,12 +150,12 @@ TEST(BurstDetector, WhoRestedIsJudgedAsWhoDidNot) {
 TEST(BurstDetector, WhoNeverMovedRestsSoon) {
   auto detector = detector_of();
   detector.created(100, kSecond);
-  detector.step(StepBuilder().first(kSecond + 1_ms, 256U << 10U));
+  detector.step(StepBuilder(100, 256U << 10U).first(kSecond + 1_ms, 400U << 10U));
   detector.advance(2 * kSecond);
   EXPECT_EQ(detector.resting(), 0U);
   detector.advance(8 * kSecond);
   EXPECT_EQ(detector.resting(), 1U);
-  EXPECT_EQ(detector.usage_at(100, 9 * kSecond), 256U << 10U);
+  EXPECT_EQ(detector.usage_at(100, 9 * kSecond), 400U << 10U);
   detector.missing(100, 10 * kSecond);
   EXPECT_EQ(detector.resting(), 0U);
   detector.removed(100, 11 * kSecond);

@@ -229,8 +229,50 @@ TEST_F(FlightRecorderTest, ItKeepsLessWhereThereIsLessRoom) {
   room->store(64U << 10U);
   step(8, 3, 1_MiB);  // of another cgroup, and time passes
   EXPECT_LE(flight().kept_bytes(), 64U << 10U);
+  EXPECT_TRUE(flight().is_cut(7));
+  EXPECT_FALSE(flight().is_cut(8));
   tell(oom(7, "/a"));
   EXPECT_TRUE(end().meta.contains("excerpt_cut_until_boot_ns"));
+}
+
+TEST_F(FlightRecorderTest, WhatWasDoneAtABreakpointIsInItsFile) {
+  step(7, 1, 5_MiB);
+  Incident hit = oom(7, "/a");
+  hit.kind = IncidentKind::kBreakpoint;
+  hit.breakpoint.emplace();
+  tell(hit);
+  at(20);  // longer than it follows others
+  hit.update = "breakpoint";
+  hit.breakpoint->outcome = "a dump";
+  tell(hit);
+  EXPECT_THAT(end().incidents, ElementsAre("i-1", "i-1"));
+}
+
+TEST_F(FlightRecorderTest, WhatIsToldAgainBeginsNoFile) {
+  step(7, 1, 5_MiB);
+  Incident again = oom(7, "/a");
+  again.update = "runtime_state";
+  tell(again);
+  EXPECT_TRUE(flight().finish());
+  EXPECT_THAT(files(), IsEmpty());
+}
+
+TEST_F(FlightRecorderTest, NamesOfWhatIsGoneGoFirst) {
+  settings_.max_bytes = 64U << 10U;
+  at(1);
+  for (std::uint64_t i = 0; i < 400; ++i) {
+    CgroupEvent removed;
+    removed.cgroup_id = 100 + i;
+    removed.time_ns = kBoot + kSecond;
+    const Event event = removed;
+    name(100 + i, "/kubepods/pod" + std::to_string(i));
+    if (i < 390) {
+      flight().add(std::span(&event, 1));
+    }
+  }
+  at(3);
+  EXPECT_GE(flight().kept_names(), 10U) << "of those that are there all";
+  EXPECT_LT(flight().kept_names(), 390U);
 }
 
 TEST_F(FlightRecorderTest, NamesTakeOfTheSameRoom) {
