@@ -12,10 +12,10 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr auto kListEvery = std::chrono::seconds(10);
-constexpr auto kListLeast = std::chrono::seconds(1);  // although a cgroup came
-constexpr std::size_t kLeastOthers = 20;              // quiet containers that a look at usage reads too
-constexpr std::size_t kRounds = 25;                   // within which it has read all of them
+constexpr auto kRelistEvery = std::chrono::seconds(10);
+constexpr auto kRelistLeast = std::chrono::seconds(1);  // although a cgroup came
+constexpr std::size_t kLeastQuiet = 20;                 // quiet containers that a look at usage reads too
+constexpr std::size_t kQuietRounds = 25;                // within which it has read all of them
 constexpr std::size_t kMaxNameless = 64;
 
 }  // namespace
@@ -70,7 +70,7 @@ FeedRound AgentFigures::read_moved(const UsageBoard::News& news) {
     figures_.emplace(tree_, false);
   }
   came_ = came_ || news.cgroups;
-  if (steady_clock::now() - listed_ >= (came_ ? kListLeast : kListEvery)) {
+  if (steady_clock::now() - listed_ >= (came_ ? kRelistLeast : kRelistEvery)) {
     came_ = false;
     figures_->list();
     listed_ = steady_clock::now();
@@ -79,7 +79,7 @@ FeedRound AgentFigures::read_moved(const UsageBoard::News& news) {
   std::unordered_set<std::uint64_t> wanted = news.moved;
   wanted.insert(nameless_.begin(), nameless_.end());
   nameless_.clear();
-  const std::size_t others = std::max(kLeastOthers, figures_->running().size() / kRounds);
+  const std::size_t others = std::max(kLeastQuiet, figures_->running().size() / kQuietRounds);
   for (LiveFigures::Figures& one : figures_->read(wanted, others)) {
     if (auto memory = named(one.kind, one.cgroup, std::move(one.memory))) {
       if (memory->container.name.empty() && nameless_.size() < kMaxNameless) {

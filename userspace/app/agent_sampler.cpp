@@ -19,7 +19,7 @@ using std::chrono::steady_clock;
 constexpr auto kSampleEvery = std::chrono::seconds(10);  // while nobody asks
 constexpr auto kFresh = milliseconds(500);
 constexpr auto kTick = milliseconds(400);              // of the live page
-constexpr auto kPatience = milliseconds(30);           // of a request for a sample: a scrape is to take 50 at most
+constexpr auto kRequestPatience = milliseconds(30);    // of a request for a sample: a scrape is to take 50 at most
 constexpr auto kTrimEvery = std::chrono::seconds(30);  // free memory that lies between what is used
 constexpr auto kBudgetEvery = std::chrono::seconds(2);
 constexpr std::uint64_t kWorthTrimming = 1U << 20U;
@@ -46,13 +46,13 @@ void AgentSampler::refresh() {
   if (steady_clock::now() - sampled_ < kFresh) {
     return;
   }
-  if (sample_took_ > kPatience) {
+  if (sample_took_ > kRequestPatience) {
     wanted_ = true;
     return;
   }
   asked_ = true;
   wake_.notify_all();
-  sample_taken_.wait_for(lock, kPatience, [this, before = samples_] { return stopping_ || samples_ != before; });
+  sample_taken_.wait_for(lock, kRequestPatience, [this, before = samples_] { return stopping_ || samples_ != before; });
 }
 
 void AgentSampler::run() {
