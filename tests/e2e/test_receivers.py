@@ -137,7 +137,7 @@ class ReceiversTest(harness.TestCase):
                 mine = wait_until(lambda: [(r, s) for r, s in spans() if r.get('container.id') == container])
                 self.assertTrue(mine, agent.err.text())
                 (resource, span), = mine
-                incident = next(i for i in agent.incidents() if i['container']['id'] == container and not i['update'])
+                incident = next(i for i in agent.incidents() if i['container']['id'] == container)
                 self.assertEqual((resource['container.name'], span.name), (name, 'memory OOM'))
                 self.assertEqual((len(span.trace_id), len(span.span_id), span.parent_span_id), (16, 8, b''))
                 self.assertTrue(any(span.trace_id) and any(span.span_id), 'all zeros are no id')
