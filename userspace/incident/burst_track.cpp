@@ -13,8 +13,8 @@ constexpr std::size_t kShapePoints = 16;
 constexpr std::size_t kMaxWatermarks = 4096;
 constexpr std::size_t kMaxPoints = 4096;
 constexpr std::uint64_t kMaxAgeNs = 120'000'000'000;
-constexpr std::uint64_t kLittle =
-    1U << 20U;  // what making a cgroup costs, and more: no sampler's picture changes by it
+// What making a cgroup costs, and more: no sampler's picture changes by it.
+constexpr std::uint64_t kLittle = 1U << 20U;
 // How long a kill may follow the end of a rise and still be told with it.
 constexpr std::uint64_t kPlateauWindows = 10;
 
@@ -46,7 +46,7 @@ RestingTrack BurstTrack::rest() const {
           .limit_bytes = limit_bytes,
           .quantum = quantum,
           .told_bytes = told_bytes,
-          .watermark = {watermarks.empty() ? 0 : watermarks.back().first, watermark},
+          .watermark = watermarks.empty() ? std::pair<std::uint64_t, std::uint64_t>() : watermarks.back(),
           .last_step_ns = last_step_ns,
           .last_missing_ns = last_missing_ns};
 }

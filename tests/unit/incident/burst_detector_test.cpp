@@ -168,6 +168,22 @@ TEST(BurstDetector, WhoNeverMovedRestsSoon) {
   EXPECT_EQ(detector.resting(), 0U);
 }
 
+// The kernel's mark of one that was seen being made began at nothing, and its burst's peak is that mark: also after a
+// rest.
+TEST(BurstDetector, WhoRestedBeforeItsFirstStepHasAnExactPeak) {
+  auto detector = detector_of();
+  detector.created(100, kSecond);
+  detector.sample(sample(2 * kSecond, 300U << 10U));
+  detector.advance(10 * kSecond);
+  detector.advance(20 * kSecond);
+  ASSERT_EQ(detector.resting(), 1U);
+  StepBuilder steps;
+  grow(detector, steps, 30 * kSecond, 50_ms, 1_MiB, 40_MiB);
+  const auto found = detector.cut(100, 30 * kSecond + 60_ms);
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->watermark_rose);
+}
+
 TEST(BurstDetector, TheNewsOfACgroupMayComeAfterItsFirstSteps) {
   auto detector = detector_of();
   StepBuilder steps;
